@@ -1,0 +1,119 @@
+use crate::held::Held;
+
+/// How much the engine may hold, from acceptance to outcome: buffered, waiting for a retry, in flight.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the two measures there are")]
+pub struct Bounds {
+    /// Bytes: data, partition key and [`Bounds::RECORD_OVERHEAD`] of each record.
+    pub bytes: usize,
+    /// Records.
+    pub records: usize,
+}
+
+impl Bounds {
+    /// What the engine's own bookkeeping takes per record, in bytes.
+    pub const RECORD_OVERHEAD: usize = size_of::<Held>();
+}
+
+/// What is held, against what may be.
+#[derive(Debug)]
+pub(crate) struct Room {
+    bounds: Bounds,
+    bytes: usize,
+    records: usize,
+    /// Whether somebody was refused since room was last announced.
+    wanted: bool,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NoRoom {
+    /// There will be some when records complete.
+    Full,
+    /// The record alone is larger than all the room there is.
+    Never,
+}
+
+impl Room {
+    pub(crate) const fn new(bounds: Bounds) -> Self {
+        Self { bounds, bytes: 0, records: 0, wanted: false }
+    }
+
+    /// Takes room for a record of `size` bytes.
+    pub(crate) fn take(&mut self, size: usize) -> Result<(), NoRoom> {
+        let bytes = size + Bounds::RECORD_OVERHEAD;
+        if bytes > self.bounds.bytes {
+            return Err(NoRoom::Never);
+        }
+        if self.records >= self.bounds.records || self.bytes + bytes > self.bounds.bytes {
+            self.wanted = true;
+            return Err(NoRoom::Full);
+        }
+        self.bytes += bytes;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Gives the room of a record of `size` bytes back.
+    pub(crate) fn give_back(&mut self, size: usize) {
+        let bytes = size + Bounds::RECORD_OVERHEAD;
+        debug_assert!(self.bytes >= bytes && self.records > 0, "more room given back than taken");
+        self.bytes -= bytes;
+        self.records -= 1;
+    }
+
+    pub(crate) const fn set(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// Whether to announce room: once after each refusal, as soon as there is any.
+    pub(crate) fn announce(&mut self) -> bool {
+        let room = self.records < self.bounds.records && self.bytes < self.bounds.bytes;
+        room && core::mem::take(&mut self.wanted)
+    }
+
+    /// Whether somebody waits for room, who must learn that there will be none.
+    pub(crate) fn forget_wanted(&mut self) -> bool {
+        core::mem::take(&mut self.wanted)
+    }
+
+    /// The largest record that fits when nothing else is held.
+    pub(crate) const fn largest(&self) -> usize {
+        self.bounds.bytes.saturating_sub(Bounds::RECORD_OVERHEAD)
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) const fn records(&self) -> usize {
+        self.records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OVERHEAD: usize = Bounds::RECORD_OVERHEAD;
+
+    #[test]
+    fn both_measures_bound_and_room_is_announced_once_per_refusal() {
+        let mut room = Room::new(Bounds { bytes: 2 * (OVERHEAD + 10), records: 2 });
+        assert_eq!(room.take(10), Ok(()));
+        assert_eq!(room.take(11), Err(NoRoom::Full), "bytes");
+        assert_eq!(room.take(10), Ok(()));
+        assert_eq!(room.take(0), Err(NoRoom::Full), "records");
+        assert!(!room.announce(), "there is none yet");
+        room.give_back(10);
+        assert!(room.announce());
+        assert!(!room.announce(), "nobody was refused since");
+    }
+
+    #[test]
+    fn what_can_never_fit_is_told_apart() {
+        let mut room = Room::new(Bounds { bytes: OVERHEAD + 10, records: 1 });
+        assert_eq!(room.take(11), Err(NoRoom::Never));
+        assert!(!room.announce(), "waiting would not help");
+    }
+}

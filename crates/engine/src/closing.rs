@@ -1,0 +1,76 @@
+//! The ways out: close, its deadline, purge.
+
+use headwaters_wire::{AttemptError, ErrorCode};
+
+use crate::action::Action;
+use crate::completion::Cause;
+use crate::engine::Engine;
+use crate::time::Instant;
+
+/// A close that was asked for, and stays.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) deadline: Option<Instant>,
+    /// How many records the deadline handed back.
+    undelivered: u64,
+    /// How many `CloseFinished` are owed.
+    requests: u32,
+}
+
+impl Engine {
+    /// Takes no more records from now on.
+    pub(crate) fn close(&mut self, deadline: Option<Instant>) {
+        let sooner = |mine: Option<Instant>| mine.into_iter().chain(deadline).min();
+        match &mut self.closing {
+            Some(closing) => {
+                closing.deadline = sooner(closing.deadline);
+                closing.requests = closing.requests.saturating_add(1);
+            }
+            None => self.closing = Some(Closing { deadline, undelivered: 0, requests: 1 }),
+        }
+        // Whoever waits for room must learn that there will be none.
+        if self.room.forget_wanted() {
+            self.actions.push_back(Action::RoomAvailable);
+        }
+        self.finish_close();
+    }
+
+    /// Hands everything back if the deadline of the close has come.
+    pub(crate) fn end_close(&mut self) {
+        let Some(closing) = &mut self.closing else { return };
+        if closing.deadline.is_none_or(|deadline| deadline > self.now) {
+            return;
+        }
+        closing.deadline = None;
+        closing.undelivered += self.room.records() as u64;
+        self.hand_back(&Cause::Closed);
+    }
+
+    /// Says that the close is done, if it is.
+    pub(crate) fn finish_close(&mut self) {
+        let Some(closing) = &mut self.closing else { return };
+        if self.room.records() > 0 {
+            return;
+        }
+        // A close that is done has no deadline any more.
+        closing.deadline = None;
+        let undelivered = closing.undelivered;
+        for _ in 0..core::mem::take(&mut closing.requests) {
+            self.actions.push_back(Action::CloseFinished { undelivered });
+        }
+    }
+
+    /// Gives every record an outcome now.
+    pub(crate) fn hand_back(&mut self, cause: &Cause) {
+        for held in self.buffer.drain() {
+            self.give_up(held, cause.clone());
+        }
+        for (batch, start, records) in self.in_flight.drain() {
+            self.cancel(batch, ErrorCode::Cancelled);
+            for mut held in records {
+                held.failed(start, self.now, AttemptError::new(ErrorCode::Cancelled));
+                self.give_up(held, cause.clone());
+            }
+        }
+    }
+}

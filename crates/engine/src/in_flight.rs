@@ -1,0 +1,208 @@
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use headwaters_wire::ErrorCode;
+
+use crate::action::BatchId;
+use crate::held::Held;
+use crate::time::Instant;
+
+/// The requests that the driver has not answered for yet.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    requests: usize,
+    records: usize,
+    /// When requests time out; rising, for each waits equally long. Answered ones are skipped.
+    timeouts: VecDeque<(Instant, BatchId)>,
+    /// When the engine stops waiting for the answer to a cancel; likewise.
+    graces: VecDeque<(Instant, BatchId)>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    request: Option<Request>,
+}
+
+/// A batch that was sent.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Its records, in the order of its entries; none if they were purged.
+    pub(crate) records: Vec<Held>,
+    pub(crate) start: Instant,
+    /// Why it is being cancelled, if it is.
+    pub(crate) cancelled: Option<ErrorCode>,
+}
+
+impl InFlight {
+    /// Notes that `records` leave now, and names their batch.
+    pub(crate) fn start(&mut self, records: Vec<Held>, now: Instant, timeout: Instant) -> BatchId {
+        self.records += records.len();
+        self.requests += 1;
+        let request = Some(Request { records, start: now, cancelled: None });
+        let id = if let Some(slot) = self.free.pop() {
+            let generation = self.slots[slot as usize].generation;
+            self.slots[slot as usize].request = request;
+            BatchId { slot, generation }
+        } else {
+            let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+            self.slots.push(Slot { generation: 0, request });
+            BatchId { slot, generation: 0 }
+        };
+        self.timeouts.push_back((timeout, id));
+        id
+    }
+
+    /// Ends a request; `None` if there is none of that name any more.
+    pub(crate) fn finish(&mut self, id: BatchId) -> Option<Request> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let request = slot.request.take()?;
+        // A generation that runs out takes its slot with it, so that no name is ever used twice.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.free.push(id.slot);
+        }
+        self.records -= request.records.len();
+        self.requests -= 1;
+        Some(request)
+    }
+
+    /// Marks a request as being cancelled; false if it already is, or is gone.
+    pub(crate) fn cancel(&mut self, id: BatchId, reason: ErrorCode, grace: Instant) -> bool {
+        match self.get_mut(id) {
+            Some(request) if request.cancelled.is_none() => {
+                request.cancelled = Some(reason);
+                self.graces.push_back((grace, id));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the records out of all requests, which stay until they are answered.
+    pub(crate) fn drain(&mut self) -> Vec<(BatchId, Instant, Vec<Held>)> {
+        self.records = 0;
+        let slots = self.slots.iter_mut().enumerate();
+        slots
+            .filter_map(|(slot, Slot { generation, request })| {
+                let request = request.as_mut()?;
+                let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+                let id = BatchId { slot, generation: *generation };
+                Some((id, request.start, core::mem::take(&mut request.records)))
+            })
+            .collect()
+    }
+
+    /// The next request whose timeout has come.
+    pub(crate) fn take_timed_out(&mut self, now: Instant) -> Option<BatchId> {
+        let at = self.next_timeout()?;
+        if at > now { None } else { self.timeouts.pop_front().map(|(_, id)| id) }
+    }
+
+    /// The next cancelled request that the engine has waited for long enough.
+    pub(crate) fn take_silent(&mut self, now: Instant) -> Option<BatchId> {
+        let at = self.next_grace()?;
+        if at > now { None } else { self.graces.pop_front().map(|(_, id)| id) }
+    }
+
+    /// Forgets the timers of requests that are gone, so that the next ones are of requests that are not.
+    pub(crate) fn skip_answered(&mut self) {
+        while let Some(&(_, id)) = self.timeouts.front() {
+            if self.get(id).is_some_and(|request| request.cancelled.is_none()) {
+                break;
+            }
+            self.timeouts.pop_front();
+        }
+        while let Some(&(_, id)) = self.graces.front() {
+            if self.get(id).is_some() {
+                break;
+            }
+            self.graces.pop_front();
+        }
+    }
+
+    fn get(&self, id: BatchId) -> Option<&Request> {
+        let slot = self.slots.get(id.slot as usize)?;
+        if slot.generation == id.generation { slot.request.as_ref() } else { None }
+    }
+
+    fn get_mut(&mut self, id: BatchId) -> Option<&mut Request> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        if slot.generation == id.generation { slot.request.as_mut() } else { None }
+    }
+
+    /// How many records are in requests.
+    pub(crate) const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// How many requests there are.
+    pub(crate) const fn requests(&self) -> usize {
+        self.requests
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.timeouts.front().map(|&(at, _)| at)
+    }
+
+    pub(crate) fn next_grace(&self) -> Option<Instant> {
+        self.graces.front().map(|&(at, _)| at)
+    }
+
+    /// What must hold between calls.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self) {
+        let requests = self.slots.iter().filter_map(|slot| slot.request.as_ref());
+        debug_assert_eq!(
+            self.records,
+            requests.map(|request| request.records.len()).sum::<usize>()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_good_for_one_answer() {
+        let mut in_flight = InFlight::default();
+        let first = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        assert!(in_flight.finish(first).is_some());
+        assert!(in_flight.finish(first).is_none(), "answered already");
+        let second = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        assert_ne!(first, second, "the slot is used again, the name is not");
+        assert!(in_flight.finish(first).is_none());
+        assert_eq!(in_flight.requests(), 1);
+    }
+
+    #[test]
+    fn a_slot_retires_before_its_names_repeat() {
+        let mut in_flight = InFlight::default();
+        let id = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        in_flight.slots[0].generation = u32::MAX;
+        assert!(in_flight.finish(BatchId { generation: u32::MAX, ..id }).is_some());
+        let next = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        assert_eq!((next.slot, in_flight.requests()), (1, 1));
+    }
+
+    #[test]
+    fn timers_of_answered_requests_are_skipped() {
+        let mut in_flight = InFlight::default();
+        let first = in_flight.start(Vec::new(), Instant::ZERO, Instant::from_nanos(5));
+        let second = in_flight.start(Vec::new(), Instant::ZERO, Instant::from_nanos(6));
+        in_flight.finish(first);
+        in_flight.skip_answered();
+        assert_eq!(in_flight.next_timeout(), Some(Instant::from_nanos(6)));
+        assert_eq!(in_flight.take_timed_out(Instant::from_nanos(5)), None);
+        assert_eq!(in_flight.take_timed_out(Instant::from_nanos(6)), Some(second));
+        assert!(in_flight.cancel(second, ErrorCode::RequestTimeout, Instant::from_nanos(9)));
+        assert!(!in_flight.cancel(second, ErrorCode::RequestTimeout, Instant::from_nanos(9)));
+        assert_eq!(in_flight.take_silent(Instant::from_nanos(9)), Some(second));
+    }
+}

@@ -1,0 +1,117 @@
+//! A Kinesis producer without input and output: events in, actions out.
+//!
+//! The engine decides everything a producer has to decide: when a batch is due, what goes into it, what to
+//! do about each failed entry, when to give up. It never does anything: a *driver* sends the batches,
+//! waits, and says what happened. There is no clock, no thread, no randomness and no I/O in here, so one
+//! engine runs under tokio, in a plain loop over threads, in a simulator under virtual time, or on a
+//! target without an operating system; and the same inputs always give the same actions.
+//!
+//! # The loop
+//!
+//! ```
+//! use headwaters_engine::wire::{Entry, Placement, ShardId};
+//! use headwaters_engine::{Action, Config, Engine, Event, Instant, Outcome, Token, UserRecord};
+//!
+//! // What a transport does: here it stores everything.
+//! fn send(entries: &[Entry]) -> Vec<Result<Placement, headwaters_engine::wire::AttemptError>> {
+//!     let sequence_number = "49590338271490256608559692538361571095921575989136588898";
+//!     let sequence_number = sequence_number.parse().expect("digits");
+//!     let placement = Placement { sequence_number, shard: ShardId::numbered(0) };
+//!     entries.iter().map(|_| Ok(placement.clone())).collect()
+//! }
+//!
+//! let mut now = Instant::ZERO;
+//! let mut engine = Engine::new(Config::default(), now);
+//! engine.add(Token(7), UserRecord::new("customer-17", "hello")?, now)?;
+//!
+//! let mut stored = Vec::new();
+//! loop {
+//!     match engine.poll() {
+//!         Action::SendBatch(batch) => {
+//!             let result = Ok(send(&batch.entries));
+//!             engine.handle(Event::PutRecordsFinished { batch: batch.id, result }, now);
+//!         }
+//!         Action::Complete(completion) => match completion.outcome {
+//!             Outcome::Stored { .. } => stored.extend(completion.tokens),
+//!             Outcome::NotStored { .. } | Outcome::MaybeStored { .. } => unreachable!(),
+//!         },
+//!         // A real driver waits here: for this time, for an answer, for a new record.
+//!         Action::Wait(wakeup) => match wakeup.at {
+//!             Some(at) => {
+//!                 now = at;
+//!                 engine.handle(Event::TimeAdvanced, now);
+//!             }
+//!             None => break,
+//!         },
+//!         Action::CancelBatch(_)
+//!         | Action::CloseFinished { .. }
+//!         | Action::FlushFinished { .. }
+//!         | Action::Requeue(_)
+//!         | Action::RoomAvailable => {}
+//!     }
+//! }
+//! assert_eq!(stored, [Token(7)]);
+//! assert_eq!(now.as_nanos(), 100_000_000, "the record waited 100 ms for company");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Feed in the *current* time when a wake-up comes, not the time that was asked for.
+//!
+//! # The way of a record
+//!
+//! ```text
+//! add -> buffer -> SendBatch -> in flight -> PutRecordsFinished -> Complete
+//!          ^                                          |
+//!          +---------------- Requeue <----------------+   only the entries that failed
+//! ```
+//!
+//! A record that is accepted gets exactly one [`Outcome`]. It leaves the buffer at its *deadline*, or
+//! sooner when a request is full; it is not sent any more from its *expiration* on. An entry that the
+//! service says it stored is never sent again. Where an attempt ends without a usable answer nobody can
+//! know: then a later success is marked `maybe_duplicate`, and a final failure is
+//! [`Outcome::MaybeStored`].
+//!
+//! # What is guaranteed
+//!
+//! - No request breaks a limit of the service, and no request timer, retry or expiry is lost.
+//! - What is held never exceeds [`Bounds`]; a record that does not fit comes back.
+//! - After a drain the next wake-up lies in the future: a driver cannot spin.
+//! - A silent transport holds a record no longer than its expiration, the request timeout and
+//!   [`Config::cancel_grace`] together.
+//!
+//! Records are not aggregated, shards are not predicted and nothing limits the rate yet.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+mod action;
+mod answers;
+mod bounds;
+mod buffer;
+mod closing;
+mod completion;
+mod config;
+mod engine;
+mod event;
+mod flushes;
+mod held;
+mod in_flight;
+mod record;
+mod refused;
+mod requeues;
+mod retry;
+mod stats;
+mod time;
+
+pub use action::{Action, Batch, BatchId, FlushId, Requeue, Wakeup, WakeupReason};
+pub use bounds::Bounds;
+pub use completion::{Attempt, Attempts, Cause, Completion, Outcome};
+pub use config::{Config, ConfigBuilder, ConfigError, ConfigFault};
+pub use engine::Engine;
+pub use event::{Event, PutRecordsResult, Sent};
+pub use headwaters_wire as wire;
+pub use record::{RecordError, Token, UserRecord};
+pub use refused::{Refused, RefusedReason};
+pub use retry::RetryPolicy;
+pub use stats::Stats;
+pub use time::Instant;

@@ -1,0 +1,41 @@
+/// What the engine has done and holds: counters since its start, and levels of now.
+///
+/// At any time `accepted = stored + not_stored + maybe_stored + handed_back + buffered + in_flight`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Records that were accepted.
+    pub accepted: u64,
+    /// Records that wait in the buffer now, for company or for a retry.
+    pub buffered: u64,
+    /// Bytes held now, bookkeeping included.
+    pub bytes_held: u64,
+    /// Entries that were sent, again and again included.
+    pub entries: u64,
+    /// Records that a purge or the deadline of a close gave back, whatever is known of them.
+    pub handed_back: u64,
+    /// Answers that no request was waiting for any more.
+    pub ignored_answers: u64,
+    /// Records that are in requests now.
+    pub in_flight: u64,
+    /// Records that may have been stored.
+    pub maybe_stored: u64,
+    /// Records that were not stored.
+    pub not_stored: u64,
+    /// Records that were refused and never accepted.
+    pub refused: u64,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Requests in flight now.
+    pub requests_in_flight: u64,
+    /// Records that were put back for another attempt.
+    pub requeued: u64,
+    /// Records that were stored.
+    pub stored: u64,
+    /// Entries that failed because the service wants less.
+    pub throttled: u64,
+    /// Requests that were cancelled because no answer came in time.
+    pub timeouts: u64,
+    /// Answers with another number of results than entries.
+    pub unusable_answers: u64,
+}

@@ -1,0 +1,223 @@
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::Message;
+
+/// What a failed attempt is known to have done.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "either it is known or it is not")]
+pub enum Certainty {
+    /// The record may have been stored: nobody can tell from this failure.
+    MaybeStored,
+    /// The record was not stored.
+    NotStored,
+}
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Class {
+    /// The request was not accepted for want of valid credentials: new ones can mend it.
+    Credentials,
+    /// Trying again without a change elsewhere cannot succeed.
+    Permanent,
+    /// The service wants less: try again, slower.
+    Throttled,
+    /// The request or a record in it is larger than the server takes.
+    TooLarge,
+    /// Try again.
+    Transient,
+}
+
+macro_rules! codes {
+    ($( $(#[$doc:meta])* $name:ident $(| $alias:literal)* => $class:ident, $certainty:ident; )*) => {
+        /// Why an attempt failed: the error codes of the service, and what can go wrong on the way to it.
+        ///
+        /// Each code has a [`Class`] (what to do) and a [`Certainty`] (what is known about the record);
+        /// the table is `error_code.rs`, one row per code.
+        #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $( $(#[$doc])* $name, )*
+            /// A code that is not in the table, cleaned and shortened: retried, for new codes appear
+            /// before new versions of this crate do, and taken as "maybe stored".
+            Other(Arc<str>),
+        }
+
+        impl ErrorCode {
+            /// Every code of the table, in its order.
+            #[cfg(test)]
+            const TABLE: &[Self] = &[$( Self::$name, )*];
+
+            /// What to do about it.
+            pub const fn class(&self) -> Class {
+                match self {
+                    $( Self::$name => Class::$class, )*
+                    Self::Other(_) => Class::Transient,
+                }
+            }
+
+            /// Whether the record can have been stored all the same.
+            pub const fn certainty(&self) -> Certainty {
+                match self {
+                    $( Self::$name => Certainty::$certainty, )*
+                    Self::Other(_) => Certainty::MaybeStored,
+                }
+            }
+
+            /// The code as the service spells it, or our own name for what is no code of the service.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $( Self::$name => stringify!($name), )*
+                    Self::Other(code) => code,
+                }
+            }
+
+            fn known(code: &str) -> Option<Self> {
+                match code {
+                    $( stringify!($name) $( | $alias )* => Some(Self::$name), )*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // --- per entry ------------------------------------------------------------------------------
+    /// The shard's limit, or for a whole request the stream's. Source: PutRecords, `ErrorCode`.
+    ProvisionedThroughputExceededException => Throttled, NotStored;
+    /// The service failed inside; it does not say at which step. Source: PutRecords, `ErrorCode`;
+    /// common errors (HTTP 500).
+    InternalFailure | "InternalFailureException" | "InternalServerError" => Transient, MaybeStored;
+
+    // --- per request: the service refused it ----------------------------------------------------
+    /// No permission for the stream. Source: PutRecords, errors.
+    AccessDeniedException | "AccessDenied" => Permanent, NotStored;
+    /// The credentials are past their end. Source: common errors.
+    ExpiredTokenException | "ExpiredToken" => Credentials, NotStored;
+    /// The signature is incomplete. Source: common errors.
+    IncompleteSignature | "IncompleteSignatureException" => Credentials, NotStored;
+    /// A parameter is wrong, or a record is larger than the stream takes. Source: PutRecords, errors.
+    InvalidArgumentException => Permanent, NotStored;
+    /// The signature does not match: wrong secret, or a clock that is off. Source: common errors.
+    InvalidSignatureException | "SignatureDoesNotMatch" => Credentials, NotStored;
+    /// No permission for the stream's key. Source: PutRecords, errors.
+    KMSAccessDeniedException => Permanent, NotStored;
+    /// The stream's key is disabled. Source: PutRecords, errors.
+    KMSDisabledException => Permanent, NotStored;
+    /// The stream's key is in a state that forbids its use. Source: PutRecords, errors.
+    KMSInvalidStateException => Permanent, NotStored;
+    /// The stream's key does not exist. Source: PutRecords, errors.
+    KMSNotFoundException => Permanent, NotStored;
+    /// The account has no subscription for the key service. Source: PutRecords, errors.
+    KMSOptInRequired => Permanent, NotStored;
+    /// The key service wants less. Source: PutRecords, errors.
+    KMSThrottlingException => Throttled, NotStored;
+    /// A limit of the account. Source: ListShards, errors.
+    LimitExceededException => Throttled, NotStored;
+    /// The request carries no credentials. Source: common errors.
+    MissingAuthenticationToken | "MissingAuthenticationTokenException" => Credentials, NotStored;
+    /// The body is larger than the server takes (HTTP 413).
+    RequestEntityTooLarge | "RequestEntityTooLargeException" => TooLarge, NotStored;
+    /// The request's time stamp is too old: a slow way or a clock that is off. Source: common errors.
+    RequestExpired => Credentials, NotStored;
+    /// The stream is being changed. Source: ListShards, errors.
+    ResourceInUseException => Transient, NotStored;
+    /// There is no such stream. Source: PutRecords, errors.
+    ResourceNotFoundException => Permanent, NotStored;
+    /// The body could not be read. Source: the JSON protocol.
+    SerializationException => Permanent, NotStored;
+    /// The service is overloaded or down (HTTP 503). Source: common errors.
+    ServiceUnavailable | "ServiceUnavailableException" => Transient, MaybeStored;
+    /// The account wants too much. Source: common errors.
+    ThrottlingException | "Throttling" | "RequestThrottled" | "RequestThrottledException"
+        | "TooManyRequestsException" | "SlowDown" => Throttled, NotStored;
+    /// The credentials are of no known account. Source: common errors.
+    UnrecognizedClientException | "InvalidClientTokenId" => Credentials, NotStored;
+    /// A parameter breaks a rule of the API. Source: common errors.
+    ValidationException | "ValidationError" => Permanent, NotStored;
+
+    // --- on the way: not codes of the service ---------------------------------------------------
+    /// The request was given up before an answer came, and may have been sent.
+    Cancelled => Transient, MaybeStored;
+    /// No connection could be made, so nothing was sent.
+    ConnectFailed => Transient, NotStored;
+    /// The connection broke after something was sent.
+    ConnectionLost => Transient, MaybeStored;
+    /// The request was given up before anything was sent.
+    NotSent => Transient, NotStored;
+    /// No answer came in time.
+    RequestTimeout => Transient, MaybeStored;
+    /// An answer came that does not fit the request: wrong number of results, no result, not readable.
+    UnusableAnswer => Transient, MaybeStored;
+}
+
+impl ErrorCode {
+    /// Reads a code as a server sends it, with or without a namespace before `#` and a link after `:`.
+    ///
+    /// Never fails: an unknown code becomes [`ErrorCode::Other`].
+    pub fn parse(code: &str) -> Self {
+        let code = code.rsplit_once('#').map_or(code, |(_, name)| name);
+        let code = code.split_once(':').map_or(code, |(name, _)| name).trim();
+        Self::known(code).unwrap_or_else(|| Self::Other(Message::new(code).as_str().into()))
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back_as_itself() {
+        for code in ErrorCode::TABLE {
+            assert_eq!(&ErrorCode::parse(code.as_str()), code);
+        }
+    }
+
+    #[test]
+    fn namespaces_and_links_are_dropped() {
+        let forms = [
+            "com.amazonaws.kinesis.v20131202#ResourceNotFoundException",
+            "ResourceNotFoundException:http://internal.amazon.com/coral/",
+            " ResourceNotFoundException ",
+        ];
+        for form in forms {
+            assert_eq!(ErrorCode::parse(form), ErrorCode::ResourceNotFoundException);
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_retried_and_uncertain() {
+        let code = ErrorCode::parse("BrandNew\u{1b}Exception");
+        assert_eq!(code, ErrorCode::Other("BrandNew\u{FFFD}Exception".into()));
+        assert_eq!((code.class(), code.certainty()), (Class::Transient, Certainty::MaybeStored));
+    }
+
+    /// The rows whose certainty decides about duplicates and loss.
+    #[test]
+    fn only_failures_that_may_hide_a_stored_record_are_uncertain() {
+        let uncertain: alloc::vec::Vec<&str> = ErrorCode::TABLE
+            .iter()
+            .filter(|code| code.certainty() == Certainty::MaybeStored)
+            .map(ErrorCode::as_str)
+            .collect();
+        assert_eq!(
+            uncertain,
+            [
+                "InternalFailure",
+                "ServiceUnavailable",
+                "Cancelled",
+                "ConnectionLost",
+                "RequestTimeout",
+                "UnusableAnswer"
+            ]
+        );
+    }
+}

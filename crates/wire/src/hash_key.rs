@@ -1,0 +1,155 @@
+use core::fmt;
+use core::str::FromStr;
+
+use md5::{Digest, Md5};
+
+use crate::PartitionKey;
+
+/// A point in the space of 128 bits that the shards of a stream divide among themselves.
+///
+/// A record's hash key is the MD5 of its partition key read as a big-endian number, unless the record
+/// carries an explicit hash key. Parsed from and printed as decimal, as the service does.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct HashKey(u128);
+
+impl HashKey {
+    /// The largest hash key, 2^128 - 1.
+    pub const MAX: Self = Self(u128::MAX);
+    /// The smallest hash key, 0.
+    pub const MIN: Self = Self(0);
+
+    /// The hash key with this value: every value is valid.
+    pub const fn new(value: u128) -> Self {
+        Self(value)
+    }
+
+    /// The hash key that the service derives from a partition key (about 130 ns).
+    pub fn of(key: &PartitionKey) -> Self {
+        Self(u128::from_be_bytes(Md5::digest(key.as_bytes()).into()))
+    }
+
+    /// The value.
+    pub const fn value(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<u128> for HashKey {
+    fn from(value: u128) -> Self {
+        Self(value)
+    }
+}
+
+impl FromStr for HashKey {
+    type Err = HashKeyError;
+
+    /// Reads decimal digits only: no sign, no spaces. Leading zeros are allowed and dropped, as the KPL
+    /// does.
+    fn from_str(text: &str) -> Result<Self, HashKeyError> {
+        if text.is_empty() {
+            return Err(HashKeyError::Empty);
+        }
+        if let Some(offset) = text.bytes().position(|byte| !byte.is_ascii_digit()) {
+            return Err(HashKeyError::NotDecimal { offset });
+        }
+        text.parse().map(Self).map_err(|_| HashKeyError::TooLarge)
+    }
+}
+
+/// Why a text is not a [`HashKey`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HashKeyError {
+    /// There is no digit.
+    Empty,
+    /// There is something other than `0` to `9` at `offset`.
+    NotDecimal {
+        /// Where, in bytes from 0.
+        offset: usize,
+    },
+    /// The number is 2^128 or more.
+    TooLarge,
+}
+
+impl fmt::Display for HashKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const RULE: &str = "an explicit hash key is a decimal number from 0 to 2^128 - 1";
+        match self {
+            Self::Empty => write!(f, "the hash key is empty; {RULE}"),
+            Self::NotDecimal { offset } => {
+                write!(f, "the hash key has a character that is no digit at byte {offset}; {RULE}")
+            }
+            Self::TooLarge => write!(f, "the hash key is 2^128 or more; {RULE}"),
+        }
+    }
+}
+
+impl core::error::Error for HashKeyError {}
+
+/// The hash keys that belong to one shard: from `start` to `end`, both included.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct HashKeyRange {
+    start: HashKey,
+    end: HashKey,
+}
+
+impl HashKeyRange {
+    /// The range from `start` to `end`, both included; `None` if `start` lies above `end`.
+    pub fn new(start: HashKey, end: HashKey) -> Option<Self> {
+        (start <= end).then_some(Self { start, end })
+    }
+
+    /// Whether `key` lies in the range.
+    pub fn contains(&self, key: HashKey) -> bool {
+        self.start <= key && key <= self.end
+    }
+
+    /// The largest hash key of the range.
+    pub const fn end(&self) -> HashKey {
+        self.end
+    }
+
+    /// The smallest hash key of the range.
+    pub const fn start(&self) -> HashKey {
+        self.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// The vector of the KPL's own test (`user_record_test.cc`, HashKeyFromPartitionKey).
+    #[test]
+    fn hash_key_of_abcd_is_the_kpls() {
+        let key = PartitionKey::new("abcd").expect("a valid key");
+        assert_eq!(HashKey::of(&key).to_string(), "301716283811389038011477436469853762335");
+    }
+
+    #[test]
+    fn decimal_text_only() {
+        assert_eq!("007".parse(), Ok(HashKey::new(7)));
+        assert_eq!(u128::MAX.to_string().parse(), Ok(HashKey::MAX));
+        let above = "340282366920938463463374607431768211456";
+        assert_eq!(above.parse::<HashKey>(), Err(HashKeyError::TooLarge));
+        assert_eq!("+1".parse::<HashKey>(), Err(HashKeyError::NotDecimal { offset: 0 }));
+        assert_eq!("1 ".parse::<HashKey>(), Err(HashKeyError::NotDecimal { offset: 1 }));
+        assert_eq!("".parse::<HashKey>(), Err(HashKeyError::Empty));
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        let range = HashKeyRange::new(HashKey::new(5), HashKey::new(9)).expect("5 is below 9");
+        let inside: alloc::vec::Vec<u128> =
+            (0..15).filter(|&key| range.contains(HashKey::new(key))).collect();
+        assert_eq!(inside, [5, 6, 7, 8, 9]);
+        assert_eq!(HashKeyRange::new(HashKey::new(2), HashKey::new(1)), None);
+    }
+}
