@@ -1,0 +1,69 @@
+//! A deterministic model of one Amazon Kinesis stream: what the service stores, throttles and
+//! refuses.
+//!
+//! Tests and simulations put records into a [`Stream`] and then compare what a producer reports
+//! with what the [ledger](Stream::ledger) says. The same calls give the same answers, down to the
+//! sequence numbers. Time comes in as a parameter: a [`Duration`](core::time::Duration) since an
+//! origin that the caller chooses, so it may stand still or jump. What must fail is said
+//! beforehand, entry by entry, in [`EntryFaults`].
+//!
+//! The crate shares no code with the engine that it judges, only the vocabulary of
+//! [`headwaters_wire`]. It is `no_std` and needs `alloc`.
+//!
+//! ```
+//! use core::num::NonZeroU32;
+//! use core::time::Duration;
+//!
+//! use headwaters_model::{EntryFault, EntryFaults, Stream, StreamOptions};
+//! use headwaters_wire::{Entry, ErrorCode, PartitionKey, StreamName};
+//!
+//! let name = StreamName::new("orders")?;
+//! let shards = NonZeroU32::new(2).expect("2 is not 0");
+//! let mut stream = Stream::new(StreamOptions::new(name.clone(), shards));
+//!
+//! let entries = ["customer-1", "customer-2", "customer-3"].map(|key| Entry {
+//!     data: "one parcel".into(),
+//!     explicit_hash_key: None,
+//!     partition_key: PartitionKey::new(key).expect("a valid key"),
+//! });
+//! // The shard of the second entry is busy; the third is stored, but the answer denies it.
+//! let faults = EntryFaults::from_iter([
+//!     (1, EntryFault::Throttled),
+//!     (2, EntryFault::InternalFailure { stored: true }),
+//! ]);
+//!
+//! let results = stream.put_records(&name, &entries, &faults, Duration::ZERO)?;
+//! assert!(results[0].is_ok());
+//! let codes = [1, 2].map(|index| results[index].as_ref().map_err(|error| &error.code));
+//! assert_eq!(codes[0], Err(&ErrorCode::ProvisionedThroughputExceededException));
+//! assert_eq!(codes[1], Err(&ErrorCode::InternalFailure));
+//!
+//! let stored: Vec<usize> = stream.ledger().iter().map(|stored| stored.index).collect();
+//! assert_eq!(stored, [0, 2]);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+
+mod checks;
+mod errors;
+mod faults;
+mod ranges;
+mod sequence_numbers;
+mod shard;
+mod shard_limits;
+mod stored;
+mod stream;
+mod stream_options;
+#[cfg(test)]
+mod testing;
+mod throttle;
+mod token_bucket;
+
+pub use faults::{EntryFault, EntryFaults};
+pub use shard::Shard;
+pub use shard_limits::ShardLimits;
+pub use stored::Stored;
+pub use stream::Stream;
+pub use stream_options::StreamOptions;
