@@ -17,15 +17,15 @@ pub(crate) struct Buffer {
     ready_expirations: BTreeSet<(Instant, (Instant, u64))>,
     /// Retried records that may not leave yet, by the time from which they may.
     waiting: BTreeMap<(Instant, u64), Held>,
-    /// Bytes of `fresh` and `ready`.
-    leavable_bytes: usize,
+    /// Bytes of `fresh`.
+    fresh_bytes: usize,
 }
 
 impl Buffer {
     /// Adds a new record, which must have come after all that were added before.
     pub(crate) fn add(&mut self, held: Held) {
         debug_assert!(self.fresh.back().is_none_or(|last| last.sequence < held.sequence));
-        self.leavable_bytes += held.record.size();
+        self.fresh_bytes += held.record.size();
         self.fresh.push_back(held);
     }
 
@@ -43,7 +43,6 @@ impl Buffer {
         if let Some(expiration) = held.expiration {
             self.ready_expirations.insert((expiration, key));
         }
-        self.leavable_bytes += held.record.size();
         self.ready.insert(key, held);
     }
 
@@ -86,7 +85,7 @@ impl Buffer {
 
     /// Takes out everything, in order of acceptance.
     pub(crate) fn drain(&mut self) -> Vec<Held> {
-        self.leavable_bytes = 0;
+        self.fresh_bytes = 0;
         self.ready_expirations.clear();
         let mut all: Vec<Held> = self.fresh.drain(..).collect();
         all.extend(core::mem::take(&mut self.ready).into_values());
@@ -120,7 +119,7 @@ impl Buffer {
 
     fn pop_fresh(&mut self) -> Option<Held> {
         let held = self.fresh.pop_front()?;
-        self.leavable_bytes -= held.record.size();
+        self.fresh_bytes -= held.record.size();
         Some(held)
     }
 
@@ -129,7 +128,6 @@ impl Buffer {
         if let Some(expiration) = held.expiration {
             self.ready_expirations.remove(&(expiration, key));
         }
-        self.leavable_bytes -= held.record.size();
         Some(held)
     }
 
@@ -138,9 +136,10 @@ impl Buffer {
         self.fresh.len() + self.ready.len()
     }
 
-    /// Bytes of the records that may leave now.
-    pub(crate) const fn leavable_bytes(&self) -> usize {
-        self.leavable_bytes
+    /// Whether the new records alone fill a request of `count` entries or `bytes`. Retried ones do not
+    /// count: they leave at their deadlines or ride along, or each failure would bring on the next attempt.
+    pub(crate) fn fills(&self, count: usize, bytes: usize) -> bool {
+        self.fresh.len() >= count || self.fresh_bytes >= bytes
     }
 
     /// How many records there are.
@@ -174,8 +173,8 @@ impl Buffer {
     /// What must hold between calls.
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
-        let sizes = self.fresh.iter().chain(self.ready.values()).map(|held| held.record.size());
-        debug_assert_eq!(self.leavable_bytes, sizes.sum::<usize>());
+        let sizes = self.fresh.iter().map(|held| held.record.size());
+        debug_assert_eq!(self.fresh_bytes, sizes.sum::<usize>());
         let can_expire = self.ready.values().filter(|held| held.expiration.is_some()).count();
         debug_assert_eq!(self.ready_expirations.len(), can_expire);
         for (&(not_before, _), held) in &self.waiting {

@@ -217,10 +217,9 @@ impl Engine {
     }
 
     fn is_batch_due(&self) -> bool {
-        let buffer = &self.buffer;
+        let (buffer, config) = (&self.buffer, &self.config);
         self.has_free_request()
-            && (buffer.leavable() >= self.config.collection_max_count
-                || buffer.leavable_bytes() >= self.config.collection_max_size
+            && (buffer.fills(config.collection_max_count, config.collection_max_size)
                 || buffer.next_deadline().is_some_and(|deadline| deadline <= self.now)
                 || (self.closing.is_some() && buffer.leavable() > 0)
                 || self.flushes.barrier().is_some_and(|barrier| buffer.leavable_before(barrier)))

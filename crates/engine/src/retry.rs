@@ -14,7 +14,7 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryPolicy {
-    /// No wait and no end but the time to live: what the KPL does.
+    /// No wait (but for 1 ms, so that nothing spins) and no end but the time to live: what the KPL does.
     Kpl,
     /// Wait `step` times the number of attempts made, and stop after `max_attempts`, the first included.
     /// The default, with 100 ms and 10.
@@ -31,6 +31,10 @@ impl Default for RetryPolicy {
         Self::Linear { max_attempts: 10, step: Duration::from_millis(100) }
     }
 }
+
+/// Shortest pause between the failure of an attempt and the next one, whatever the policy: a transport
+/// that fails at once must not make the engine spin. Far below any round trip to the service.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
 
 /// What to do with a record whose attempt failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,13 +65,14 @@ pub(crate) fn judge(
         // New credentials are the transport's to fetch; the retry will be signed with them.
         _ => {}
     }
-    let not_before = match config.retry {
-        RetryPolicy::Kpl => now,
+    let wait = match config.retry {
+        RetryPolicy::Kpl => Duration::ZERO,
         RetryPolicy::Linear { max_attempts, .. } if attempts >= max_attempts => {
             return Verdict::Fail(Cause::AttemptsExhausted);
         }
-        RetryPolicy::Linear { step, .. } => now.after(step.saturating_mul(attempts)),
+        RetryPolicy::Linear { step, .. } => step.saturating_mul(attempts),
     };
+    let not_before = now.after(wait.max(RETRY_PAUSE_MIN));
     if expiration.is_some_and(|expiration| expiration <= not_before) {
         return Verdict::Fail(Cause::Expired);
     }
@@ -80,15 +85,17 @@ pub(crate) fn judge(
 
 /// When a record must leave the buffer: at `deadline`, capped by its expiration.
 ///
-/// A record that leaves only when it expires is never sent, so one whose expiration comes first is due
-/// at `earliest`: as soon as it may leave.
+/// A record that leaves only when it expires is never sent, so where the expiration is nearer the record
+/// leaves half-way between then and `earliest`.
 pub(crate) fn leave_by(
     deadline: Instant,
     expiration: Option<Instant>,
     earliest: Instant,
 ) -> Instant {
     match expiration {
-        Some(expiration) if expiration <= deadline => earliest,
+        Some(expiration) if expiration <= deadline => {
+            earliest.after(expiration.since(earliest) / 2)
+        }
         _ => deadline,
     }
 }
@@ -112,15 +119,15 @@ mod tests {
     fn the_kpls_rule_sends_again_within_half_of_the_buffered_time() {
         assert_eq!(
             judge_throttle(RetryPolicy::Kpl, 99, Some(at(1_051))),
-            Verdict::Requeue { not_before: at(1_000), deadline: at(1_050) }
+            Verdict::Requeue { not_before: at(1_001), deadline: at(1_050) }
         );
         assert_eq!(
-            judge_throttle(RetryPolicy::Kpl, 99, Some(at(1_050))),
-            Verdict::Requeue { not_before: at(1_000), deadline: at(1_000) },
-            "it would expire in the buffer, so it leaves at once"
+            judge_throttle(RetryPolicy::Kpl, 99, Some(at(1_021))),
+            Verdict::Requeue { not_before: at(1_001), deadline: at(1_011) },
+            "it would expire in the buffer, so it leaves half-way"
         );
         assert_eq!(
-            judge_throttle(RetryPolicy::Kpl, 1, Some(at(1_000))),
+            judge_throttle(RetryPolicy::Kpl, 1, Some(at(1_001))),
             Verdict::Fail(Cause::Expired)
         );
     }

@@ -4,7 +4,7 @@ use crate::{ErrorCode, HashKey, Message, PartitionKey, SequenceNumber, ShardId};
 
 /// One entry of a PutRecords request: what the service stores as one Kinesis record.
 ///
-/// `Debug` prints the sizes of the data and of the key, never their content.
+/// `Debug` prints the sizes of the data and of the key, never their content, nor a hash key's value.
 #[derive(Clone, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "adapters build and take it apart; the API's fields")]
 pub struct Entry {
@@ -33,7 +33,7 @@ impl core::fmt::Debug for Entry {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Entry")
             .field("data", &format_args!("{} bytes", self.data.len()))
-            .field("explicit_hash_key", &self.explicit_hash_key)
+            .field("explicit_hash_key", &self.explicit_hash_key.is_some())
             .field("partition_key", &self.partition_key)
             .finish()
     }

@@ -1,0 +1,53 @@
+//! A Kinesis producer that can tell you what happened to every record.
+//!
+//! ```
+//! # use core::num::NonZeroU32;
+//! use headwaters::mock::Mock;
+//! use headwaters::{Outcome, Producer, TokioClock, UserRecord};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let shards = NonZeroU32::new(4).ok_or("four is not zero")?;
+//! let kinesis = Mock::builder("orders".try_into()?, shards).build(TokioClock::new());
+//! let producer = Producer::builder().stream("orders").transport(kinesis).start()?;
+//!
+//! let ticket = producer.put(UserRecord::new("customer-17", "two apples")?).await?;
+//! match ticket.await.outcome {
+//!     Outcome::Stored { shard, sequence_number, .. } => println!("{shard} {sequence_number}"),
+//!     Outcome::NotStored { cause, record } => println!("{record:?} was not stored: {cause}"),
+//!     Outcome::MaybeStored { cause, record } => println!("{record:?}: nobody knows: {cause}"),
+//! }
+//! producer.close(None).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Producer::put`] waits for room, [`Producer::try_put`] does not; both hand the record back when they
+//!   refuse it. What is accepted gets exactly one [`Outcome`], through its [`Ticket`].
+//! - An entry that the service refused is sent again by itself, without its neighbours; one that the
+//!   service says it stored never is.
+//! - [`Config`] bounds what is held, in bytes and records, and names every time there is.
+//! - [`Transport`] and [`Clock`] are the only seams: bring your own of either. With the feature `mock` there
+//!   is [`mock`], a Kinesis in process that throttles by the book and fails on command.
+//!
+//! The decisions are all made in [`headwaters_engine`], which has no I/O and runs without tokio.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod close;
+mod driver;
+mod producer;
+mod shared;
+mod ticket;
+
+pub use clock::TokioClock;
+pub use close::{CloseReport, Undelivered};
+pub use headwaters_engine::{
+    Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigError, ConfigFault, Instant,
+    Outcome, RecordError, Refused, RefusedReason, RetryPolicy, Stats, UserRecord, wire,
+};
+#[cfg(feature = "mock")]
+pub use headwaters_mock as mock;
+pub use headwaters_transport::{Clock, Departure, PutRecords, PutRecordsResult, Sent, Transport};
+pub use producer::{Producer, ProducerBuilder, StartError};
+pub use ticket::{Delivery, Ticket};

@@ -1,0 +1,110 @@
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use headwaters_model::{ShardLimits, Stream, StreamOptions};
+use headwaters_transport::Clock;
+use headwaters_wire::StreamName;
+
+use crate::Mock;
+
+/// What a [`Mock`] is made of; begun with [`Mock::builder`].
+#[derive(Clone, Debug)]
+pub struct MockBuilder {
+    latency: Duration,
+    options: StreamOptions,
+}
+
+impl MockBuilder {
+    pub(crate) fn new(stream: StreamName, shards: NonZeroU32) -> Self {
+        Self { latency: Duration::ZERO, options: StreamOptions::new(stream, shards) }
+    }
+
+    /// How long it takes from sending a request to its answer; zero by default.
+    ///
+    /// The request reaches the service after half of it, and what the service does, it does then.
+    #[must_use]
+    pub fn latency(self, latency: Duration) -> Self {
+        Self { latency, ..self }
+    }
+
+    /// Gives every shard these limits instead of the service's ([`ShardLimits::default`]).
+    #[must_use]
+    pub fn limits(self, limits: ShardLimits) -> Self {
+        Self { options: self.options.limits(limits), ..self }
+    }
+
+    /// Lets every shard take whatever comes; only a [`Fault`](crate::Fault) throttles then.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        Self { options: self.options.unlimited(), ..self }
+    }
+
+    /// A mock without records and without faults, in the time of `clock`.
+    pub fn build<C: Clock>(self, clock: C) -> Mock<C> {
+        Mock::new(clock, self.latency, Stream::new(self.options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestClock, builder, codes, entry, request};
+    use headwaters_transport::Transport;
+    use headwaters_wire::ErrorCode;
+
+    async fn stored_of<C: Clock>(mock: &Mock<C>, count: usize) -> usize {
+        let results = mock.put_records(request(vec![entry("k", "v"); count])).await;
+        codes(&results).iter().filter(|code| code.is_none()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_shard_refills_in_the_time_of_the_clock() {
+        let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 10 };
+        let clock = TestClock::start();
+        let mock = builder(1).limits(limits).build(clock);
+        assert_eq!(stored_of(&mock, 12).await, 10);
+        assert_eq!(stored_of(&mock, 1).await, 0);
+        clock.advance(Duration::from_millis(300)).await;
+        assert_eq!(stored_of(&mock, 5).await, 3);
+
+        let results = mock.put_records(request(vec![entry("k", "v")])).await;
+        assert_eq!(
+            codes(&results),
+            [Some(ErrorCode::ProvisionedThroughputExceededException)],
+            "a throttled entry has the service's own code"
+        );
+        let shard = &mock.shards()[0];
+        assert_eq!((shard.records, shard.bytes, shard.throttled), (13, 26, 6));
+    }
+
+    /// A bucket is judged when the request is there, not when it is sent.
+    #[tokio::test(start_paused = true)]
+    async fn limits_are_judged_when_the_request_reaches_the_service() {
+        let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 10 };
+        let mock =
+            builder(1).limits(limits).latency(Duration::from_millis(400)).build(TestClock::start());
+        assert_eq!(stored_of(&mock, 10).await, 10);
+        // Stored at 200 ms; the next request is there at 600 ms, when 4 records have room.
+        assert_eq!(stored_of(&mock, 10).await, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn by_default_the_limits_are_the_services_and_unlimited_takes_all() {
+        let (limited, unlimited) = (builder(1), builder(1).unlimited());
+        for (builder, expected) in [(limited, 1_000), (unlimited, 1_500)] {
+            let mock = builder.build(TestClock::start());
+            let mut stored = 0;
+            for _ in 0..3 {
+                stored += stored_of(&mock, 500).await;
+            }
+            assert_eq!(stored, expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shards_are_as_many_as_were_asked_for() {
+        let mock = builder(3).build(TestClock::start());
+        let numbers: Vec<_> = mock.shards().iter().map(|shard| shard.id.number()).collect();
+        assert_eq!(numbers, [Some(0), Some(1), Some(2)]);
+    }
+}

@@ -1,0 +1,252 @@
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use headwaters_engine::wire::{AttemptError, Entry, ErrorCode, StreamName};
+use headwaters_engine::{Batch, BatchId, Instant, PutRecordsResult, Sent};
+use headwaters_model::{EntryFault, EntryFaults, Stream};
+
+use crate::options::{Faults, Options};
+use crate::rng::Rng;
+
+/// The way between the engine and the service: slow, and not to be trusted.
+#[derive(Debug)]
+pub(crate) struct Network {
+    faults: Faults,
+    latency: (Duration, Duration),
+    late: Duration,
+    model: Stream,
+    name: StreamName,
+    rng: Rng,
+    happenings: BTreeMap<(Instant, u64), Happening>,
+    next: u64,
+    /// Requests that a cancel can still reach.
+    travels: BTreeMap<BatchId, Travel>,
+    /// Entries in requests that were stored while their answers were lost, counted for each request.
+    pub(crate) lost_answers: u64,
+}
+
+#[derive(Debug)]
+enum Happening {
+    Answer { batch: BatchId, result: PutRecordsResult },
+    Arrive { batch: BatchId, entries: Vec<Entry>, back: Duration, fate: Fate },
+    Cancelled { batch: BatchId, sent: Sent },
+}
+
+#[derive(Debug)]
+struct Travel {
+    arrival: Option<(Instant, u64)>,
+    answer: Option<(Instant, u64)>,
+    silent: bool,
+}
+
+/// What becomes of a request that reaches the service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    BlackHole,
+    Fail,
+    LoseAnswer,
+    Normal,
+    Refuse,
+    Repeat,
+    WrongCount,
+}
+
+/// What the engine is told.
+#[derive(Debug)]
+pub(crate) enum News {
+    Answer { batch: BatchId, result: PutRecordsResult },
+    Cancelled { batch: BatchId, sent: Sent },
+}
+
+/// Whole-request errors that a later attempt can be spared.
+const PASSING: [ErrorCode; 4] = [
+    ErrorCode::InternalFailure,
+    ErrorCode::KMSThrottlingException,
+    ErrorCode::ServiceUnavailable,
+    ErrorCode::ThrottlingException,
+];
+/// Whole-request errors for good.
+const FOR_GOOD: [ErrorCode; 3] = [
+    ErrorCode::AccessDeniedException,
+    ErrorCode::KMSDisabledException,
+    ErrorCode::ResourceNotFoundException,
+];
+
+impl Network {
+    pub(crate) fn new(options: &Options, model: Stream) -> Self {
+        Self {
+            faults: options.faults,
+            latency: options.latency,
+            late: options.config.request_timeout * 2,
+            name: model.name().clone(),
+            model,
+            rng: Rng::new(options.seed, "network"),
+            happenings: BTreeMap::new(),
+            next: 0,
+            travels: BTreeMap::new(),
+            lost_answers: 0,
+        }
+    }
+
+    /// Takes a request on its way.
+    pub(crate) fn send(&mut self, Batch { id: batch, entries, .. }: Batch, now: Instant) {
+        let (there, back) = (self.half_trip(), self.half_trip());
+        let faults = self.faults;
+        let silent = self.rng.happens(faults.silent_cancel);
+        let mut travel = Travel { arrival: None, answer: None, silent };
+        if self.rng.happens(faults.connect_failed) {
+            let result = Err(AttemptError::new(ErrorCode::ConnectFailed));
+            travel.answer = Some(self.at(now.after(there), Happening::Answer { batch, result }));
+        } else if self.rng.happens(faults.lost_request) {
+            let result = Err(AttemptError::new(ErrorCode::ConnectionLost));
+            let at = now.after(there + back);
+            travel.answer = Some(self.at(at, Happening::Answer { batch, result }));
+        } else {
+            let fate = self.fate();
+            travel.silent |= fate == Fate::BlackHole;
+            let late = self.rng.happens(faults.late_answer);
+            let back = if late { back + self.late } else { back };
+            let arrive = Happening::Arrive { batch, entries, back, fate };
+            travel.arrival = Some(self.at(now.after(there), arrive));
+        }
+        self.travels.insert(batch, travel);
+    }
+
+    fn fate(&mut self) -> Fate {
+        let faults = self.faults;
+        let fates = [
+            (faults.black_hole, Fate::BlackHole),
+            (faults.request_failure, Fate::Fail),
+            (faults.lost_answer, Fate::LoseAnswer),
+            (faults.request_refused, Fate::Refuse),
+            (faults.repeated_answer, Fate::Repeat),
+            (faults.wrong_count, Fate::WrongCount),
+        ];
+        let drawn = fates.into_iter().find(|&(chance, _)| self.rng.happens(chance));
+        drawn.map_or(Fate::Normal, |(_, fate)| fate)
+    }
+
+    /// The engine gives a request up: sometimes it can be held back, mostly nobody knows.
+    pub(crate) fn cancel(&mut self, batch: BatchId, now: Instant) {
+        let Some(travel) = self.travels.get(&batch) else { return };
+        if travel.silent {
+            return;
+        }
+        let (arrival, answer) = (travel.arrival, travel.answer);
+        let held_back = arrival.filter(|_| self.coin());
+        let forgotten = answer.filter(|_| self.coin());
+        for key in held_back.into_iter().chain(forgotten) {
+            self.happenings.remove(&key);
+        }
+        let sent = if held_back.is_some() { Sent::No } else { Sent::Unknown };
+        let at = now.after(self.half_trip());
+        self.at(at, Happening::Cancelled { batch, sent });
+    }
+
+    /// From now on nothing goes wrong.
+    pub(crate) fn heal(&mut self) {
+        self.faults = Faults::default();
+    }
+
+    /// When something happens next.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.happenings.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    /// The next thing that happens at `now`; `None` if there is none, or none for the engine.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<News> {
+        let entry = self.happenings.first_entry().filter(|entry| entry.key().0 <= now)?;
+        match entry.remove() {
+            Happening::Answer { batch, result } => {
+                self.travels.remove(&batch);
+                Some(News::Answer { batch, result })
+            }
+            Happening::Cancelled { batch, sent } => Some(News::Cancelled { batch, sent }),
+            Happening::Arrive { batch, entries, back, fate } => {
+                self.arrive(batch, &entries, back, fate, now);
+                None
+            }
+        }
+    }
+
+    fn arrive(
+        &mut self,
+        batch: BatchId,
+        entries: &[Entry],
+        back: Duration,
+        fate: Fate,
+        now: Instant,
+    ) {
+        let result = match fate {
+            Fate::Fail => Err(AttemptError::new(self.rng.pick(&PASSING))),
+            Fate::Refuse => Err(AttemptError::new(self.rng.pick(&FOR_GOOD))),
+            _ => {
+                let faults = self.entry_faults(entries.len());
+                let since = now.since(Instant::ZERO);
+                self.model.put_records(&self.name, entries, &faults, since)
+            }
+        };
+        let result = match (fate, result) {
+            (Fate::BlackHole, _) => {
+                self.travels.remove(&batch);
+                return;
+            }
+            (Fate::LoseAnswer, result) => {
+                let stored = result.iter().flatten().filter(|entry| entry.is_ok()).count();
+                self.lost_answers += stored as u64;
+                Err(AttemptError::new(ErrorCode::ConnectionLost))
+            }
+            (Fate::WrongCount, Ok(mut results)) => {
+                if results.len() == 1 || self.coin() {
+                    results.extend(results.last().cloned());
+                } else {
+                    results.pop();
+                }
+                Ok(results)
+            }
+            (_, result) => result,
+        };
+        if fate == Fate::Repeat {
+            let again = now.after(back + self.half_trip());
+            self.at(again, Happening::Answer { batch, result: result.clone() });
+        }
+        let answer = self.at(now.after(back), Happening::Answer { batch, result });
+        if let Some(travel) = self.travels.get_mut(&batch) {
+            (travel.arrival, travel.answer) = (None, Some(answer));
+        }
+    }
+
+    fn entry_faults(&mut self, entries: usize) -> EntryFaults {
+        let Faults { entry_failure, entry_failure_stored, .. } = self.faults;
+        let mut draw = |index| {
+            if self.rng.happens(entry_failure) {
+                return Some((index, EntryFault::InternalFailure { stored: false }));
+            }
+            let stored = self.rng.happens(entry_failure_stored);
+            stored.then_some((index, EntryFault::InternalFailure { stored: true }))
+        };
+        (0..entries).filter_map(&mut draw).collect()
+    }
+
+    fn half_trip(&mut self) -> Duration {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX) / 2;
+        Duration::from_nanos(self.rng.range(nanos(self.latency.0), nanos(self.latency.1)))
+    }
+
+    fn coin(&mut self) -> bool {
+        self.rng.range(0, 1) == 0
+    }
+
+    fn at(&mut self, at: Instant, happening: Happening) -> (Instant, u64) {
+        let key = (at, self.next);
+        self.next += 1;
+        self.happenings.insert(key, happening);
+        key
+    }
+
+    /// What the service stored.
+    pub(crate) const fn model(&self) -> &Stream {
+        &self.model
+    }
+}
