@@ -1,1 +1,3 @@
-//! What the tests share.
+//! What the tests and the fuzz targets share.
+
+pub mod operations;

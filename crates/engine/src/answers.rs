@@ -19,7 +19,9 @@ use crate::time::Instant;
 impl Engine {
     /// The answer to a request: each entry is stored, sent again, or given up.
     pub(crate) fn put_records_finished(&mut self, batch: BatchId, result: PutRecordsResult) {
-        let Some(request) = self.in_flight.finish(batch) else {
+        // The records of a purged request have their outcomes, whatever its answer says.
+        let request = self.in_flight.finish(batch).filter(|request| !request.records.is_empty());
+        let Some(request) = request else {
             self.stats.ignored_answers += 1;
             return;
         };
@@ -27,8 +29,6 @@ impl Engine {
             Ok(results) if results.len() == request.records.len() => {
                 self.entries_answered(batch, request, results);
             }
-            // The records were purged; whatever the answer says, they have their outcomes.
-            Ok(_) | Err(_) if request.records.is_empty() => {}
             Ok(results) => {
                 self.stats.unusable_answers += 1;
                 let message =

@@ -9,41 +9,73 @@ use headwaters_wire::limits::{
 use crate::bounds::Bounds;
 use crate::retry::RetryPolicy;
 
-/// The settings of an [`Engine`](crate::Engine): valid because they exist.
-///
-/// Names and defaults are the KPL's wherever the KPL has the setting.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Config {
+macro_rules! settings {
+    ($( $(#[doc = $doc:literal])* $name:ident: $type:ty, )*) => {
+        /// The settings of an [`Engine`](crate::Engine): valid because they exist.
+        ///
+        /// Names and defaults are the KPL's wherever the KPL has the setting.
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct Config {
+            $( pub(crate) $name: $type, )*
+        }
+
+        impl Config {
+            $(
+                $(#[doc = $doc])*
+                pub const fn $name(&self) -> $type {
+                    self.$name
+                }
+            )*
+        }
+
+        impl ConfigBuilder {
+            $(
+                $(#[doc = $doc])*
+                pub const fn $name(mut self, value: $type) -> Self {
+                    self.config.$name = value;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+settings! {
     /// How much may be held. Default: 64 MiB and 500,000 records. (The KPL has no bound.)
-    pub bounds: Bounds,
+    bounds: Bounds,
     /// How long to wait for the answer to a cancel before the request counts as lost. Default: 1 s.
-    pub cancel_grace: Duration,
+    cancel_grace: Duration,
     /// Most entries in a request. Default and maximum: 500, the service's limit.
-    pub collection_max_count: usize,
+    collection_max_count: usize,
     /// Bytes (data and partition keys) at which a request is full. Default: 5 MiB, at most 10 MiB. A record
     /// that is larger goes alone.
-    pub collection_max_size: usize,
-    /// Most requests at a time, those being cancelled included. Default: 24 (the KPL's `MaxConnections`).
-    pub max_requests_in_flight: usize,
+    collection_max_size: usize,
+    /// Most requests at a time, those being cancelled included. Default: 24 (the KPL's `MaxConnections`), at
+    /// most 256.
+    max_requests_in_flight: usize,
     /// Largest record that the stream takes, data and partition key together, in bytes. Default: 1 MiB,
     /// the service's default for streams; at most 10 MiB. (The KPL does not count the key.)
-    pub max_user_record_size: usize,
+    max_user_record_size: usize,
     /// How long a record may wait for others to share a request with. Default: 100 ms.
-    pub record_max_buffered_time: Duration,
+    record_max_buffered_time: Duration,
     /// How long a record may take from acceptance to the start of its last attempt; `None` for ever.
-    /// Default: 30 s.
-    pub record_ttl: Option<Duration>,
-    /// How long a request may take before it is cancelled. Default: 6 s.
-    pub request_timeout: Duration,
+    /// Default: 30 s, at least 100 ms.
+    record_ttl: Option<Duration>,
+    /// How long a request may take before it is cancelled. Default: 6 s; from 100 ms to 10 minutes.
+    request_timeout: Duration,
     /// When failed records are sent again. Default: [`RetryPolicy::Linear`], 100 ms, 10 attempts.
-    pub retry: RetryPolicy,
+    retry: RetryPolicy,
 }
 
 impl Config {
     /// A builder that starts from the defaults.
     pub fn builder() -> ConfigBuilder {
-        ConfigBuilder { config: Self::default() }
+        Self::default().into_builder()
+    }
+
+    /// A builder that starts from these settings.
+    pub const fn into_builder(self) -> ConfigBuilder {
+        ConfigBuilder { config: self }
     }
 }
 
@@ -64,38 +96,11 @@ impl Default for Config {
     }
 }
 
-/// Changes settings one by one; [`build`](Self::build) checks them all.
+/// Changes settings one by one, starting from the defaults; [`build`](Self::build) checks them all.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConfigBuilder {
     config: Config,
-}
-
-macro_rules! setters {
-    ($( $name:ident: $type:ty ),* $(,)?) => {
-        impl ConfigBuilder {
-            $(
-                #[doc = concat!("Sets [`Config::", stringify!($name), "`].")]
-                pub const fn $name(mut self, value: $type) -> Self {
-                    self.config.$name = value;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters! {
-    bounds: Bounds,
-    cancel_grace: Duration,
-    collection_max_count: usize,
-    collection_max_size: usize,
-    max_requests_in_flight: usize,
-    max_user_record_size: usize,
-    record_max_buffered_time: Duration,
-    record_ttl: Option<Duration>,
-    request_timeout: Duration,
-    retry: RetryPolicy,
 }
 
 /// Most requests in flight: the KPL's maximum for `MaxConnections`.

@@ -33,6 +33,11 @@
 //! The decisions are all made in [`headwaters_engine`], which has no I/O and runs without tokio.
 #![forbid(unsafe_code)]
 
+/// The example of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
 mod clock;
 mod close;
 mod driver;

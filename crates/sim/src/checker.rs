@@ -73,7 +73,9 @@ impl Checker {
 
     /// A request leaves: within the limits, with nothing in it that must not be sent.
     pub(crate) fn sent(&mut self, batch: &Batch, now: Instant) -> Checked {
-        let Config { collection_max_count, collection_max_size, record_ttl, .. } = self.config;
+        let collection_max_count = self.config.collection_max_count();
+        let collection_max_size = self.config.collection_max_size();
+        let record_ttl = self.config.record_ttl();
         let (count, id) = (batch.entries.len(), batch.id);
         let bytes: usize = batch.entries.iter().map(Entry::size).sum();
         rule(count > 0, || format!("batch {id} is empty"))?;
@@ -111,17 +113,15 @@ impl Checker {
         let Some(numbers) = self.batches.get(&batch) else { return };
         let Ok(results) = result else { return };
         if results.len() == numbers.len() {
-            // Records that a purge or a close handed back meanwhile have their outcome.
-            let open = |number: usize| self.records[number].outcome.is_none();
             let stored = numbers.iter().zip(results).filter(|(_, result)| result.is_ok());
-            self.owed.extend(stored.map(|(&number, _)| number).filter(|&number| open(number)));
+            self.owed.extend(stored.map(|(&number, _)| number));
         }
     }
 
     /// Entries go back: the right ones, and in time.
     pub(crate) fn requeued(&mut self, requeue: &Requeue, now: Instant) -> Checked {
         let Requeue { batch, cause, deadline, indexes, not_before, .. } = requeue;
-        let half = now.after(self.config.record_max_buffered_time / 2);
+        let half = now.after(self.config.record_max_buffered_time() / 2);
         rule(indexes.is_sorted_by(|a, b| a < b), || format!("indexes of {batch} do not rise"))?;
         rule(not_before <= deadline, || format!("a deadline before the wait in {batch}"))?;
         rule(*deadline <= half.max(*not_before), || {
@@ -145,12 +145,12 @@ impl Checker {
             return Err("a completion without exactly one token".to_string());
         };
         let number = usize::try_from(token.0).unwrap_or(usize::MAX);
-        let Config { cancel_grace, record_ttl, request_timeout, .. } = self.config;
         let record = self.records.get_mut(number).ok_or("an unknown token")?;
         let accepted = record.accepted.ok_or("an outcome for a record that was not accepted")?;
         rule(record.outcome.is_none(), || format!("record {number} has two outcomes"))?;
-        if let Some(ttl) = record_ttl {
-            let latest = accepted.after(ttl).after(request_timeout).after(cancel_grace);
+        if let Some(ttl) = self.config.record_ttl() {
+            let timeout = self.config.request_timeout() + self.config.cancel_grace();
+            let latest = accepted.after(ttl).after(timeout);
             rule(now <= latest, || format!("record {number} has its outcome too late"))?;
         }
         let last = completion.attempts.last().and_then(|attempt| attempt.error.as_ref());
@@ -185,12 +185,12 @@ impl Checker {
             rule(stored, || format!("record {number} was stored and its outcome is not"))?;
         }
         rule(at.is_none_or(|at| at > now), || format!("it waits for {at:?}, which has come"))?;
-        rule(stats.bytes_held <= self.config.bounds.bytes as u64, || {
+        rule(stats.bytes_held <= self.config.bounds().bytes as u64, || {
             format!("{} bytes are held", stats.bytes_held)
         })?;
         let held = stats.buffered + stats.in_flight;
-        rule(held <= self.config.bounds.records as u64, || format!("{held} records are held"))?;
-        rule(stats.requests_in_flight <= self.config.max_requests_in_flight as u64, || {
+        rule(held <= self.config.bounds().records as u64, || format!("{held} records are held"))?;
+        rule(stats.requests_in_flight <= self.config.max_requests_in_flight() as u64, || {
             format!("{} requests are in flight", stats.requests_in_flight)
         })?;
         let ended = stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back;

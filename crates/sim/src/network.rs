@@ -78,7 +78,7 @@ impl Network {
         Self {
             faults: options.faults,
             latency: options.latency,
-            late: options.config.request_timeout * 2,
+            late: options.config.request_timeout() * 2,
             name: model.name().clone(),
             model,
             rng: Rng::new(options.seed, "network"),

@@ -1,0 +1,362 @@
+//! The front door over the mock, mostly in virtual time.
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+use std::sync::{Arc, Mutex};
+
+use headwaters::mock::{EntryFault, Fault, Mock};
+use headwaters::wire::{AttemptError, ErrorCode};
+use headwaters::{
+    Bounds, Cause, Clock, Config, Delivery, Instant, Outcome, Producer, PutRecords,
+    PutRecordsResult, RefusedReason, RetryPolicy, StartError, TokioClock, Transport, UserRecord,
+};
+
+const STREAM: &str = "orders";
+
+fn mock(latency: Duration) -> Mock<TokioClock> {
+    let shards = NonZeroU32::new(4).expect("not zero");
+    let name = STREAM.try_into().expect("a valid name");
+    Mock::builder(name, shards).latency(latency).build(TokioClock::new())
+}
+
+fn start(mock: &Mock<TokioClock>, config: Config) -> Producer {
+    let builder = Producer::builder().stream(STREAM).transport(mock.clone());
+    builder.config(config).start().expect("a runtime and a valid name")
+}
+
+fn record(text: &str) -> UserRecord {
+    UserRecord::new(text, text.to_owned()).expect("a valid record")
+}
+
+fn texts(mock: &Mock<TokioClock>) -> Vec<String> {
+    let text = |data: &[u8]| String::from_utf8(data.to_vec()).expect("text");
+    mock.records().iter().map(|stored| text(&stored.entry.data)).collect()
+}
+
+fn is_stored(delivery: &Delivery) -> bool {
+    matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: false, .. })
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_stored_after_its_wait_for_company() {
+    let mock = mock(20 * MS);
+    let producer = start(&mock, Config::default());
+    let before = tokio_now();
+    let delivery = producer.put(record("a")).await.expect("room").await;
+    assert!(is_stored(&delivery), "{delivery:?}");
+    assert_eq!(tokio_now() - before, 120 * MS, "100 ms in the buffer, 20 ms on the way");
+    assert_eq!((delivery.attempts.count(), texts(&mock)), (1, vec!["a".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_failed_entries_are_sent_again() {
+    let mock = mock(MS);
+    let failures = [(1, EntryFault::Throttled), (3, EntryFault::Throttled)];
+    mock.script([Fault::FailEntries(failures.into_iter().collect())]);
+    let producer = start(&mock, Config::default());
+    let mut tickets = Vec::new();
+    for text in ["a", "b", "c", "d", "e"] {
+        tickets.push(producer.put(record(text)).await.expect("room"));
+    }
+    let mut attempts = Vec::new();
+    for ticket in tickets {
+        let delivery = ticket.await;
+        assert!(is_stored(&delivery), "{delivery:?}");
+        attempts.push(delivery.attempts.count());
+    }
+    assert_eq!(attempts, [1, 2, 1, 2, 1]);
+    assert_eq!(texts(&mock), ["a", "c", "e", "b", "d"]);
+    assert_eq!(mock.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_told_of() {
+    let mock = mock(MS);
+    mock.script([Fault::LoseAnswer]);
+    let producer = start(&mock, Config::default());
+    let delivery = producer.put(record("a")).await.expect("room").await;
+    assert!(matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: true, .. }));
+    assert_eq!(texts(&mock), ["a", "a"], "and it was stored twice indeed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_exist_fails_at_once() {
+    let mock = mock(MS);
+    let elsewhere = Producer::builder().stream("elsewhere").transport(mock).start();
+    let producer = elsewhere.expect("a runtime and a valid name");
+    let delivery = producer.put(record("a")).await.expect("room").await;
+    let Outcome::NotStored { cause, record: back } = delivery.outcome else { panic!("not stored") };
+    assert_eq!(cause, Cause::Permanent(ErrorCode::ResourceNotFoundException));
+    assert_eq!((back, delivery.attempts.count()), (record("a"), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_service_is_given_up_and_tried_again() {
+    let mock = mock(MS);
+    mock.script([Fault::NeverAnswer]);
+    let producer = start(&mock, Config::default());
+    let before = tokio_now();
+    let delivery = producer.put(record("a")).await.expect("room").await;
+    assert!(matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: true, .. }));
+    assert!(tokio_now() - before > Duration::from_secs(6), "after the request timeout");
+    let codes: Vec<_> =
+        delivery.attempts.kept().iter().map(|a| a.error.as_ref().map(|e| &e.code)).collect();
+    assert_eq!(codes, [Some(&ErrorCode::RequestTimeout), None]);
+}
+
+fn small() -> Config {
+    let overhead = Bounds::RECORD_OVERHEAD;
+    let bounds = Bounds { bytes: 2 * (overhead + 4), records: 2 };
+    let config = Config::builder().max_user_record_size(4).bounds(bounds);
+    config.build().expect("valid settings")
+}
+
+#[tokio::test(start_paused = true)]
+async fn put_waits_for_room_and_try_put_hands_the_record_back() {
+    let mock = mock(MS);
+    let producer = start(&mock, small());
+    let first = producer.try_put(record("a")).expect("room");
+    let _second = producer.try_put(record("b")).expect("room");
+    let refused = producer.try_put(record("c")).expect_err("no room");
+    assert_eq!((refused.reason, refused.record), (RefusedReason::Full, record("c")));
+
+    // A put that is given up while it waits has accepted nothing.
+    let waiting = tokio::spawn({
+        let producer = producer.clone();
+        async move { drop(producer.put(record("x")).await) }
+    });
+    tokio::task::yield_now().await;
+    waiting.abort();
+
+    let third = producer.put(record("c")).await.expect("it waits");
+    assert!(is_stored(&first.await) && is_stored(&third.await));
+    producer.close(None).await;
+    assert_eq!(texts(&mock), ["a", "b", "c"]);
+    let refused = producer.try_put(record("large")).expect_err("closed");
+    assert_eq!(refused.reason, RefusedReason::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_beyond_the_streams_limit_comes_back() {
+    let producer = start(&mock(MS), small());
+    let refused = producer.put(record("abc")).await.expect_err("6 bytes with its key");
+    assert_eq!(refused.reason, RefusedReason::TooLarge { limit: 4 });
+    assert_eq!(producer.stats().refused, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_all_that_came_before_it() {
+    let mock = mock(5 * MS);
+    mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::ServiceUnavailable))]);
+    let producer = start(&mock, Config::default());
+    for text in ["a", "b"] {
+        drop(producer.put(record(text)).await.expect("room"));
+    }
+    let before = tokio_now();
+    let flush = producer.flush();
+    // What comes after a flush may ride along; the flush does not wait for it.
+    let (_, late) = tokio::join!(flush, producer.put(record("late")));
+    assert_eq!(tokio_now() - before, 110 * MS, "two round trips and one wait of 100 ms");
+    assert_eq!(producer.stats().stored + producer.stats().buffered, 3);
+    let late = late.expect("room").await;
+    assert!(matches!(late.outcome, Outcome::Stored { .. }), "{late:?}");
+    assert_eq!(producer.stats().stored, 3, "dropped tickets drop no records");
+    producer.flush().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_ends_in_time_and_hands_back() {
+    let mock = mock(MS);
+    mock.script([Fault::NeverAnswer]);
+    let config = Config::builder().collection_max_count(1).max_requests_in_flight(1);
+    let producer = start(&mock, config.build().expect("valid settings"));
+    let sent = producer.put(record("sent")).await.expect("room");
+    tokio::task::yield_now().await;
+    let unsent = producer.put(record("unsent")).await.expect("room");
+    let before = tokio_now();
+    let (report, again) =
+        tokio::join!(producer.close(Some(300 * MS)), producer.close(Some(Duration::from_secs(60))));
+    assert_eq!(tokio_now() - before, 300 * MS, "the nearer deadline counts");
+    assert_eq!(report, again);
+    let undelivered: Vec<_> =
+        report.undelivered.iter().map(|u| (u.record.clone(), u.maybe_stored)).collect();
+    assert_eq!(undelivered, [(record("unsent"), false), (record("sent"), true)]);
+    assert!(matches!(sent.await.outcome, Outcome::MaybeStored { cause: Cause::Closed, .. }));
+    assert!(matches!(unsent.await.outcome, Outcome::NotStored { cause: Cause::Closed, .. }));
+    assert_eq!((report.stats.handed_back, report.stats.accepted), (2, 2));
+    assert_eq!(producer.close(None).await, report, "closing again tells the same");
+    producer.flush().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_wakes_those_who_wait_for_room() {
+    let mock = mock(MS);
+    mock.script([Fault::NeverAnswer]);
+    let producer = start(&mock, small());
+    let _first = producer.try_put(record("a")).expect("room");
+    let _second = producer.try_put(record("b")).expect("room");
+    let (put, _) = tokio::join!(producer.put(record("c")), producer.close(Some(10 * MS)));
+    assert_eq!(put.expect_err("closed").reason, RefusedReason::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_producer_says_what_it_leaves_and_goes_on() {
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let mock = mock(MS);
+    let producer = start(&mock, Config::default());
+    let ticket = producer.put(record("a")).await.expect("room");
+    drop(producer.clone());
+    assert_eq!(warnings.records(), [0; 0], "other handles are left");
+    drop(producer);
+    assert_eq!(warnings.records(), [1]);
+    assert!(is_stored(&ticket.await));
+}
+
+#[test]
+fn a_runtime_that_stops_leaves_no_ticket_without_an_outcome() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let first = runtime().expect("a runtime");
+    let (sent, unsent, producer) = first.block_on(async {
+        let mock = mock(Duration::ZERO);
+        mock.script([Fault::NeverAnswer]);
+        let config = Config::builder().collection_max_count(1).max_requests_in_flight(1);
+        let producer = start(&mock, config.build().expect("valid settings"));
+        let sent = producer.put(record("sent")).await.expect("room");
+        tokio::task::yield_now().await;
+        (sent, producer.put(record("unsent")).await.expect("room"), producer)
+    });
+    drop(first);
+    runtime().expect("a runtime").block_on(async {
+        assert!(matches!(sent.await.outcome, Outcome::MaybeStored { .. }));
+        assert!(matches!(unsent.await.outcome, Outcome::NotStored { .. }));
+        assert!(producer.put(record("late")).await.is_err());
+        producer.flush().await;
+        assert_eq!(producer.close(None).await.undelivered.len(), 2);
+    });
+}
+
+struct Panics;
+
+impl Transport for Panics {
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        assert!(request.entries.is_empty(), "a bug in a transport");
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_panics_loses_nothing() {
+    let retry = RetryPolicy::Linear { max_attempts: 2, step: MS };
+    let config = Config::builder().retry(retry).build().expect("valid settings");
+    let builder = Producer::builder().stream(STREAM).transport(Panics).config(config);
+    let producer = builder.start().expect("a runtime and a valid name");
+    let delivery = producer.put(record("a")).await.expect("room").await;
+    let Outcome::MaybeStored { cause, record: back } = delivery.outcome else { panic!("unknown") };
+    assert_eq!((cause, back), (Cause::AttemptsExhausted, record("a")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_share_a_producer() {
+    let shards = NonZeroU32::new(8).expect("not zero");
+    let name = STREAM.try_into().expect("a valid name");
+    let mock = Mock::builder(name, shards).unlimited().build(TokioClock::new());
+    let bounds = Bounds { bytes: 2 * 1024 * 1024, records: 700 };
+    let config = Config::builder().record_max_buffered_time(MS).bounds(bounds);
+    let producer = start(&mock, config.build().expect("valid settings"));
+    let tasks = (0..8).map(|task| {
+        let producer = producer.clone();
+        tokio::spawn(async move {
+            for number in 0..2_000 {
+                let text = format!("{task}-{number}");
+                let ticket = producer.put(record(&text)).await.expect("not closed");
+                if number % 100 == 0 {
+                    assert!(is_stored(&ticket.await));
+                }
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    let report = producer.close(None).await;
+    assert_eq!((report.stats.stored, report.undelivered.len()), (16_000, 0));
+    let mut stored = texts(&mock);
+    stored.sort_unstable();
+    stored.dedup();
+    assert_eq!(stored.len(), 16_000);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let name = || STREAM.try_into().expect("a valid name");
+    let clock = TokioClock::new;
+    let mock = || Mock::builder(name(), NonZeroU32::MIN).build(clock());
+    let error = Producer::builder().stream(STREAM).transport(mock()).start();
+    assert_eq!(error.err(), Some(StartError::NoRuntime));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let error = Producer::builder().transport(mock()).start();
+    assert_eq!(error.err(), Some(StartError::StreamMissing));
+    let error = Producer::builder().stream("a b").transport(mock()).start();
+    let message = error.expect_err("a space").to_string();
+    assert_eq!(message, "the stream name has a character outside [a-zA-Z0-9_.-] at byte 1");
+}
+
+#[test]
+fn handles_can_be_shared_between_threads() {
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    fn sent<T: Send + Sync + Unpin + 'static>() {}
+    shared::<Producer>();
+    sent::<headwaters::Ticket>();
+}
+
+fn tokio_now() -> Duration {
+    use std::sync::OnceLock;
+    static CLOCK: OnceLock<TokioClock> = OnceLock::new();
+    CLOCK.get_or_init(TokioClock::new).now().since(Instant::ZERO)
+}
+
+/// Collects the field `records` of warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<u64>>>);
+
+impl Warnings {
+    fn records(&self) -> Vec<u64> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+impl tracing::field::Visit for Warnings {
+    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+        if field.name() == "records" {
+            self.0.lock().expect("no panic").push(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn core::fmt::Debug) {}
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}

@@ -1,0 +1,412 @@
+//! Arbitrary operations on an engine, and what must hold whatever they are.
+//!
+//! The bookkeeping here is as plain as can be: a list of records, a list of requests. It believes nothing
+//! that the engine says of itself but whether an answer was still awaited.
+#![expect(missing_docs, reason = "the names of the operations' parts say what they are")]
+#![expect(clippy::exhaustive_enums, reason = "tests are to cover them all")]
+
+use core::time::Duration;
+
+use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
+use headwaters_engine::wire::{AttemptError, Entry, ErrorCode, Placement, ShardId};
+use headwaters_engine::{
+    Action, Batch, BatchId, Bounds, Completion, Config, Engine, Event, FlushId, Instant, Outcome,
+    RetryPolicy, Sent, Token, UserRecord,
+};
+
+/// Something that a driver can do.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum Operation {
+    /// Put a record of this many bytes, by the call or by the event.
+    Add { bytes: u16, by_event: bool },
+    /// Let time go by.
+    Advance { micros: u32 },
+    /// Answer one of the requests, each entry by itself. The results repeat if there are too few.
+    Answer { which: u8, results: Vec<EntryResult> },
+    /// Change the bounds.
+    Bounds { records: u8 },
+    /// Say that a request was cancelled, asked or not.
+    Cancelled { which: u8, nothing_sent: bool },
+    /// Close, with or without a deadline.
+    Close { within_millis: Option<u16> },
+    /// Fail one of the requests as a whole.
+    Fail { which: u8, code: Code },
+    /// Flush, with or without a deadline.
+    Flush { within_millis: Option<u16> },
+    /// Answer a request with another number of results.
+    Miscount { which: u8, results: u8 },
+    /// Take this many actions and leave the others for later.
+    Poll { actions: u8 },
+    /// Ask for everything back.
+    Purge,
+    /// Answer a request that was answered before.
+    Repeat { which: u8 },
+    /// Bring a time that lies in the past.
+    TurnBack { micros: u32 },
+}
+
+/// What the service says of one entry.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum EntryResult {
+    Failed(Code),
+    Stored,
+}
+
+/// One code of each class and certainty.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum Code {
+    AccessDenied,
+    ConnectFailed,
+    ExpiredToken,
+    InternalFailure,
+    Throttled,
+    TooLarge,
+    Unknown,
+}
+
+impl Code {
+    /// Each of them.
+    pub const ALL: [Self; 7] = [
+        Self::AccessDenied,
+        Self::ConnectFailed,
+        Self::ExpiredToken,
+        Self::InternalFailure,
+        Self::Throttled,
+        Self::TooLarge,
+        Self::Unknown,
+    ];
+
+    fn error(self) -> AttemptError {
+        AttemptError::new(match self {
+            Self::AccessDenied => ErrorCode::AccessDeniedException,
+            Self::ConnectFailed => ErrorCode::ConnectFailed,
+            Self::ExpiredToken => ErrorCode::ExpiredTokenException,
+            Self::InternalFailure => ErrorCode::InternalFailure,
+            Self::Throttled => ErrorCode::ProvisionedThroughputExceededException,
+            Self::TooLarge => ErrorCode::RequestEntityTooLarge,
+            Self::Unknown => ErrorCode::parse("NeverHeardOf"),
+        })
+    }
+
+    /// Whether the record may have been stored all the same: the table again, by hand.
+    const fn is_ambiguous(self) -> bool {
+        matches!(self, Self::InternalFailure | Self::Unknown)
+    }
+}
+
+/// Settings that make many things happen in few operations.
+pub fn config() -> Config {
+    Config::builder()
+        .cancel_grace(Duration::from_millis(20))
+        .collection_max_count(4)
+        .collection_max_size(2_000)
+        .max_requests_in_flight(3)
+        .max_user_record_size(3_000)
+        .bounds(Bounds { bytes: 200_000, records: 40 })
+        .record_max_buffered_time(Duration::from_millis(10))
+        .record_ttl(Some(Duration::from_millis(300)))
+        .request_timeout(Duration::from_millis(100))
+        .retry(RetryPolicy::Linear { max_attempts: 4, step: Duration::from_millis(5) })
+        .build()
+        .expect("valid settings")
+}
+
+/// Does the operations, then closes, and returns every action as a line.
+///
+/// # Panics
+/// When a rule is broken: that is what it is for.
+pub fn perform(config: Config, operations: &[Operation]) -> Vec<String> {
+    let mut driver = Driver::new(config);
+    operations.iter().for_each(|operation| driver.perform(operation));
+    driver.end();
+    driver.trace
+}
+
+struct Driver {
+    config: Config,
+    engine: Engine,
+    now: Instant,
+    records: Vec<Record>,
+    requests: Vec<Request>,
+    answered: Vec<BatchId>,
+    flushes: Vec<FlushId>,
+    trace: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    accepted: Option<Instant>,
+    ambiguous: bool,
+    ended: bool,
+    /// An awaited answer said that it is stored.
+    stored: bool,
+}
+
+struct Request {
+    id: BatchId,
+    records: Vec<usize>,
+}
+
+impl Driver {
+    fn new(config: Config) -> Self {
+        Self {
+            engine: Engine::new(config.clone(), Instant::ZERO),
+            config,
+            now: Instant::ZERO,
+            records: Vec::new(),
+            requests: Vec::new(),
+            answered: Vec::new(),
+            flushes: Vec::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    fn perform(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Add { bytes, by_event } => self.add(usize::from(*bytes), *by_event),
+            Operation::Advance { micros } => {
+                self.now = self.now.after(Duration::from_micros(u64::from(*micros)));
+                self.engine.handle(Event::TimeAdvanced, self.now);
+            }
+            Operation::Answer { which, results } => self.answer(*which, results),
+            Operation::Bounds { records } => {
+                let bounds = Bounds { records: usize::from(*records), ..self.config.bounds() };
+                self.engine.handle(Event::BoundsChanged(bounds), self.now);
+            }
+            Operation::Cancelled { which, nothing_sent } => self.cancelled(*which, *nothing_sent),
+            Operation::Close { within_millis } => {
+                let deadline = self.deadline(*within_millis);
+                self.engine.handle(Event::CloseRequested { deadline }, self.now);
+            }
+            Operation::Fail { which, code } => self.fail(*which, *code),
+            Operation::Flush { within_millis } => {
+                let (flush, deadline) =
+                    (FlushId(self.trace.len() as u64), self.deadline(*within_millis));
+                self.flushes.push(flush);
+                self.engine.handle(Event::FlushRequested { flush, deadline }, self.now);
+            }
+            Operation::Miscount { which, results } => self.miscount(*which, *results),
+            Operation::Poll { actions } => {
+                for _ in 0..*actions {
+                    let action = self.engine.poll();
+                    if !self.act(action) {
+                        break;
+                    }
+                }
+            }
+            Operation::Purge => self.engine.handle(Event::PurgeRequested, self.now),
+            Operation::Repeat { which } => self.repeat(*which),
+            Operation::TurnBack { micros } => {
+                let back = self.now.as_nanos().saturating_sub(u64::from(*micros) * 1_000);
+                self.engine.handle(Event::TimeAdvanced, Instant::from_nanos(back));
+            }
+        }
+    }
+
+    fn deadline(&self, within_millis: Option<u16>) -> Option<Instant> {
+        within_millis.map(|millis| self.now.after(Duration::from_millis(u64::from(millis))))
+    }
+
+    fn add(&mut self, bytes: usize, by_event: bool) {
+        let number = self.records.len();
+        let mut data = vec![0; bytes.max(8)];
+        data[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        let record = UserRecord::new("key", data).expect("a valid record");
+        let token = Token(number as u64);
+        let before = self.engine.stats().accepted;
+        if by_event {
+            self.engine.handle(Event::RecordAdded { token, record }, self.now);
+        } else if let Err(refused) = self.engine.add(token, record.clone(), self.now) {
+            assert_eq!(refused.record, record, "a refused record comes back as it was");
+        }
+        let accepted = (self.engine.stats().accepted > before).then_some(self.now);
+        // A refusal of the event comes out as an outcome; one of the call has been given.
+        let ended = accepted.is_none() && !by_event;
+        self.records.push(Record { accepted, ended, ..Record::default() });
+    }
+
+    /// Takes one of the requests; none if there are none.
+    fn take(&mut self, which: u8) -> Option<Request> {
+        if self.requests.is_empty() {
+            return None;
+        }
+        let request = self.requests.swap_remove(usize::from(which) % self.requests.len());
+        self.answered.push(request.id);
+        Some(request)
+    }
+
+    /// Gives the engine an answer; whether its records waited for it.
+    fn give(&mut self, event: Event) -> bool {
+        let ignored = self.engine.stats().ignored_answers;
+        self.engine.handle(event, self.now);
+        self.engine.stats().ignored_answers == ignored
+    }
+
+    fn answer(&mut self, which: u8, results: &[EntryResult]) {
+        let Some(Request { id, records }) = self.take(which) else { return };
+        let results = results.iter().chain(core::iter::repeat(&EntryResult::Stored));
+        let results: Vec<_> = results.take(records.len()).copied().collect();
+        let answer = results.iter().map(|result| match result {
+            EntryResult::Failed(code) => Err(code.error()),
+            EntryResult::Stored => Ok(placement()),
+        });
+        let result = Ok(answer.collect());
+        if self.give(Event::PutRecordsFinished { batch: id, result }) {
+            for (number, result) in records.into_iter().zip(results) {
+                match result {
+                    EntryResult::Failed(code) => {
+                        self.records[number].ambiguous |= code.is_ambiguous();
+                    }
+                    EntryResult::Stored => self.records[number].stored = true,
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, which: u8, code: Code) {
+        let Some(Request { id, records }) = self.take(which) else { return };
+        if self.give(Event::PutRecordsFinished { batch: id, result: Err(code.error()) }) {
+            self.mark_ambiguous(&records, code.is_ambiguous());
+        }
+    }
+
+    fn miscount(&mut self, which: u8, results: u8) {
+        let Some(Request { id, records }) = self.take(which) else { return };
+        let mut count = usize::from(results);
+        count += usize::from(count == records.len());
+        let result = Ok((0..count).map(|_| Ok(placement())).collect());
+        if self.give(Event::PutRecordsFinished { batch: id, result }) {
+            self.mark_ambiguous(&records, true);
+        }
+    }
+
+    fn cancelled(&mut self, which: u8, nothing_sent: bool) {
+        let Some(Request { id, records }) = self.take(which) else { return };
+        let sent = if nothing_sent { Sent::No } else { Sent::Unknown };
+        if self.give(Event::BatchCancelled { batch: id, sent }) {
+            self.mark_ambiguous(&records, !nothing_sent);
+        }
+    }
+
+    fn mark_ambiguous(&mut self, records: &[usize], ambiguous: bool) {
+        records.iter().for_each(|&number| self.records[number].ambiguous |= ambiguous);
+    }
+
+    fn repeat(&mut self, which: u8) {
+        if self.answered.is_empty() {
+            return;
+        }
+        let batch = self.answered[usize::from(which) % self.answered.len()];
+        let result = Ok(vec![Ok(placement())]);
+        assert!(!self.give(Event::PutRecordsFinished { batch, result }), "answered twice");
+    }
+
+    /// Does one action; false if the engine waits.
+    fn act(&mut self, action: Action) -> bool {
+        self.trace.push(action.to_string());
+        match action {
+            Action::CancelBatch(batch) => {
+                // Its answer may have come since the engine decided.
+                let awaited = self.requests.iter().any(|request| request.id == batch);
+                assert!(awaited || self.answered.contains(&batch), "cancels {batch}");
+            }
+            Action::CloseFinished { .. } => {
+                let open = |record: &&Record| record.accepted.is_some() && !record.ended;
+                assert_eq!(
+                    self.records.iter().filter(open).count(),
+                    0,
+                    "closed while records have no outcome"
+                );
+            }
+            Action::Complete(completion) => self.complete(&completion),
+            Action::FlushFinished { flush, .. } => {
+                let at = self.flushes.iter().position(|&id| id == flush);
+                self.flushes.swap_remove(at.expect("a flush that was asked for, once"));
+            }
+            Action::Requeue(requeue) => {
+                assert!(requeue.indexes.is_sorted() && requeue.not_before <= requeue.deadline);
+            }
+            Action::RoomAvailable => {}
+            Action::SendBatch(batch) => self.send(&batch),
+            Action::Wait(wakeup) => {
+                assert_eq!(wakeup, self.engine.wakeup(), "the same with and without draining");
+                let now = self.now;
+                assert!(wakeup.at.is_none_or(|at| at > now), "waits for {wakeup:?} at {now}");
+                return false;
+            }
+        }
+        true
+    }
+
+    fn send(&mut self, batch: &Batch) {
+        let count = batch.entries.len();
+        let bytes: usize = batch.entries.iter().map(Entry::size).sum();
+        assert!((1..=REQUEST_ENTRIES_MAX.min(self.config.collection_max_count())).contains(&count));
+        assert!(bytes <= REQUEST_BYTES_MAX);
+        assert!(bytes <= self.config.collection_max_size() || count == 1);
+        let numbers: Vec<usize> = batch.entries.iter().map(number).collect();
+        for &number in &numbers {
+            let record = &self.records[number];
+            let accepted = record.accepted.expect("only accepted records are sent");
+            assert!(!record.ended, "record {number} is sent after its outcome");
+            assert!(!record.stored, "record {number} is stored and sent again");
+            let ttl = self.config.record_ttl().expect("the settings have one");
+            assert!(self.now < accepted.after(ttl), "record {number} is sent too late");
+        }
+        self.requests.push(Request { id: batch.id, records: numbers });
+    }
+
+    fn complete(&mut self, completion: &Completion) {
+        let [Token(number)] = completion.tokens[..] else { panic!("one token for one record") };
+        let record = &mut self.records[usize::try_from(number).expect("a small number")];
+        assert!(!record.ended, "record {number} has two outcomes");
+        record.ended = true;
+        let attempts = completion.attempts.kept();
+        // Timeouts and hand-backs make attempts ambiguous that no answer told of.
+        let certainty = attempts.iter().filter_map(|attempt| attempt.error.as_ref());
+        let ambiguous = certainty
+            .clone()
+            .any(|error| error.code.certainty() == headwaters_engine::wire::Certainty::MaybeStored);
+        assert!(ambiguous || !record.ambiguous, "record {number}: {completion:?}");
+        match &completion.outcome {
+            Outcome::MaybeStored { .. } => assert!(ambiguous && !record.stored),
+            Outcome::NotStored { .. } => assert!(!ambiguous && !record.stored),
+            Outcome::Stored { maybe_duplicate, .. } => {
+                assert!(record.stored, "record {number} is called stored, and no answer said so");
+                assert_eq!(*maybe_duplicate, ambiguous);
+            }
+        }
+    }
+
+    /// Closes at once, and checks that everybody has an outcome.
+    fn end(&mut self) {
+        let deadline = Some(self.now);
+        self.engine.handle(Event::CloseRequested { deadline }, self.now);
+        while {
+            let action = self.engine.poll();
+            self.act(action)
+        } {}
+        for (number, record) in self.records.iter().enumerate() {
+            assert!(record.ended, "record {number} has no outcome: {record:?}");
+        }
+        assert!(self.engine.is_empty() && self.flushes.is_empty());
+        let stats = self.engine.stats();
+        let ended = stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back;
+        assert_eq!((stats.accepted, stats.buffered, stats.in_flight), (ended, 0, 0));
+        assert_eq!(stats.bytes_held, 0);
+    }
+}
+
+fn number(entry: &Entry) -> usize {
+    let bytes = entry.data.first_chunk::<8>().expect("every record carries its number");
+    usize::try_from(u64::from_be_bytes(*bytes)).expect("a small number")
+}
+
+fn placement() -> Placement {
+    let sequence_number = "49590338271490256608559692538361571095921575989136588898";
+    let sequence_number = sequence_number.parse().expect("digits");
+    Placement { sequence_number, shard: ShardId::numbered(0) }
+}
