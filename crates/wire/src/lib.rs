@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod aggregate;
 mod entry;
 mod error_code;
 mod hash_key;

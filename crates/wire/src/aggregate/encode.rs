@@ -1,0 +1,463 @@
+use bytes::{BufMut, BytesMut};
+
+use super::key_table::{Found, KeyTable};
+use super::protobuf::{VARINT_BYTES_MAX, WireType, tag, varint_len, write_varint};
+use super::unsealed::Unsealed;
+use super::{KPL_OUTER_KEY, MAGIC, TRAILER_BYTES, field};
+use crate::{Entry, PartitionKey};
+
+/// Packs user records into one Kinesis record, append-only: each payload is copied once.
+///
+/// The records must belong to one shard: the service stores the whole aggregate where its first record
+/// belongs, and consumers drop an aggregate with members outside the range of the shard they read it from.
+///
+/// The bytes are those of the KPL: first the partition keys, then the explicit hash keys, then the records. One
+/// encoder can make many aggregates and keeps its tables' memory between them.
+#[derive(Debug)]
+pub struct Encoder {
+    count: usize,
+    /// The first record stays as it is until a second comes: alone it goes plain.
+    first: Option<Entry>,
+    hash_keys: KeyTable,
+    /// How much room the tables and the magic get before the records; grows with the aggregates that were made.
+    headroom: usize,
+    keys: KeyTable,
+    outer_key: OuterKey,
+    /// The room, then the encoded records.
+    records: BytesMut,
+    /// How much room to give the next aggregate's records.
+    capacity: usize,
+}
+
+/// Which partition key an aggregate goes under. It decides nothing about the shard, for an aggregate always has
+/// an explicit hash key.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OuterKey {
+    /// That of its first record. Consumers that spread work by the outer key (a Lambda with a
+    /// parallelization factor, say) then spread aggregates too; but records of one key can sit in
+    /// aggregates with different outer keys, so such consumers may see them out of order.
+    FirstRecord,
+    /// The letter `a`, as the KPL does. Consumers that spread work by the outer key get it all in one place,
+    /// in order.
+    #[default]
+    Kpl,
+}
+
+/// The record does not fit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Full {
+    /// What the size would be with it.
+    pub size: usize,
+}
+
+impl core::fmt::Display for Full {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "with this record the aggregate would have {} bytes", self.size)
+    }
+}
+
+impl core::error::Error for Full {}
+
+/// What a record needs in its aggregate.
+#[derive(Clone, Copy)]
+struct Need {
+    hash_key: Option<(Found, u32)>,
+    key: (Found, u32),
+    /// Bytes of the record's message, without its tag and length.
+    message: usize,
+    /// Bytes that the aggregate grows by.
+    total: usize,
+}
+
+const KEY_TAG: u8 = tag(field::PARTITION_KEY_TABLE, WireType::Length);
+const HASH_KEY_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_TABLE, WireType::Length);
+const RECORD_TAG: u8 = tag(field::RECORDS, WireType::Length);
+const KEY_INDEX_TAG: u8 = tag(field::PARTITION_KEY_INDEX, WireType::Varint);
+const HASH_KEY_INDEX_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_INDEX, WireType::Varint);
+const DATA_TAG: u8 = tag(field::DATA, WireType::Length);
+
+/// Room for the tables of an encoder's first aggregate; later ones get what the last needed.
+const HEADROOM: usize = 256;
+
+impl Encoder {
+    /// An encoder for aggregates of about `capacity` bytes, under outer keys of this kind.
+    pub fn new(capacity: usize, outer_key: OuterKey) -> Self {
+        Self {
+            capacity,
+            count: 0,
+            first: None,
+            hash_keys: KeyTable::new(HASH_KEY_TAG),
+            headroom: HEADROOM,
+            keys: KeyTable::new(KEY_TAG),
+            outer_key,
+            records: BytesMut::new(),
+        }
+    }
+
+    /// How many records there are.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The exact size of the data that [`finish`](Self::finish) would make now: 0 without a record, the
+    /// payload's size with one, the aggregate's with more. The outer partition key comes on top, as in
+    /// [`Entry::size`].
+    pub fn size(&self) -> usize {
+        match (self.count, &self.first) {
+            (0, _) | (1, None) => 0,
+            (1, Some(first)) => first.data.len(),
+            _ => MAGIC.len() + self.body_len() + TRAILER_BYTES,
+        }
+    }
+
+    /// What [`size`](Self::size) would be with one more record.
+    pub fn size_with(&self, record: &Entry) -> usize {
+        match (self.count, &self.first) {
+            (0, _) | (1, None) => record.data.len(),
+            (1, Some(first)) => self.size_of_two(first, record),
+            _ => self.size() + self.need(record).total,
+        }
+    }
+
+    /// The outer partition key's bytes that go with the aggregate, or with the one record that goes plain.
+    pub fn outer_key_len(&self) -> usize {
+        match (&self.first, self.outer_key) {
+            (None, _) => 0,
+            (Some(_), OuterKey::Kpl) if self.count > 1 => KPL_OUTER_KEY.len(),
+            (Some(first), _) => first.partition_key.len(),
+        }
+    }
+
+    /// Adds a record, if the size stays within `size_max`. The first record is always taken.
+    ///
+    /// # Errors
+    /// [`Full`] says how large it would get; nothing has changed then.
+    pub fn try_append(&mut self, record: &Entry, size_max: usize) -> Result<(), Full> {
+        if self.count < 2 {
+            let size = self.size_with(record);
+            if self.count == 1 && size > size_max {
+                return Err(Full { size });
+            }
+            self.append(record);
+            return Ok(());
+        }
+        let need = self.need(record);
+        let size = self.size() + need.total;
+        if size > size_max {
+            return Err(Full { size });
+        }
+        self.write(record, need);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Adds a record.
+    pub fn append(&mut self, record: &Entry) {
+        match (self.count, self.first.take()) {
+            (0, _) | (1, None) => self.first = Some(record.clone()),
+            (1, Some(first)) => {
+                self.start();
+                self.write(&first, self.need(&first));
+                self.write(record, self.need(record));
+                self.first = Some(first);
+            }
+            (_, first) => {
+                self.first = first;
+                self.write(record, self.need(record));
+            }
+        }
+        self.count += 1;
+    }
+
+    /// Takes the records out as one Kinesis record; `None` without any. Its trailer is still to be computed:
+    /// [`Unsealed::seal`], or [`Unsealed::seal_all`] for many at once. The encoder is empty afterwards.
+    pub fn finish(&mut self) -> Option<Unsealed> {
+        let first = self.first.take()?;
+        if core::mem::take(&mut self.count) == 1 {
+            return Some(Unsealed::plain(first));
+        }
+        let hash_key = first.hash_key();
+        let partition_key = match self.outer_key {
+            OuterKey::FirstRecord => first.partition_key,
+            // The letter is a valid key; were it none, the first record's would serve.
+            OuterKey::Kpl => PartitionKey::new(KPL_OUTER_KEY).unwrap_or(first.partition_key),
+        };
+        Some(Unsealed::aggregate(self.take_data(), partition_key, hash_key))
+    }
+
+    /// Room for the tables in front, and for the records behind it.
+    fn start(&mut self) {
+        self.records = BytesMut::with_capacity(self.headroom + self.capacity);
+        self.records.put_bytes(0, self.headroom);
+    }
+
+    /// Puts the magic and the tables into the room in front of the records, and a trailer to fill in behind them.
+    fn take_data(&mut self) -> BytesMut {
+        let tables = [self.keys.encoded(), self.hash_keys.encoded()];
+        let front = MAGIC.len() + tables[0].len() + tables[1].len();
+        let mut data = core::mem::take(&mut self.records);
+        if front > self.headroom {
+            // The keys took more room than those before them: move the records once, and remember.
+            let mut larger = BytesMut::with_capacity(front + data.len() + TRAILER_BYTES);
+            larger.put_bytes(0, front);
+            larger.put_slice(&data[self.headroom..]);
+            (data, self.headroom) = (larger, front);
+        }
+        let mut at = self.headroom - front;
+        let start = at;
+        for part in [&MAGIC[..], tables[0], tables[1]] {
+            data[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        data.put_bytes(0, TRAILER_BYTES);
+        bytes::Buf::advance(&mut data, start);
+        // Tables vary: keep a little more room than this one took, and not much more.
+        self.headroom = front + front / 4;
+        self.keys.clear();
+        self.hash_keys.clear();
+        data
+    }
+
+    fn body_len(&self) -> usize {
+        let records = self.records.len() - self.headroom.min(self.records.len());
+        self.keys.encoded().len() + self.hash_keys.encoded().len() + records
+    }
+
+    fn need(&self, record: &Entry) -> Need {
+        let key = record.partition_key.as_bytes();
+        let (key, mut total) = locate(&self.keys, key);
+        let mut message = 1 + varint_len(u64::from(key.1));
+        let hash_key = record.explicit_hash_key.map(|hash_key| {
+            let (found, grown) = locate(&self.hash_keys, decimal(hash_key).as_bytes());
+            total += grown;
+            message += 1 + varint_len(u64::from(found.1));
+            found
+        });
+        message += 1 + varint_len(record.data.len() as u64) + record.data.len();
+        total += 1 + varint_len(message as u64) + message;
+        Need { hash_key, key, message, total }
+    }
+
+    /// The size of an aggregate of two, without making it.
+    fn size_of_two(&self, first: &Entry, second: &Entry) -> usize {
+        let alone = self.need(first).total;
+        let mut with = self.need(second).total;
+        // In an empty table nothing is found; what the two share is counted twice.
+        let index_len = varint_len(1) - varint_len(0);
+        debug_assert_eq!(index_len, 0, "a second entry's index is as short as the first's");
+        if first.partition_key == second.partition_key {
+            with -= KeyTable::entry_len(second.partition_key.as_bytes());
+        }
+        if let (Some(one), Some(two)) = (first.explicit_hash_key, second.explicit_hash_key)
+            && one == two
+        {
+            with -= KeyTable::entry_len(decimal(two).as_bytes());
+        }
+        MAGIC.len() + alone + with + TRAILER_BYTES
+    }
+
+    fn write(&mut self, record: &Entry, need: Need) {
+        let key = self.keys.place(record.partition_key.as_bytes(), need.key.0);
+        let mut head = Head::new();
+        head.tag(RECORD_TAG);
+        head.varint(need.message as u64);
+        head.tag(KEY_INDEX_TAG);
+        head.varint(u64::from(key));
+        if let (Some(hash_key), Some((found, _))) = (record.explicit_hash_key, need.hash_key) {
+            let index = self.hash_keys.place(decimal(hash_key).as_bytes(), found);
+            head.tag(HASH_KEY_INDEX_TAG);
+            head.varint(u64::from(index));
+        }
+        head.tag(DATA_TAG);
+        head.varint(record.data.len() as u64);
+        self.records.reserve(head.len + record.data.len() + TRAILER_BYTES);
+        self.records.put_slice(&head.bytes[..head.len]);
+        self.records.put_slice(&record.data);
+    }
+}
+
+impl Default for Encoder {
+    /// For aggregates of the KPL's default size, 50 KiB, under its outer key.
+    fn default() -> Self {
+        Self::new(51_200, OuterKey::Kpl)
+    }
+}
+
+/// Where a key is in its table, its index there, and what the table grows by.
+fn locate(table: &KeyTable, key: &[u8]) -> ((Found, u32), usize) {
+    match table.find(key) {
+        found @ Found::At(index) => ((found, index), 0),
+        found @ Found::Nowhere { .. } => ((found, table.next_index()), KeyTable::entry_len(key)),
+    }
+}
+
+/// What stands before a record's data, put together before it is copied.
+struct Head {
+    bytes: [u8; HEAD_BYTES_MAX],
+    len: usize,
+}
+
+/// Four tags and four varints.
+const HEAD_BYTES_MAX: usize = 4 + 4 * VARINT_BYTES_MAX;
+
+impl Head {
+    const fn new() -> Self {
+        Self { bytes: [0; HEAD_BYTES_MAX], len: 0 }
+    }
+
+    fn tag(&mut self, tag: u8) {
+        self.bytes[self.len] = tag;
+        self.len += 1;
+    }
+
+    fn varint(&mut self, value: u64) {
+        let mut digits = [0; VARINT_BYTES_MAX];
+        let count = write_varint(&mut digits, value);
+        self.bytes[self.len..self.len + count].copy_from_slice(&digits[..count]);
+        self.len += count;
+    }
+}
+
+/// A hash key in decimal, without an allocation.
+struct Decimal {
+    digits: [u8; 39],
+    start: usize,
+}
+
+fn decimal(hash_key: crate::HashKey) -> Decimal {
+    let mut decimal = Decimal { digits: [0; 39], start: 39 };
+    let mut rest = hash_key.value();
+    loop {
+        decimal.start -= 1;
+        decimal.digits[decimal.start] = b'0' + (rest % 10).to_le_bytes()[0];
+        rest /= 10;
+        if rest == 0 {
+            return decimal;
+        }
+    }
+}
+
+impl Decimal {
+    fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HashKey;
+    use crate::aggregate::{Decoded, decode};
+    use alloc::format;
+    use alloc::vec;
+    use alloc::vec::Vec;
+    use bytes::Bytes;
+
+    fn entry(key: &str, hash_key: Option<u128>, data: &[u8]) -> Entry {
+        Entry {
+            data: Bytes::copy_from_slice(data),
+            explicit_hash_key: hash_key.map(HashKey::new),
+            partition_key: PartitionKey::new(key).expect("a valid key"),
+        }
+    }
+
+    fn hex(data: &[u8]) -> alloc::string::String {
+        data.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Built by hand from the format's description.
+    #[test]
+    fn the_golden_vector() {
+        let mut encoder = Encoder::default();
+        encoder.append(&entry("a", None, b"hello"));
+        encoder.append(&entry("b", Some(123), b"world"));
+        encoder.append(&entry("a", None, b"!"));
+        let aggregate = encoder.finish().expect("three records").seal();
+        assert_eq!(
+            hex(&aggregate.data),
+            "f3899ac20a01610a016212033132331a0908001a0568656c6c6f1a0b080110001a05776f726c641a0508001a0121\
+             dd463ff9f4b1a3e4d0dd4ddee5d0203c"
+        );
+        assert_eq!(aggregate.partition_key.as_str(), "a");
+        let first = HashKey::of(&PartitionKey::new("a").expect("a valid key"));
+        assert_eq!(aggregate.explicit_hash_key, Some(first));
+    }
+
+    #[test]
+    fn one_record_goes_plain_and_is_not_copied() {
+        let mut encoder = Encoder::default();
+        let alone = entry("key", None, b"payload");
+        encoder.append(&alone);
+        assert_eq!((encoder.size(), encoder.outer_key_len()), (7, 3));
+        let sealed = encoder.finish().expect("one record").seal();
+        assert_eq!((&sealed, sealed.data.as_ptr()), (&alone, alone.data.as_ptr()));
+        assert!(encoder.finish().is_none() && encoder.is_empty());
+    }
+
+    /// Sizes are exact before and after each append, for few keys and for many, with explicit hash keys and
+    /// without; and one encoder makes many aggregates.
+    #[test]
+    fn sizes_are_exact() {
+        let mut encoder = Encoder::default();
+        for (distinct, hash_keys, records) in
+            [(1, 0, 5), (300, 200, 700), (7, 3, 2), (5_000, 1, 9_000)]
+        {
+            let mut put = Vec::new();
+            for number in 0..records {
+                let hash_key =
+                    (hash_keys > 0 && number % 3 == 0).then(|| number % hash_keys * 1_000);
+                let data = vec![7; usize::try_from(number * 37 % 300).expect("small")];
+                let record = entry(&format!("key-{}", number % distinct), hash_key, &data);
+                let before = encoder.size_with(&record);
+                encoder.append(&record);
+                assert_eq!(encoder.size(), before, "record {number} of {distinct} keys");
+                put.push(record);
+            }
+            let size = encoder.size();
+            let aggregate = encoder.finish().expect("records").seal();
+            assert_eq!(aggregate.data.len(), size);
+            let Decoded::Aggregate(read) = decode(aggregate.data) else { panic!("an aggregate") };
+            let read: Vec<Entry> = read
+                .members()
+                .map(|member| member.and_then(|m| m.to_entry()).expect("valid"))
+                .collect();
+            assert_eq!(read, put);
+        }
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_changes_nothing() {
+        let mut encoder = Encoder::default();
+        let large = entry("k", None, &[0; 100]);
+        assert_eq!(encoder.try_append(&large, 10), Ok(()), "the first is always taken");
+        let two = encoder.size_with(&large);
+        assert_eq!(encoder.try_append(&large, two - 1), Err(Full { size: two }));
+        assert_eq!(encoder.try_append(&large, two), Ok(()));
+        let three = encoder.size_with(&large);
+        assert_eq!(encoder.try_append(&large, three - 1), Err(Full { size: three }));
+        assert_eq!((encoder.len(), encoder.size()), (2, two));
+        assert_eq!(encoder.try_append(&large, three), Ok(()));
+    }
+
+    #[test]
+    fn the_outer_key_can_be_the_first_records() {
+        let mut encoder = Encoder::new(1_000, OuterKey::FirstRecord);
+        encoder.append(&entry("first", Some(9), b"1"));
+        encoder.append(&entry("second", Some(10), b"2"));
+        assert_eq!(encoder.outer_key_len(), 5);
+        let aggregate = encoder.finish().expect("two records").seal();
+        assert_eq!(aggregate.partition_key.as_str(), "first");
+        assert_eq!(aggregate.explicit_hash_key, Some(HashKey::new(9)));
+        let mut kpl = Encoder::default();
+        kpl.append(&entry("first", None, b"1"));
+        kpl.append(&entry("second", None, b"2"));
+        assert_eq!(kpl.outer_key_len(), 1);
+    }
+}

@@ -1,0 +1,187 @@
+//! As much of protobuf's wire format as the two messages need.
+
+/// How a field's value is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WireType {
+    Varint = 0,
+    Fixed64 = 1,
+    Length = 2,
+    GroupStart = 3,
+    GroupEnd = 4,
+    Fixed32 = 5,
+}
+
+/// The bytes are no message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Malformed;
+
+/// Longest varint: ten groups of seven bits hold a u64.
+pub(super) const VARINT_BYTES_MAX: usize = 10;
+
+/// Deepest nesting of groups that is skipped: the limit of Google's own parsers.
+const GROUP_DEPTH_MAX: u32 = 100;
+
+/// How many bytes `value` takes as a varint.
+pub(super) const fn varint_len(value: u64) -> usize {
+    // One byte per seven bits; zero has one.
+    (63 - (value | 1).leading_zeros() as usize) / 7 + 1
+}
+
+/// Writes `value` as a varint at the front of `out` and returns how many bytes that took.
+pub(super) const fn write_varint(out: &mut [u8; VARINT_BYTES_MAX], mut value: u64) -> usize {
+    let mut at = 0;
+    while value >= 0x80 {
+        out[at] = value.to_le_bytes()[0] | 0x80;
+        value >>= 7;
+        at += 1;
+    }
+    out[at] = value.to_le_bytes()[0];
+    at + 1
+}
+
+/// The tag of a field whose number is below 16: one byte.
+pub(super) const fn tag(field: u32, wire_type: WireType) -> u8 {
+    assert!(field < 16);
+    field.to_le_bytes()[0] << 3 | wire_type as u8
+}
+
+/// Reads a message from front to back.
+#[derive(Clone, Debug)]
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Where in the message the next byte is.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next field's number and type; `None` at the end.
+    pub(super) fn field(&mut self) -> Result<Option<(u32, WireType)>, Malformed> {
+        if self.at == self.bytes.len() {
+            return Ok(None);
+        }
+        // Parsers read tags as 32 bits, whatever stands above them.
+        let tag = self.varint()?;
+        let tag = u32::try_from(tag & u64::from(u32::MAX)).map_err(|_| Malformed)?;
+        let wire_type = match tag & 7 {
+            0 => WireType::Varint,
+            1 => WireType::Fixed64,
+            2 => WireType::Length,
+            3 => WireType::GroupStart,
+            4 => WireType::GroupEnd,
+            5 => WireType::Fixed32,
+            _ => return Err(Malformed),
+        };
+        if tag >> 3 == 0 { Err(Malformed) } else { Ok(Some((tag >> 3, wire_type))) }
+    }
+
+    pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
+            let byte = *self.bytes.get(self.at).ok_or(Malformed)?;
+            self.at += 1;
+            // The tenth byte's upper bits fall off, as they do in Google's parsers.
+            value |= u64::from(byte & 0x7F).checked_shl(shift).unwrap_or(0);
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Malformed)
+    }
+
+    /// The bytes of a field with a length. Parsers read lengths as signed 32 bits, whatever stands above.
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.varint()? & u64::from(u32::MAX);
+        let length = i32::try_from(length).map_err(|_| Malformed)?;
+        self.take(usize::try_from(length).map_err(|_| Malformed)?)
+    }
+
+    /// Reads over the value of a field.
+    pub(super) fn skip(&mut self, field: u32, wire_type: WireType) -> Result<(), Malformed> {
+        // The groups that are open, by their fields: without recursion, so that no input is too deep.
+        let mut open = [0_u32; GROUP_DEPTH_MAX as usize];
+        let mut depth = 0_usize;
+        let (mut field, mut wire_type) = (field, wire_type);
+        loop {
+            match wire_type {
+                WireType::Varint => drop(self.varint()?),
+                WireType::Fixed64 => drop(self.take(8)?),
+                WireType::Length => drop(self.bytes()?),
+                WireType::Fixed32 => drop(self.take(4)?),
+                WireType::GroupStart => {
+                    *open.get_mut(depth).ok_or(Malformed)? = field;
+                    depth += 1;
+                }
+                WireType::GroupEnd => {
+                    depth = depth.checked_sub(1).ok_or(Malformed)?;
+                    if open[depth] != field {
+                        return Err(Malformed);
+                    }
+                }
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+            (field, wire_type) = self.field()?.ok_or(Malformed)?;
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let end = self.at.checked_add(length).ok_or(Malformed)?;
+        let taken = self.bytes.get(self.at..end).ok_or(Malformed)?;
+        self.at = end;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_come_back_and_their_lengths_are_known() {
+        let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        for value in edges.chain([u64::MAX]) {
+            let mut bytes = [0; VARINT_BYTES_MAX];
+            let length = write_varint(&mut bytes, value);
+            assert_eq!(length, varint_len(value), "{value}");
+            let mut reader = Reader::new(&bytes[..length]);
+            assert_eq!((reader.varint(), reader.at()), (Ok(value), length));
+        }
+    }
+
+    #[test]
+    fn hostile_varints_end() {
+        assert_eq!(Reader::new(&[0x80; 11]).varint(), Err(Malformed));
+        assert_eq!(Reader::new(&[0x80]).varint(), Err(Malformed));
+        assert_eq!(Reader::new(&[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]).bytes(), Err(Malformed));
+        let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
+        assert_eq!(Reader::new(&huge).varint(), Ok(u64::MAX), "bits beyond the 64th fall off");
+        assert_eq!(Reader::new(&huge).bytes(), Err(Malformed));
+        let five_and_more = [0x85, 0x80, 0x80, 0x80, 0x10, 1, 2, 3, 4, 5];
+        assert_eq!(Reader::new(&five_and_more).bytes(), Ok(&[1, 2, 3, 4, 5][..]));
+    }
+
+    #[test]
+    fn groups_are_skipped_if_they_are_closed_in_order() {
+        let skip = |bytes: &[u8]| {
+            let mut reader = Reader::new(bytes);
+            let (field, wire_type) = reader.field()?.ok_or(Malformed)?;
+            reader.skip(field, wire_type).map(|()| reader.at())
+        };
+        assert_eq!(skip(&[0x2B, 0x33, 0x08, 0x01, 0x34, 0x2C]), Ok(6));
+        assert_eq!(skip(&[0x2B, 0x33, 0x2C, 0x34]), Err(Malformed), "crossed");
+        assert_eq!(skip(&[0x2B]), Err(Malformed), "left open");
+        assert_eq!(skip(&[0x2C]), Err(Malformed), "never opened");
+        assert_eq!(skip(&[0x2B; 200]), Err(Malformed), "too deep");
+        assert_eq!(skip(&[0x06]), Err(Malformed), "no such type");
+        assert_eq!(skip(&[0x00]), Err(Malformed), "no such field");
+    }
+}

@@ -1,0 +1,67 @@
+use bytes::BytesMut;
+use md5::{Digest, Md5};
+
+use super::{MAGIC, TRAILER_BYTES};
+use crate::{Entry, HashKey, PartitionKey};
+
+/// A Kinesis record that lacks nothing but its trailer, the MD5 of its body.
+///
+/// Most of the time that an aggregate takes goes into this check sum, so it can be computed apart: outside a lock,
+/// or for many aggregates side by side.
+#[derive(Debug)]
+pub struct Unsealed(Repr);
+
+#[derive(Debug)]
+enum Repr {
+    Aggregate { data: BytesMut, hash_key: HashKey, partition_key: PartitionKey },
+    Plain(Entry),
+}
+
+impl Unsealed {
+    pub(super) const fn plain(entry: Entry) -> Self {
+        Self(Repr::Plain(entry))
+    }
+
+    /// `data` has the magic, the body, and room for the trailer.
+    pub(super) const fn aggregate(
+        data: BytesMut,
+        partition_key: PartitionKey,
+        hash_key: HashKey,
+    ) -> Self {
+        Self(Repr::Aggregate { data, hash_key, partition_key })
+    }
+
+    /// What the trailer is the MD5 of; `None` if the record goes plain and has none.
+    pub fn body(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Repr::Aggregate { data, .. } => data.get(MAGIC.len()..data.len() - TRAILER_BYTES),
+            Repr::Plain(_) => None,
+        }
+    }
+
+    /// Computes the trailer.
+    #[must_use]
+    pub fn seal(self) -> Entry {
+        let digest = self.body().map(|body| Md5::digest(body).into()).unwrap_or_default();
+        self.seal_with(digest)
+    }
+
+    /// Computes the trailers of many records, in their order.
+    pub fn seal_all(records: impl IntoIterator<Item = Self>) -> impl Iterator<Item = Entry> {
+        records.into_iter().map(Self::seal)
+    }
+
+    /// Takes the trailer as it is: `digest` must be the MD5 of [`body`](Self::body), or consumers will read
+    /// the aggregate as one plain record. A record that goes plain ignores it.
+    #[must_use]
+    pub fn seal_with(self, digest: [u8; TRAILER_BYTES]) -> Entry {
+        match self.0 {
+            Repr::Aggregate { mut data, hash_key, partition_key } => {
+                let start = data.len() - TRAILER_BYTES;
+                data[start..].copy_from_slice(&digest);
+                Entry { data: data.freeze(), explicit_hash_key: Some(hash_key), partition_key }
+            }
+            Repr::Plain(entry) => entry,
+        }
+    }
+}
