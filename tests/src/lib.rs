@@ -1,3 +1,4 @@
 //! What the tests and the fuzz targets share.
 
+pub mod messages;
 pub mod operations;

@@ -92,8 +92,11 @@ codes! {
     InternalFailure | "InternalFailureException" | "InternalServerError" => Transient, MaybeStored;
 
     // --- per request: the service refused it ----------------------------------------------------
-    /// No permission for the stream. Source: PutRecords, errors.
-    AccessDeniedException | "AccessDenied" => Permanent, NotStored;
+    /// No permission for the stream. Source: PutRecords, errors; common errors.
+    AccessDeniedException | "AccessDenied" | "NotAuthorized" | "OptInRequired" => Permanent, NotStored;
+    /// The page token of ListShards is older than 300 s: list again from the start. Source: ListShards,
+    /// errors.
+    ExpiredNextTokenException => Transient, NotStored;
     /// The credentials are past their end. Source: common errors.
     ExpiredTokenException | "ExpiredToken" => Credentials, NotStored;
     /// The signature is incomplete. Source: common errors.
@@ -116,6 +119,9 @@ codes! {
     KMSThrottlingException => Throttled, NotStored;
     /// A limit of the account. Source: ListShards, errors.
     LimitExceededException => Throttled, NotStored;
+    /// The action of the request is not one of the service's: the endpoint is another service's, or older
+    /// than the action. Source: common errors; the JSON protocol.
+    InvalidAction | "UnknownOperationException" => Permanent, NotStored;
     /// The request carries no credentials. Source: common errors.
     MissingAuthenticationToken | "MissingAuthenticationTokenException" => Credentials, NotStored;
     /// The body is larger than the server takes (HTTP 413).
@@ -179,6 +185,79 @@ mod tests {
         for code in ErrorCode::TABLE {
             assert_eq!(&ErrorCode::parse(code.as_str()), code);
         }
+    }
+
+    /// The table once more, written by hand from the sources, so that a slip in one of them shows.
+    #[test]
+    fn every_row_is_what_its_source_says() {
+        use Certainty::{MaybeStored, NotStored};
+        use Class::{Credentials, Permanent, Throttled, TooLarge, Transient};
+        let rows = [
+            // PutRecords, entries.
+            ("ProvisionedThroughputExceededException", Throttled, NotStored),
+            ("InternalFailure", Transient, MaybeStored),
+            ("InternalFailureException", Transient, MaybeStored),
+            ("InternalServerError", Transient, MaybeStored),
+            // PutRecords and ListShards, errors.
+            ("AccessDeniedException", Permanent, NotStored),
+            ("ExpiredNextTokenException", Transient, NotStored),
+            ("InvalidArgumentException", Permanent, NotStored),
+            ("KMSAccessDeniedException", Permanent, NotStored),
+            ("KMSDisabledException", Permanent, NotStored),
+            ("KMSInvalidStateException", Permanent, NotStored),
+            ("KMSNotFoundException", Permanent, NotStored),
+            ("KMSOptInRequired", Permanent, NotStored),
+            ("KMSThrottlingException", Throttled, NotStored),
+            ("LimitExceededException", Throttled, NotStored),
+            ("ResourceInUseException", Transient, NotStored),
+            ("ResourceNotFoundException", Permanent, NotStored),
+            // Common errors.
+            ("AccessDenied", Permanent, NotStored),
+            ("NotAuthorized", Permanent, NotStored),
+            ("OptInRequired", Permanent, NotStored),
+            ("ExpiredToken", Credentials, NotStored),
+            ("ExpiredTokenException", Credentials, NotStored),
+            ("IncompleteSignature", Credentials, NotStored),
+            ("IncompleteSignatureException", Credentials, NotStored),
+            ("InvalidAction", Permanent, NotStored),
+            ("UnknownOperationException", Permanent, NotStored),
+            ("InvalidClientTokenId", Credentials, NotStored),
+            ("UnrecognizedClientException", Credentials, NotStored),
+            ("InvalidSignatureException", Credentials, NotStored),
+            ("SignatureDoesNotMatch", Credentials, NotStored),
+            ("MissingAuthenticationToken", Credentials, NotStored),
+            ("MissingAuthenticationTokenException", Credentials, NotStored),
+            ("RequestExpired", Credentials, NotStored),
+            ("ServiceUnavailable", Transient, MaybeStored),
+            ("ServiceUnavailableException", Transient, MaybeStored),
+            ("ThrottlingException", Throttled, NotStored),
+            ("Throttling", Throttled, NotStored),
+            ("RequestThrottled", Throttled, NotStored),
+            ("RequestThrottledException", Throttled, NotStored),
+            ("TooManyRequestsException", Throttled, NotStored),
+            ("SlowDown", Throttled, NotStored),
+            ("ValidationException", Permanent, NotStored),
+            ("ValidationError", Permanent, NotStored),
+            // The JSON protocol and HTTP.
+            ("SerializationException", Permanent, NotStored),
+            ("RequestEntityTooLarge", TooLarge, NotStored),
+            ("RequestEntityTooLargeException", TooLarge, NotStored),
+            // On the way.
+            ("Cancelled", Transient, MaybeStored),
+            ("ConnectFailed", Transient, NotStored),
+            ("ConnectionLost", Transient, MaybeStored),
+            ("NotSent", Transient, NotStored),
+            ("RequestTimeout", Transient, MaybeStored),
+            ("UnusableAnswer", Transient, MaybeStored),
+        ];
+        let mut covered = alloc::vec::Vec::new();
+        for (text, class, certainty) in rows {
+            let code = ErrorCode::parse(text);
+            assert_eq!((code.class(), code.certainty()), (class, certainty), "{text}");
+            assert!(!matches!(code, ErrorCode::Other(_)), "{text} is not in the table");
+            covered.push(code);
+        }
+        assert!(ErrorCode::TABLE.iter().all(|code| covered.contains(code)), "a row without a test");
     }
 
     #[test]

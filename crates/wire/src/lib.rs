@@ -25,6 +25,7 @@ mod message;
 mod partition_key;
 mod sequence_number;
 mod shard_id;
+mod stream_arn;
 mod stream_name;
 
 pub use entry::{AttemptError, Entry, Placement};
@@ -34,4 +35,5 @@ pub use message::Message;
 pub use partition_key::{PartitionKey, PartitionKeyError};
 pub use sequence_number::{SequenceNumber, SequenceNumberError};
 pub use shard_id::{ShardId, ShardIdError};
+pub use stream_arn::{StreamArn, StreamArnError};
 pub use stream_name::{StreamName, StreamNameError};
