@@ -1,4 +1,5 @@
 //! What the tests and the fuzz targets share.
 
+pub mod aggregates;
 pub mod messages;
 pub mod operations;
