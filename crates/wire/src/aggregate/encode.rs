@@ -1,4 +1,4 @@
-use bytes::{BufMut, BytesMut};
+use alloc::vec::Vec;
 
 use super::key_table::{Found, KeyTable};
 use super::protobuf::{VARINT_BYTES_MAX, WireType, tag, varint_len, write_varint};
@@ -24,7 +24,7 @@ pub struct Encoder {
     keys: KeyTable,
     outer_key: OuterKey,
     /// The room, then the encoded records.
-    records: BytesMut,
+    records: Vec<u8>,
     /// How much room to give the next aggregate's records.
     capacity: usize,
 }
@@ -92,7 +92,7 @@ impl Encoder {
             headroom: HEADROOM,
             keys: KeyTable::new(KEY_TAG),
             outer_key,
-            records: BytesMut::new(),
+            records: Vec::new(),
         }
     }
 
@@ -189,40 +189,41 @@ impl Encoder {
             // The letter is a valid key; were it none, the first record's would serve.
             OuterKey::Kpl => PartitionKey::new(KPL_OUTER_KEY).unwrap_or(first.partition_key),
         };
-        Some(Unsealed::aggregate(self.take_data(), partition_key, hash_key))
+        let (data, start) = self.take_data();
+        Some(Unsealed::aggregate(data, start, partition_key, hash_key))
     }
 
     /// Room for the tables in front, and for the records behind it.
     fn start(&mut self) {
-        self.records = BytesMut::with_capacity(self.headroom + self.capacity);
-        self.records.put_bytes(0, self.headroom);
+        self.records = Vec::with_capacity(self.headroom + self.capacity);
+        self.records.resize(self.headroom, 0);
     }
 
     /// Puts the magic and the tables into the room in front of the records, and a trailer to fill in behind them.
-    fn take_data(&mut self) -> BytesMut {
+    /// Returns the bytes and where in them the data starts.
+    fn take_data(&mut self) -> (Vec<u8>, usize) {
         let tables = [self.keys.encoded(), self.hash_keys.encoded()];
         let front = MAGIC.len() + tables[0].len() + tables[1].len();
         let mut data = core::mem::take(&mut self.records);
         if front > self.headroom {
             // The keys took more room than those before them: move the records once, and remember.
-            let mut larger = BytesMut::with_capacity(front + data.len() + TRAILER_BYTES);
-            larger.put_bytes(0, front);
-            larger.put_slice(&data[self.headroom..]);
-            (data, self.headroom) = (larger, front);
+            let more = front - self.headroom;
+            data.reserve_exact(more + TRAILER_BYTES);
+            data.splice(..0, core::iter::repeat_n(0, more));
+            self.headroom = front;
         }
-        let mut at = self.headroom - front;
-        let start = at;
+        let start = self.headroom - front;
+        let mut at = start;
         for part in [&MAGIC[..], tables[0], tables[1]] {
             data[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        data.put_bytes(0, TRAILER_BYTES);
-        bytes::Buf::advance(&mut data, start);
+        data.extend_from_slice(&[0; TRAILER_BYTES]);
         // Tables vary: keep a little more room than this one took, and not much more.
         self.headroom = front + front / 4;
         self.keys.clear();
         self.hash_keys.clear();
-        data
+        (data, start)
     }
 
     fn body_len(&self) -> usize {
@@ -277,9 +278,8 @@ impl Encoder {
         }
         head.tag(DATA_TAG);
         head.varint(record.data.len() as u64);
-        self.records.reserve(head.len + record.data.len() + TRAILER_BYTES);
-        self.records.put_slice(&head.bytes[..head.len]);
-        self.records.put_slice(&record.data);
+        head.write(&mut self.records, record.data.len());
+        self.records.extend_from_slice(&record.data);
     }
 }
 
@@ -307,6 +307,9 @@ struct Head {
 /// Four tags and four varints.
 const HEAD_BYTES_MAX: usize = 4 + 4 * VARINT_BYTES_MAX;
 
+/// Nearly all heads fit into this.
+const SHORT_HEAD: usize = 16;
+
 impl Head {
     const fn new() -> Self {
         Self { bytes: [0; HEAD_BYTES_MAX], len: 0 }
@@ -318,10 +321,28 @@ impl Head {
     }
 
     fn varint(&mut self, value: u64) {
+        if value < 0x80 {
+            return self.tag(value.to_le_bytes()[0]);
+        }
         let mut digits = [0; VARINT_BYTES_MAX];
         let count = write_varint(&mut digits, value);
         self.bytes[self.len..self.len + count].copy_from_slice(&digits[..count]);
         self.len += count;
+    }
+
+    /// Appends the head, and makes room for as much data behind it.
+    fn write(&self, out: &mut Vec<u8>, data: usize) {
+        out.reserve(HEAD_BYTES_MAX + data);
+        let end = out.len() + self.len;
+        // A copy of a length that is known when this is compiled takes two instructions; the rest is cut off.
+        if let (true, Some(short)) =
+            (self.len <= SHORT_HEAD, self.bytes.first_chunk::<SHORT_HEAD>())
+        {
+            out.extend_from_slice(short);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(&self.bytes[..self.len]);
+        }
     }
 }
 

@@ -90,10 +90,15 @@ impl KeyTable {
 
     fn insert(&mut self, key: &[u8], slot: Option<usize>) -> u32 {
         let index = self.next_index();
-        let mut length = [0; VARINT_BYTES_MAX];
-        let digits = write_varint(&mut length, key.len() as u64);
-        self.encoded.push(self.tag);
-        self.encoded.extend_from_slice(&length[..digits]);
+        match u8::try_from(key.len()) {
+            Ok(short @ ..0x80) => self.encoded.extend_from_slice(&[self.tag, short]),
+            _ => {
+                let mut length = [0; VARINT_BYTES_MAX];
+                let digits = write_varint(&mut length, key.len() as u64);
+                self.encoded.push(self.tag);
+                self.encoded.extend_from_slice(&length[..digits]);
+            }
+        }
         let start = self.encoded.len();
         self.encoded.extend_from_slice(key);
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);

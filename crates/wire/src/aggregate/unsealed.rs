@@ -1,4 +1,6 @@
-use bytes::BytesMut;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use super::{MAGIC, TRAILER_BYTES};
@@ -13,7 +15,7 @@ pub struct Unsealed(Repr);
 
 #[derive(Debug)]
 enum Repr {
-    Aggregate { data: BytesMut, hash_key: HashKey, partition_key: PartitionKey },
+    Aggregate { data: Vec<u8>, start: usize, hash_key: HashKey, partition_key: PartitionKey },
     Plain(Entry),
 }
 
@@ -22,19 +24,22 @@ impl Unsealed {
         Self(Repr::Plain(entry))
     }
 
-    /// `data` has the magic, the body, and room for the trailer.
+    /// From `start` on, `data` has the magic, the body, and room for the trailer.
     pub(super) const fn aggregate(
-        data: BytesMut,
+        data: Vec<u8>,
+        start: usize,
         partition_key: PartitionKey,
         hash_key: HashKey,
     ) -> Self {
-        Self(Repr::Aggregate { data, hash_key, partition_key })
+        Self(Repr::Aggregate { data, start, hash_key, partition_key })
     }
 
     /// What the trailer is the MD5 of; `None` if the record goes plain and has none.
     pub fn body(&self) -> Option<&[u8]> {
         match &self.0 {
-            Repr::Aggregate { data, .. } => data.get(MAGIC.len()..data.len() - TRAILER_BYTES),
+            Repr::Aggregate { data, start, .. } => {
+                data.get(start + MAGIC.len()..data.len() - TRAILER_BYTES)
+            }
             Repr::Plain(_) => None,
         }
     }
@@ -56,10 +61,11 @@ impl Unsealed {
     #[must_use]
     pub fn seal_with(self, digest: [u8; TRAILER_BYTES]) -> Entry {
         match self.0 {
-            Repr::Aggregate { mut data, hash_key, partition_key } => {
-                let start = data.len() - TRAILER_BYTES;
-                data[start..].copy_from_slice(&digest);
-                Entry { data: data.freeze(), explicit_hash_key: Some(hash_key), partition_key }
+            Repr::Aggregate { mut data, start, hash_key, partition_key } => {
+                let trailer = data.len() - TRAILER_BYTES;
+                data[trailer..].copy_from_slice(&digest);
+                let data = Bytes::from(data).slice(start..);
+                Entry { data, explicit_hash_key: Some(hash_key), partition_key }
             }
             Repr::Plain(entry) => entry,
         }
