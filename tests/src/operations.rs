@@ -8,7 +8,7 @@
 use core::time::Duration;
 
 use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
-use headwaters_engine::wire::{AttemptError, Entry, ErrorCode, Placement, ShardId};
+use headwaters_engine::wire::{AttemptError, Certainty, Entry, ErrorCode, Placement, ShardId};
 use headwaters_engine::{
     Action, Batch, BatchId, Bounds, Completion, Config, Engine, Event, FlushId, Instant, Outcome,
     RetryPolicy, Sent, Token, UserRecord,
@@ -132,6 +132,7 @@ struct Driver {
     records: Vec<Record>,
     requests: Vec<Request>,
     answered: Vec<BatchId>,
+    closes: u32,
     flushes: Vec<FlushId>,
     trace: Vec<String>,
 }
@@ -159,6 +160,7 @@ impl Driver {
             records: Vec::new(),
             requests: Vec::new(),
             answered: Vec::new(),
+            closes: 0,
             flushes: Vec::new(),
             trace: Vec::new(),
         }
@@ -179,6 +181,7 @@ impl Driver {
             Operation::Cancelled { which, nothing_sent } => self.cancelled(*which, *nothing_sent),
             Operation::Close { within_millis } => {
                 let deadline = self.deadline(*within_millis);
+                self.closes += 1;
                 self.engine.handle(Event::CloseRequested { deadline }, self.now);
             }
             Operation::Fail { which, code } => self.fail(*which, *code),
@@ -314,6 +317,7 @@ impl Driver {
                 assert!(awaited || self.answered.contains(&batch), "cancels {batch}");
             }
             Action::CloseFinished { .. } => {
+                self.closes = self.closes.checked_sub(1).expect("a close that was asked for, once");
                 let open = |record: &&Record| record.accepted.is_some() && !record.ended;
                 assert_eq!(
                     self.records.iter().filter(open).count(),
@@ -364,26 +368,31 @@ impl Driver {
         let record = &mut self.records[usize::try_from(number).expect("a small number")];
         assert!(!record.ended, "record {number} has two outcomes");
         record.ended = true;
-        let attempts = completion.attempts.kept();
-        // Timeouts and hand-backs make attempts ambiguous that no answer told of.
-        let certainty = attempts.iter().filter_map(|attempt| attempt.error.as_ref());
-        let ambiguous = certainty
-            .clone()
-            .any(|error| error.code.certainty() == headwaters_engine::wire::Certainty::MaybeStored);
+        let ambiguous = match &completion.outcome {
+            Outcome::MaybeStored { .. } => true,
+            Outcome::NotStored { .. } => false,
+            Outcome::Stored { maybe_duplicate, .. } => *maybe_duplicate,
+        };
+        let stored = matches!(completion.outcome, Outcome::Stored { .. });
+        assert_eq!(stored, record.stored, "record {number}: what an awaited answer said counts");
         assert!(ambiguous || !record.ambiguous, "record {number}: {completion:?}");
-        match &completion.outcome {
-            Outcome::MaybeStored { .. } => assert!(ambiguous && !record.stored),
-            Outcome::NotStored { .. } => assert!(!ambiguous && !record.stored),
-            Outcome::Stored { maybe_duplicate, .. } => {
-                assert!(record.stored, "record {number} is called stored, and no answer said so");
-                assert_eq!(*maybe_duplicate, ambiguous);
-            }
+        let kept = completion.attempts.kept();
+        if kept.len() == completion.attempts.count() as usize {
+            let codes = || kept.iter().filter_map(|attempt| attempt.error.as_ref());
+            let maybe = |error: &AttemptError| error.code.certainty() == Certainty::MaybeStored;
+            assert_eq!(codes().any(maybe), ambiguous, "record {number}: {completion:?}");
+            // Attempts that no answer told of ended by a timeout or by being handed back.
+            let untold = |error: &AttemptError| {
+                matches!(error.code, ErrorCode::RequestTimeout | ErrorCode::Cancelled)
+            };
+            assert!(record.ambiguous || codes().any(untold) || !ambiguous, "{completion:?}");
         }
     }
 
     /// Closes at once, and checks that everybody has an outcome.
     fn end(&mut self) {
         let deadline = Some(self.now);
+        self.closes += 1;
         self.engine.handle(Event::CloseRequested { deadline }, self.now);
         while {
             let action = self.engine.poll();
@@ -392,7 +401,7 @@ impl Driver {
         for (number, record) in self.records.iter().enumerate() {
             assert!(record.ended, "record {number} has no outcome: {record:?}");
         }
-        assert!(self.engine.is_empty() && self.flushes.is_empty());
+        assert!(self.engine.is_empty() && self.flushes.is_empty() && self.closes == 0);
         let stats = self.engine.stats();
         let ended = stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back;
         assert_eq!((stats.accepted, stats.buffered, stats.in_flight), (ended, 0, 0));

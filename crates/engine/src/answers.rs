@@ -65,16 +65,16 @@ impl Engine {
         self.actions.extend(requeues.into_actions());
     }
 
-    fn stored(&mut self, held: Held, start: Instant, placement: Placement) {
-        let maybe_duplicate = held.is_ambiguous();
-        let mut attempts = held.history.map(|history| history.attempts).unwrap_or_default();
+    fn stored(&mut self, mut held: Held, start: Instant, placement: Placement) {
+        let (room, maybe_duplicate) = (held.room(), held.ambiguous);
+        let mut attempts = held.take_attempts();
         attempts.push(Attempt { end: self.now, error: None, start });
         let Placement { sequence_number, shard } = placement;
         let outcome = Outcome::Stored { maybe_duplicate, sequence_number, shard };
         let tokens = smallvec![held.token];
         self.stats.stored += 1;
         self.actions.push_back(Action::Complete(Completion { attempts, outcome, tokens }));
-        self.release(held.sequence, held.record.size());
+        self.release(held.sequence, room);
     }
 
     fn attempt_failed(
@@ -88,9 +88,9 @@ impl Engine {
         if error.code.class() == Class::Throttled {
             self.stats.throttled += 1;
         }
-        held.failed(start, self.now, error.clone());
-        let attempts = held.attempts();
-        match retry::judge(&error, attempts, held.expiration, &self.config, self.now) {
+        let attempt = Attempt { end: self.now, error: Some(error.clone()), start };
+        held.failed(attempt, &error, &mut self.room);
+        match retry::judge(&error, held.attempts, held.expiration, &self.config, self.now) {
             Verdict::Fail(cause) => self.give_up(held, cause),
             Verdict::Requeue { not_before, deadline } => {
                 self.stats.requeued += 1;

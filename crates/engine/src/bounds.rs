@@ -1,18 +1,22 @@
+use headwaters_wire::Entry;
+
 use crate::held::Held;
 
 /// How much the engine may hold, from acceptance to outcome: buffered, waiting for a retry, in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the two measures there are")]
 pub struct Bounds {
-    /// Bytes: data, partition key and [`Bounds::RECORD_OVERHEAD`] of each record.
+    /// Bytes: data, partition key and [`Bounds::RECORD_OVERHEAD`] of each record, and the attempts that are
+    /// kept of those that failed. A payload that is a slice of a larger buffer counts for itself only.
     pub bytes: usize,
     /// Records.
     pub records: usize,
 }
 
 impl Bounds {
-    /// What the engine's own bookkeeping takes per record, in bytes.
-    pub const RECORD_OVERHEAD: usize = size_of::<Held>();
+    /// What the engine's own bookkeeping takes per record, in bytes: the record as it is held, and the entry
+    /// that is handed out for it.
+    pub const RECORD_OVERHEAD: usize = size_of::<Held>() + size_of::<Entry>();
 }
 
 /// What is held, against what may be.
@@ -39,9 +43,8 @@ impl Room {
         Self { bounds, bytes: 0, records: 0, wanted: false }
     }
 
-    /// Takes room for a record of `size` bytes.
-    pub(crate) fn take(&mut self, size: usize) -> Result<(), NoRoom> {
-        let bytes = size + Bounds::RECORD_OVERHEAD;
+    /// Takes room for a record that needs so many bytes, all told.
+    pub(crate) fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
         if bytes > self.bounds.bytes {
             return Err(NoRoom::Never);
         }
@@ -54,9 +57,17 @@ impl Room {
         Ok(())
     }
 
-    /// Gives the room of a record of `size` bytes back.
-    pub(crate) fn give_back(&mut self, size: usize) {
-        let bytes = size + Bounds::RECORD_OVERHEAD;
+    /// Takes more room for a record that is held; false if there is none.
+    pub(crate) const fn take_more(&mut self, bytes: usize) -> bool {
+        let fits = self.bytes + bytes <= self.bounds.bytes;
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    /// Gives back all the room of a record.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
         debug_assert!(self.bytes >= bytes && self.records > 0, "more room given back than taken");
         self.bytes -= bytes;
         self.records -= 1;
@@ -95,24 +106,23 @@ impl Room {
 mod tests {
     use super::*;
 
-    const OVERHEAD: usize = Bounds::RECORD_OVERHEAD;
-
     #[test]
     fn both_measures_bound_and_room_is_announced_once_per_refusal() {
-        let mut room = Room::new(Bounds { bytes: 2 * (OVERHEAD + 10), records: 2 });
+        let mut room = Room::new(Bounds { bytes: 20, records: 2 });
         assert_eq!(room.take(10), Ok(()));
         assert_eq!(room.take(11), Err(NoRoom::Full), "bytes");
-        assert_eq!(room.take(10), Ok(()));
+        assert_eq!(room.take(9), Ok(()));
         assert_eq!(room.take(0), Err(NoRoom::Full), "records");
         assert!(!room.announce(), "there is none yet");
-        room.give_back(10);
+        assert!(room.take_more(1) && !room.take_more(1));
+        room.give_back(11);
         assert!(room.announce());
         assert!(!room.announce(), "nobody was refused since");
     }
 
     #[test]
     fn what_can_never_fit_is_told_apart() {
-        let mut room = Room::new(Bounds { bytes: OVERHEAD + 10, records: 1 });
+        let mut room = Room::new(Bounds { bytes: 10, records: 1 });
         assert_eq!(room.take(11), Err(NoRoom::Never));
         assert!(!room.announce(), "waiting would not help");
     }

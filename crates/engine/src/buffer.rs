@@ -164,10 +164,10 @@ impl Buffer {
         self.waiting.first_key_value().map(|(&(not_before, _), _)| not_before)
     }
 
-    /// Whether a record that may leave was accepted before the record number `sequence`.
-    pub(crate) fn leavable_before(&self, sequence: u64) -> bool {
-        // A retried record is older than nearly all fresh ones; sending it early does no harm.
-        !self.ready.is_empty() || self.fresh.front().is_some_and(|held| held.sequence < sequence)
+    /// Whether a new record was accepted before the record number `sequence`. Retried ones keep their
+    /// deadlines, whoever is in a hurry: else a flush or a close would make a storm of the retries.
+    pub(crate) fn has_new_before(&self, sequence: u64) -> bool {
+        self.fresh.front().is_some_and(|held| held.sequence < sequence)
     }
 
     /// What must hold between calls.
@@ -196,6 +196,8 @@ mod tests {
             sequence,
             deadline: Instant::from_nanos(deadline),
             expiration: expiration.map(Instant::from_nanos),
+            ambiguous: false,
+            attempts: 0,
             history: None,
         }
     }

@@ -3,7 +3,7 @@
 use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::Action;
-use crate::completion::Cause;
+use crate::completion::{Attempt, Cause};
 use crate::engine::Engine;
 use crate::time::Instant;
 
@@ -68,7 +68,9 @@ impl Engine {
         for (batch, start, records) in self.in_flight.drain() {
             self.cancel(batch, ErrorCode::Cancelled);
             for mut held in records {
-                held.failed(start, self.now, AttemptError::new(ErrorCode::Cancelled));
+                let error = AttemptError::new(ErrorCode::Cancelled);
+                let attempt = Attempt { end: self.now, error: Some(error.clone()), start };
+                held.failed(attempt, &error, &mut self.room);
                 self.give_up(held, cause.clone());
             }
         }

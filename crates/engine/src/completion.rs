@@ -99,7 +99,7 @@ pub struct Attempt {
     pub start: Instant,
 }
 
-/// The attempts of one record: their number, and the first and last few of them.
+/// The attempts of one record: their number, and the first and the last few of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Attempts {
     count: u32,
@@ -108,16 +108,29 @@ pub struct Attempts {
 
 impl Attempts {
     /// Most attempts that are kept in full; beyond it the ones in the middle go.
-    pub const KEPT_MAX: usize = 8;
+    pub const KEPT_MAX: usize = 4;
     /// How many of them are the first ones.
-    const KEPT_FIRST: usize = 2;
+    const KEPT_FIRST: usize = 1;
+    /// Memory that the attempts of one record take while it is held.
+    pub(crate) const BYTES: usize = size_of::<Self>() + Self::KEPT_MAX * size_of::<Attempt>();
+
+    /// Room for all that will be kept, after `count` attempts of which nothing is.
+    pub(crate) fn with_room(count: u32) -> Self {
+        Self { count, kept: SmallVec::with_capacity(Self::KEPT_MAX) }
+    }
+
+    /// So many attempts of which nothing is kept.
+    pub(crate) fn unkept(count: u32) -> Self {
+        Self { count, kept: SmallVec::new() }
+    }
 
     /// How many attempts were made.
     pub const fn count(&self) -> u32 {
         self.count
     }
 
-    /// The attempts that were kept, oldest first: the first two and the last six.
+    /// The attempts that were kept, oldest first: the first and the last three. When memory was short
+    /// ([`Bounds`](crate::Bounds)) there are fewer, or none.
     pub fn kept(&self) -> &[Attempt] {
         &self.kept
     }
@@ -161,7 +174,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn the_first_two_and_the_last_six_attempts_are_kept() {
+    fn the_first_and_the_last_three_attempts_are_kept() {
         let mut attempts = Attempts::default();
         for nanos in 0..100 {
             let at = Instant::from_nanos(nanos);
@@ -169,6 +182,6 @@ mod tests {
         }
         let kept: Vec<u64> = attempts.kept().iter().map(|a| a.start.as_nanos()).collect();
         assert_eq!(attempts.count(), 100);
-        assert_eq!(kept, [0, 1, 94, 95, 96, 97, 98, 99]);
+        assert_eq!(kept, [0, 97, 98, 99]);
     }
 }

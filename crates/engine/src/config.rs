@@ -7,6 +7,7 @@ use headwaters_wire::limits::{
 };
 
 use crate::bounds::Bounds;
+use crate::completion::Attempts;
 use crate::retry::RetryPolicy;
 
 macro_rules! settings {
@@ -132,7 +133,9 @@ impl ConfigBuilder {
             retry,
         } = &self.config;
         let mut check = Check::default();
-        let room = (*max_user_record_size).saturating_add(Bounds::RECORD_OVERHEAD);
+        // The largest record must fit, with the attempts that are kept of it.
+        let overhead = Bounds::RECORD_OVERHEAD + Attempts::BYTES;
+        let room = (*max_user_record_size).saturating_add(overhead);
         check.count("bounds.bytes", bounds.bytes, room as u64, u64::MAX);
         check.count("bounds.records", bounds.records, 1, u64::MAX);
         check.millis("cancel_grace", *cancel_grace, 0, DURATION_MS_MAX);

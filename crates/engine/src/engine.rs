@@ -75,6 +75,8 @@ impl Engine {
         self.next_sequence += 1;
         self.stats.accepted += 1;
         self.buffer.add(Held {
+            ambiguous: false,
+            attempts: 0,
             deadline: retry::leave_by(deadline, expiration, self.now),
             expiration,
             history: None,
@@ -183,7 +185,7 @@ impl Engine {
         if record.size() > limit {
             return Err(RefusedReason::TooLarge { limit });
         }
-        self.room.take(record.size()).map_err(|no_room| match no_room {
+        self.room.take(Held::room_of(record)).map_err(|no_room| match no_room {
             NoRoom::Full => RefusedReason::Full,
             NoRoom::Never => RefusedReason::TooLarge { limit: self.room.largest() },
         })
@@ -221,8 +223,8 @@ impl Engine {
         self.has_free_request()
             && (buffer.fills(config.collection_max_count, config.collection_max_size)
                 || buffer.next_deadline().is_some_and(|deadline| deadline <= self.now)
-                || (self.closing.is_some() && buffer.leavable() > 0)
-                || self.flushes.barrier().is_some_and(|barrier| buffer.leavable_before(barrier)))
+                || (self.closing.is_some() && buffer.has_new_before(u64::MAX))
+                || self.flushes.barrier().is_some_and(|barrier| buffer.has_new_before(barrier)))
     }
 
     /// Makes a batch of the records that leave next.
@@ -241,19 +243,19 @@ impl Engine {
     pub(crate) fn give_up(&mut self, held: Held, cause: Cause) {
         if matches!(cause, Cause::Purged | Cause::Closed) {
             self.stats.handed_back += 1;
-        } else if held.is_ambiguous() {
+        } else if held.ambiguous {
             self.stats.maybe_stored += 1;
         } else {
             self.stats.not_stored += 1;
         }
-        let (sequence, size) = (held.sequence, held.record.size());
+        let (sequence, room) = (held.sequence, held.room());
         self.actions.push_back(Action::Complete(held.undelivered(cause)));
-        self.release(sequence, size);
+        self.release(sequence, room);
     }
 
     /// Forgets a record that has its outcome.
-    pub(crate) fn release(&mut self, sequence: u64, size: usize) {
-        self.room.give_back(size);
+    pub(crate) fn release(&mut self, sequence: u64, room: usize) {
+        self.room.give_back(room);
         self.flushes.completed(sequence);
         self.announce_room();
         self.finish_flushes();

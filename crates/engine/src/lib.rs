@@ -74,7 +74,9 @@
 //! # What is guaranteed
 //!
 //! - No request breaks a limit of the service, and no request timer, retry or expiry is lost.
-//! - What is held never exceeds [`Bounds`]; a record that does not fit comes back.
+//! - A retry keeps its wait and its deadline whoever flushes or closes, so neither makes a storm of retries.
+//! - What is held never exceeds [`Bounds`] (but when they are lowered, which takes nothing back); a record that
+//!   does not fit comes back.
 //! - After a drain the next wake-up lies in the future: a driver cannot spin.
 //! - A silent transport holds a record no longer than its expiration, the request timeout and
 //!   [`Config::cancel_grace`] together.

@@ -37,7 +37,7 @@ impl fmt::Display for RefusedReason {
             Self::TooLarge { limit } => write!(
                 f,
                 "the record is larger than {limit} bytes, data and partition key together; if the \
-                 stream takes more, raise `max_user_record_size`"
+                 stream takes more, raise `max_user_record_size` (and `bounds` with it)"
             ),
         }
     }

@@ -22,7 +22,7 @@ pub struct Stats {
     pub maybe_stored: u64,
     /// Records that were not stored.
     pub not_stored: u64,
-    /// Records that were refused and never accepted.
+    /// How often a record was refused. A put that waits for room can be refused many times.
     pub refused: u64,
     /// Requests that were sent.
     pub requests: u64,

@@ -1,4 +1,4 @@
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -22,6 +22,14 @@ pub(crate) struct Checker {
     /// Records that the answer just given says are stored: their outcomes are due at once.
     owed: Vec<usize>,
     completed: u64,
+    /// Records that a close handed back.
+    handed_back: u64,
+    /// Records that wait in the buffer, by the time at which they must leave if a request is free.
+    leaving: BTreeSet<(Instant, usize)>,
+    /// Requests that are neither answered nor cancelled, by their start.
+    awaited: BTreeSet<(Instant, BatchId)>,
+    /// Requests that were cancelled before they timed out: their records must be handed back at once.
+    cancelled_early: Vec<BatchId>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +38,7 @@ struct Record {
     /// Attempts that may have stored it.
     ambiguous: u64,
     in_flight: bool,
+    leave_by: Instant,
     not_before: Instant,
     outcome: Option<Ended>,
 }
@@ -58,11 +67,29 @@ impl Checker {
     pub(crate) fn new(config: Config, records: usize) -> Self {
         let mut all = Vec::new();
         all.resize_with(records, Record::default);
-        Self { config, records: all, batches: BTreeMap::new(), owed: vec![], completed: 0 }
+        Self {
+            config,
+            records: all,
+            batches: BTreeMap::new(),
+            owed: vec![],
+            completed: 0,
+            handed_back: 0,
+            leaving: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            cancelled_early: vec![],
+        }
     }
 
     pub(crate) fn accepted(&mut self, number: usize, now: Instant) {
+        let leave_by = now.after(self.config.record_max_buffered_time());
         self.records[number].accepted = Some(now);
+        self.records[number].leave_by = leave_by;
+        self.leaving.insert((leave_by, number));
+    }
+
+    /// How many records a purge or a close has handed back.
+    pub(crate) const fn handed_back(&self) -> u64 {
+        self.handed_back
     }
 
     /// How many records were accepted and have no outcome.
@@ -103,9 +130,27 @@ impl Checker {
                 format!("record {number} was sent before its wait ended at {}", record.not_before)
             })?;
             record.in_flight = true;
+            self.leaving.remove(&(record.leave_by, number));
             numbers.push(number);
         }
+        self.awaited.insert((now, id));
         rule(self.batches.insert(id, numbers).is_none(), || format!("batch {id} is named twice"))
+    }
+
+    /// The engine cancels a request: when it has taken too long, or when nobody waits for it any more.
+    pub(crate) fn cancelled(&mut self, batch: BatchId, now: Instant) -> Checked {
+        let start = self.awaited.iter().find(|(_, id)| *id == batch).map(|&(start, _)| start);
+        let start = start.ok_or_else(|| format!("{batch} is cancelled and not awaited"))?;
+        self.awaited.remove(&(start, batch));
+        if now < start.after(self.config.request_timeout()) {
+            self.cancelled_early.push(batch);
+        }
+        Ok(())
+    }
+
+    /// A request is over, whatever came of it.
+    pub(crate) fn over(&mut self, batch: BatchId) {
+        self.awaited.retain(|(_, id)| *id != batch);
     }
 
     /// The engine got an answer that it was waiting for.
@@ -134,6 +179,8 @@ impl Checker {
             rule(record.in_flight, || format!("record {number} was requeued from nowhere"))?;
             record.in_flight = false;
             record.not_before = *not_before;
+            record.leave_by = *deadline;
+            self.leaving.insert((*deadline, number));
             record.ambiguous += u64::from(cause.code.certainty() == Certainty::MaybeStored);
         }
         Ok(())
@@ -159,7 +206,14 @@ impl Checker {
             record.ambiguous += last.map_or(0, |error| uncertain(error.code.certainty()));
         }
         record.in_flight = false;
+        self.leaving.remove(&(record.leave_by, number));
         self.completed += 1;
+        let handed_back = matches!(
+            completion.outcome,
+            Outcome::MaybeStored { cause: Cause::Closed | Cause::Purged, .. }
+                | Outcome::NotStored { cause: Cause::Closed | Cause::Purged, .. }
+        );
+        self.handed_back += u64::from(handed_back);
         record.outcome = Some(match &completion.outcome {
             Outcome::MaybeStored { .. } => Ended::MaybeStored,
             Outcome::NotStored { cause, .. } => {
@@ -185,10 +239,21 @@ impl Checker {
             rule(stored, || format!("record {number} was stored and its outcome is not"))?;
         }
         rule(at.is_none_or(|at| at > now), || format!("it waits for {at:?}, which has come"))?;
+        let free = stats.requests_in_flight < self.config.max_requests_in_flight() as u64;
+        let next = self.leaving.first().filter(|(leave_by, _)| free && *leave_by <= now);
+        rule(next.is_none(), || format!("a request is free, and {next:?} has not left"))?;
+        for batch in self.cancelled_early.drain(..) {
+            let waits = self.batches[&batch].iter().any(|&number| self.records[number].in_flight);
+            rule(!waits, || format!("{batch} is cancelled before its time, and waited for"))?;
+        }
+        let timeout = self.config.request_timeout();
+        let late = self.awaited.first().filter(|(start, _)| start.after(timeout) <= now);
+        rule(late.is_none(), || format!("{late:?} has taken too long"))?;
         rule(stats.bytes_held <= self.config.bounds().bytes as u64, || {
             format!("{} bytes are held", stats.bytes_held)
         })?;
         let held = stats.buffered + stats.in_flight;
+        rule(held > 0 || self.awaited.is_empty(), || format!("{:?} is for nobody", self.awaited))?;
         rule(held <= self.config.bounds().records as u64, || format!("{held} records are held"))?;
         rule(stats.requests_in_flight <= self.config.max_requests_in_flight() as u64, || {
             format!("{} requests are in flight", stats.requests_in_flight)

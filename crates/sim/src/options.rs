@@ -13,6 +13,8 @@ pub struct Options {
     pub caller: Caller,
     /// The engine's settings.
     pub config: Config,
+    /// Whether the seed stands for all of this.
+    pub drawn: bool,
     /// What goes wrong, and how often.
     pub faults: Faults,
     /// Shortest and longest time from sending to the answer.
@@ -105,6 +107,7 @@ impl Options {
                 sizes: (8, largest),
             },
             config,
+            drawn: true,
             faults: draw_faults(rng),
             latency: rng.pick(&[
                 (millis(0), millis(0)),
@@ -131,6 +134,7 @@ impl Options {
                 sizes: (200, 200),
             },
             config,
+            drawn: false,
             faults: Faults::default(),
             latency: (millis(20), millis(60)),
             seed,

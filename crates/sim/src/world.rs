@@ -73,6 +73,9 @@ impl fmt::Display for Failure {
         writeln!(f, "{options:#?}")?;
         lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         writeln!(f, "seed {}: {broken}", options.seed)?;
+        if !options.drawn {
+            return f.write_str("again: run the same test");
+        }
         let replay = "cargo test -p headwaters-tests --test sim -- --nocapture";
         write!(f, "again: HEADWATERS_SEED={} {replay}", options.seed)
     }
@@ -218,10 +221,12 @@ impl World {
             None => self.tell(Event::TimeAdvanced),
             Some(News::Cancelled { batch, sent }) => {
                 self.tell(Event::BatchCancelled { batch, sent });
+                self.checker.over(batch);
             }
             Some(News::Answer { batch, result }) => {
                 let ignored = self.engine.stats().ignored_answers;
                 self.tell(Event::PutRecordsFinished { batch, result: result.clone() });
+                self.checker.over(batch);
                 if self.engine.stats().ignored_answers == ignored {
                     self.checker.answered(batch, &result);
                 }
@@ -305,8 +310,15 @@ impl World {
 
     fn act(&mut self, action: Action) -> Checked {
         match action {
-            Action::CancelBatch(batch) => self.network.cancel(batch, self.now),
-            Action::CloseFinished { .. } => {
+            Action::CancelBatch(batch) => {
+                self.checker.cancelled(batch, self.now)?;
+                self.network.cancel(batch, self.now);
+            }
+            Action::CloseFinished { undelivered } => {
+                let purged = self.caller.ending == Ending::Purge;
+                if !purged && undelivered != self.checker.handed_back() {
+                    return Err(format!("closed, {undelivered} handed back"));
+                }
                 if self.stage != Stage::Closing || self.checker.open() > 0 {
                     return Err(format!("closed with {} records open", self.checker.open()));
                 }
