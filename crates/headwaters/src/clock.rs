@@ -6,24 +6,11 @@ pub struct TokioClock {
     origin: tokio::time::Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where time is read and waited for")]
 impl TokioClock {
     /// A clock that starts now.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn new() -> Self {
         Self { origin: tokio::time::Instant::now() }
-    }
-
-    fn elapsed(&self) -> Instant {
-        Instant::ZERO.after(tokio::time::Instant::now().saturating_duration_since(self.origin))
-    }
-
-    async fn sleep(&self, at: Instant) {
-        let after = at.since(Instant::ZERO);
-        match self.origin.checked_add(after) {
-            Some(at) => tokio::time::sleep_until(at).await,
-            // Beyond what the platform can represent: nobody will see it come.
-            None => core::future::pending().await,
-        }
     }
 }
 
@@ -33,12 +20,19 @@ impl Default for TokioClock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place where time is read and waited for")]
 impl Clock for TokioClock {
     fn now(&self) -> Instant {
-        self.elapsed()
+        Instant::ZERO.after(tokio::time::Instant::now().saturating_duration_since(self.origin))
     }
 
-    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send {
-        self.sleep(at)
+    /// # Panics
+    /// On a runtime without timers; see [`ProducerBuilder::start`](crate::ProducerBuilder::start).
+    async fn sleep_until(&self, at: Instant) {
+        match self.origin.checked_add(at.since(Instant::ZERO)) {
+            Some(at) => tokio::time::sleep_until(at).await,
+            // Beyond what the platform can represent: nobody will see it come.
+            None => core::future::pending().await,
+        }
     }
 }

@@ -1,4 +1,4 @@
-use headwaters_engine::{Cause, Stats, UserRecord};
+use headwaters_engine::{Stats, UserRecord};
 
 /// What a producer leaves behind.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,8 +16,6 @@ pub struct CloseReport {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Undelivered {
-    /// Why it was not delivered.
-    pub cause: Cause,
     /// Whether the service may have stored it all the same.
     pub maybe_stored: bool,
     /// The record.

@@ -37,7 +37,7 @@ struct Todo {
     cancels: Vec<BatchId>,
     closed: bool,
     deliveries: Vec<(oneshot::Sender<Delivery>, Delivery)>,
-    flushed: Vec<(oneshot::Sender<u64>, u64)>,
+    flushed: Vec<oneshot::Sender<()>>,
     room: bool,
     wakeup: Option<Instant>,
 }
@@ -167,9 +167,9 @@ fn drain(state: &mut State, undelivered: &mut Vec<Undelivered>) -> Todo {
             Action::CancelBatch(batch) => todo.cancels.push(batch),
             Action::CloseFinished { .. } => todo.closed = true,
             Action::Complete(completion) => complete(state, completion, undelivered, &mut todo),
-            Action::FlushFinished { flush, pending } => {
+            Action::FlushFinished { flush, .. } => {
                 if let Some(at) = state.flushes.iter().position(|(id, _)| *id == flush) {
-                    todo.flushed.push((state.flushes.swap_remove(at).1, pending));
+                    todo.flushed.push(state.flushes.swap_remove(at).1);
                 }
             }
             // A notice for traces: the engine has done it already.
@@ -196,8 +196,7 @@ fn complete(
     if let Outcome::MaybeStored { cause: Cause::Closed, record }
     | Outcome::NotStored { cause: Cause::Closed, record } = &outcome
     {
-        let (cause, record) = (Cause::Closed, record.clone());
-        undelivered.push(Undelivered { cause, maybe_stored, record });
+        undelivered.push(Undelivered { maybe_stored, record: record.clone() });
     }
     for token in tokens {
         if let Some(sender) = state.tickets.remove(token) {
@@ -208,15 +207,12 @@ fn complete(
 }
 
 /// Resolves tickets and flushes. Nobody may be listening any more, which is theirs to choose.
-fn tell(
-    deliveries: Vec<(oneshot::Sender<Delivery>, Delivery)>,
-    flushed: Vec<(oneshot::Sender<u64>, u64)>,
-) {
+fn tell(deliveries: Vec<(oneshot::Sender<Delivery>, Delivery)>, flushed: Vec<oneshot::Sender<()>>) {
     for (ticket, delivery) in deliveries {
         let _ = ticket.send(delivery);
     }
-    for (flush, pending) in flushed {
-        let _ = flush.send(pending);
+    for flush in flushed {
+        let _ = flush.send(());
     }
 }
 
@@ -237,7 +233,9 @@ impl<T, C> Drop for Driver<T, C> {
             return;
         }
         let left = state.engine.stats().buffered + state.engine.stats().in_flight;
-        if left > 0 {
+        if std::thread::panicking() {
+            tracing::error!(stream = %self.stream, records = left, "the driver of the producer panicked");
+        } else if left > 0 {
             tracing::warn!(
                 stream = %self.stream,
                 records = left,

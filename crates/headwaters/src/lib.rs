@@ -28,7 +28,7 @@
 //!   service says it stored never is.
 //! - [`Config`] bounds what is held, in bytes and records, and names every time there is.
 //! - [`Transport`] and [`Clock`] are the only seams: bring your own of either. With the feature `mock` there
-//!   is [`mock`], a Kinesis in process that throttles by the book and fails on command.
+//!   is `headwaters::mock`, a Kinesis in process that throttles by the book and fails on command.
 //!
 //! The decisions are all made in [`headwaters_engine`], which has no I/O and runs without tokio.
 #![forbid(unsafe_code)]

@@ -42,7 +42,9 @@ impl Producer {
         }
     }
 
-    /// Puts a record, waiting for room if there is none.
+    /// Puts a record, waiting for room if there is none. Those who wait are served in the order in which
+    /// they came, so a large record is not overtaken for ever by small ones; only
+    /// [`try_put`](Self::try_put) does not queue.
     ///
     /// # Errors
     /// [`Refused`] gives the record back: the producer is closed, or the record is larger than the stream
@@ -52,11 +54,9 @@ impl Producer {
     /// Dropping the future before it is ready means that the record was not accepted and is dropped with
     /// it; use [`try_put`](Self::try_put) to keep it.
     pub async fn put(&self, record: UserRecord) -> Result<Ticket, Refused> {
-        let mut record = match self.try_put(record) {
-            Err(Refused { reason: RefusedReason::Full, record, .. }) => record,
-            done => return done,
-        };
         let shared = &self.handle.shared;
+        let _turn = shared.turn.lock().await;
+        let mut record = record;
         loop {
             // Listen first, or room made between the refusal and the wait would go unnoticed.
             let mut room = pin!(shared.room.notified());
@@ -197,6 +197,9 @@ impl<T, C> ProducerBuilder<T, C> {
 
 impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
     /// Starts the producer on the tokio runtime of the caller.
+    ///
+    /// The runtime needs timers (`enable_time`, or `enable_all`) unless another clock is given: without them
+    /// the producer closes at its first wait, and its tickets and the log say so.
     ///
     /// # Errors
     /// [`StartError`] when the stream's name is missing or wrong, or there is no tokio runtime.

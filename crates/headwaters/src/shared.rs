@@ -15,6 +15,8 @@ pub(crate) struct Shared {
     pub(crate) work: Notify,
     /// There is room again, or there never will be.
     pub(crate) room: Notify,
+    /// Whose turn it is among those who wait for room.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     /// The report is there.
     pub(crate) closed: Notify,
 }
@@ -23,7 +25,7 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) engine: Engine,
     pub(crate) tickets: Tickets,
-    pub(crate) flushes: Vec<(FlushId, oneshot::Sender<u64>)>,
+    pub(crate) flushes: Vec<(FlushId, oneshot::Sender<()>)>,
     next_flush: u64,
     /// When the driver will look again by itself; `None` if nothing but a notice will make it.
     pub(crate) driver_wakes: Option<Instant>,
@@ -46,6 +48,7 @@ impl Shared {
             state: Mutex::new(state),
             work: Notify::new(),
             room: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
             closed: Notify::new(),
         }
     }
@@ -83,8 +86,8 @@ impl Shared {
 }
 
 impl State {
-    /// Names a flush, whose end will come out of the receiver: how many records were still pending.
-    pub(crate) fn start_flush(&mut self) -> (FlushId, oneshot::Receiver<u64>) {
+    /// Names a flush, whose end will come out of the receiver.
+    pub(crate) fn start_flush(&mut self) -> (FlushId, oneshot::Receiver<()>) {
         let id = FlushId(self.next_flush);
         self.next_flush += 1;
         let (sender, receiver) = oneshot::channel();

@@ -100,15 +100,16 @@ async fn a_silent_service_is_given_up_and_tried_again() {
     let before = tokio_now();
     let delivery = producer.put(record("a")).await.expect("room").await;
     assert!(matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: true, .. }));
-    assert!(tokio_now() - before > Duration::from_secs(6), "after the request timeout");
+    // In the buffer, until the timeout, the wait of the retry policy, the round trip: the cancel is answered at
+    // once, for the driver drops the request.
+    assert_eq!(tokio_now() - before, 100 * MS + 6_000 * MS + 100 * MS + MS);
     let codes: Vec<_> =
         delivery.attempts.kept().iter().map(|a| a.error.as_ref().map(|e| &e.code)).collect();
     assert_eq!(codes, [Some(&ErrorCode::RequestTimeout), None]);
 }
 
 fn small() -> Config {
-    let overhead = Bounds::RECORD_OVERHEAD;
-    let bounds = Bounds { bytes: 2 * (overhead + 4), records: 2 };
+    let bounds = Bounds { bytes: 10_000, records: 2 };
     let config = Config::builder().max_user_record_size(4).bounds(bounds);
     config.build().expect("valid settings")
 }
@@ -197,8 +198,112 @@ async fn a_close_wakes_those_who_wait_for_room() {
     let producer = start(&mock, small());
     let _first = producer.try_put(record("a")).expect("room");
     let _second = producer.try_put(record("b")).expect("room");
-    let (put, _) = tokio::join!(producer.put(record("c")), producer.close(Some(10 * MS)));
-    assert_eq!(put.expect_err("closed").reason, RefusedReason::Closed);
+    let before = tokio_now();
+    let put = async {
+        let refused = producer.put(record("c")).await.expect_err("closed");
+        (refused.reason, tokio_now() - before)
+    };
+    let (put, _) = tokio::join!(put, producer.close(Some(10 * MS)));
+    assert_eq!(put, (RefusedReason::Closed, Duration::ZERO), "not only when the close ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_sends_at_once_what_waits_for_company() {
+    let mock = mock(MS);
+    let producer = start(&mock, Config::default());
+    let ticket = producer.put(record("a")).await.expect("room");
+    let before = tokio_now();
+    producer.close(None).await;
+    assert_eq!(tokio_now() - before, MS, "one round trip");
+    assert!(is_stored(&ticket.await));
+}
+
+/// The retry keeps its wait of 100 ms, its deadline is the same, and the flush sees it through.
+#[tokio::test(start_paused = true)]
+async fn attempts_say_when_they_were() {
+    let mock = mock(4 * MS);
+    mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::ThrottlingException))]);
+    let producer = start(&mock, Config::default());
+    let ticket = producer.put(record("a")).await.expect("room");
+    producer.flush().await;
+    let attempts = ticket.await.attempts;
+    let times = attempts.kept().iter().map(|attempt| attempt.end.since(attempt.start));
+    assert_eq!(times.collect::<Vec<_>>(), [4 * MS, 4 * MS]);
+    let [first, second] = attempts.kept() else { panic!("two attempts") };
+    assert_eq!(second.start.since(first.end), 100 * MS);
+}
+
+/// A connection that is not made before the timeout has sent nothing: that is certain, and stays so.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_never_left_leaves_no_doubt() {
+    let retry = RetryPolicy::Linear { max_attempts: 2, step: MS };
+    let config = Config::builder().request_timeout(200 * MS).retry(retry).build();
+    let transport = Stuck { sent_again: mock(MS), first: Mutex::new(true) };
+    let builder = Producer::builder().stream(STREAM).transport(Arc::new(transport));
+    let producer = builder.config(config.expect("valid settings")).start().expect("a runtime");
+    let delivery = producer.put(record("a")).await.expect("room").await;
+    assert!(is_stored(&delivery), "{delivery:?}");
+    let code = delivery.attempts.kept()[0].error.as_ref().map(|error| &error.code);
+    assert_eq!(code, Some(&ErrorCode::NotSent));
+}
+
+/// Holds the first request for ever and sends the others.
+struct Stuck {
+    sent_again: Mock<TokioClock>,
+    first: Mutex<bool>,
+}
+
+impl Transport for Stuck {
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        if std::mem::take(&mut *self.first.lock().expect("no panic")) {
+            request.departure.hold();
+            return std::future::pending().await;
+        }
+        self.sent_again.put_records(request).await
+    }
+}
+
+/// Small records come all the time; the large one is served in its turn.
+#[tokio::test(start_paused = true)]
+async fn a_large_record_is_not_overtaken_for_ever() {
+    let bounds = Bounds { bytes: 8_000, records: 100 };
+    let config = Config::builder().max_user_record_size(5_000).bounds(bounds);
+    let producer = start(&mock(MS), config.build().expect("valid settings"));
+    let small = tokio::spawn({
+        let producer = producer.clone();
+        async move {
+            for number in 0..2_000 {
+                drop(producer.put(record(&number.to_string())).await);
+            }
+        }
+    });
+    tokio::task::yield_now().await;
+    let large = UserRecord::new("large", vec![0; 4_900]).expect("a valid record");
+    let ticket = producer.put(large).await.expect("its turn comes");
+    assert!(producer.stats().accepted < 1_000, "{:?}", producer.stats());
+    assert!(is_stored(&ticket.await));
+    small.abort();
+}
+
+/// Many puts with room for one record: every wake-up counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_wake_up_is_lost_where_there_is_room_for_one() {
+    let mock = mock(Duration::ZERO);
+    let bounds = Bounds { bytes: 2 * 1024 * 1024, records: 1 };
+    let config = Config::builder().record_max_buffered_time(Duration::ZERO).bounds(bounds);
+    let producer = start(&mock, config.build().expect("valid settings"));
+    let tasks = (0..4).map(|task| {
+        let producer = producer.clone();
+        tokio::spawn(async move {
+            for number in 0..500 {
+                drop(producer.put(record(&format!("{task}-{number}"))).await.expect("open"));
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    assert_eq!(producer.close(None).await.stats.stored, 2_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,6 +389,7 @@ async fn many_tasks_share_a_producer() {
     let report = producer.close(None).await;
     assert_eq!((report.stats.stored, report.undelivered.len()), (16_000, 0));
     let mut stored = texts(&mock);
+    assert_eq!((stored.len(), report.stats.timeouts), (16_000, 0), "once each, every answer heard");
     stored.sort_unstable();
     stored.dedup();
     assert_eq!(stored.len(), 16_000);

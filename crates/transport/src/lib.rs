@@ -10,6 +10,7 @@ extern crate alloc;
 mod clock;
 mod departure;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use clock::Clock;
@@ -22,6 +23,11 @@ pub use headwaters_engine::{Instant, PutRecordsResult, Sent};
 /// # Cancel
 /// To cancel a request the caller drops its future. What the service may have seen of it then is what the
 /// request's [`Departure`] says; an adapter that does not touch it is taken to have sent everything.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a transport",
+    label = "no way to a Kinesis service",
+    note = "give the producer one with `.transport(...)`, such as `headwaters::mock::Mock`"
+)]
 pub trait Transport: Send + Sync + 'static {
     /// Sends one PutRecords request and returns its results: one per entry, in their order, or the
     /// failure of the request as a whole.
@@ -32,6 +38,13 @@ pub trait Transport: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future gives the request up; it may or may not be stored, as `departure` tells.
     fn put_records(&self, request: PutRecords) -> impl Future<Output = PutRecordsResult> + Send;
+}
+
+/// Several producers can share one transport.
+impl<T: Transport> Transport for Arc<T> {
+    fn put_records(&self, request: PutRecords) -> impl Future<Output = PutRecordsResult> + Send {
+        T::put_records(self, request)
+    }
 }
 
 /// One PutRecords request.
