@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use super::key_table::{Found, KeyTable};
-use super::protobuf::{VARINT_BYTES_MAX, WireType, tag, varint_len, write_varint};
+use super::protobuf::{Packed, WireType, tag, varint_len};
 use super::unsealed::Unsealed;
 use super::{KPL_OUTER_KEY, MAGIC, TRAILER_BYTES, field};
 use crate::{Entry, PartitionKey};
@@ -63,8 +63,8 @@ impl core::error::Error for Full {}
 /// What a record needs in its aggregate.
 #[derive(Clone, Copy)]
 struct Need {
-    hash_key: Option<(Found, u32)>,
-    key: (Found, u32),
+    hash_key: Option<Found>,
+    key: Found,
     /// Bytes of the record's message, without its tag and length.
     message: usize,
     /// Bytes that the aggregate grows by.
@@ -77,6 +77,9 @@ const RECORD_TAG: u8 = tag(field::RECORDS, WireType::Length);
 const KEY_INDEX_TAG: u8 = tag(field::PARTITION_KEY_INDEX, WireType::Varint);
 const HASH_KEY_INDEX_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_INDEX, WireType::Varint);
 const DATA_TAG: u8 = tag(field::DATA, WireType::Length);
+
+/// Longest head of the data: its tag and its length.
+const DATA_HEAD_MAX: u32 = 1 + 8;
 
 /// Room for the tables of an encoder's first aggregate; later ones get what the last needed.
 const HEADROOM: usize = 256;
@@ -231,17 +234,20 @@ impl Encoder {
         self.keys.encoded().len() + self.hash_keys.encoded().len() + records
     }
 
+    #[inline]
     fn need(&self, record: &Entry) -> Need {
-        let key = record.partition_key.as_bytes();
-        let (key, mut total) = locate(&self.keys, key);
-        let mut message = 1 + varint_len(u64::from(key.1));
+        let text = record.partition_key.as_bytes();
+        let key = self.keys.find(text);
+        let mut total = if key.known { 0 } else { KeyTable::entry_len(text) };
+        let data = record.data.len();
+        let mut message = 2 + varint_len(u64::from(key.index)) + varint_len(data as u64) + data;
         let hash_key = record.explicit_hash_key.map(|hash_key| {
-            let (found, grown) = locate(&self.hash_keys, decimal(hash_key).as_bytes());
-            total += grown;
-            message += 1 + varint_len(u64::from(found.1));
+            let text = decimal(hash_key);
+            let found = self.hash_keys.find(text.as_bytes());
+            total += if found.known { 0 } else { KeyTable::entry_len(text.as_bytes()) };
+            message += 1 + varint_len(u64::from(found.index));
             found
         });
-        message += 1 + varint_len(record.data.len() as u64) + record.data.len();
         total += 1 + varint_len(message as u64) + message;
         Need { hash_key, key, message, total }
     }
@@ -264,21 +270,24 @@ impl Encoder {
         MAGIC.len() + alone + with + TRAILER_BYTES
     }
 
+    #[inline]
     fn write(&mut self, record: &Entry, need: Need) {
-        let key = self.keys.place(record.partition_key.as_bytes(), need.key.0);
-        let mut head = Head::new();
-        head.tag(RECORD_TAG);
-        head.varint(need.message as u64);
-        head.tag(KEY_INDEX_TAG);
-        head.varint(u64::from(key));
-        if let (Some(hash_key), Some((found, _))) = (record.explicit_hash_key, need.hash_key) {
+        let key = self.keys.place(record.partition_key.as_bytes(), need.key);
+        self.records.reserve(3 * Packed::BYTES_MAX as usize + record.data.len());
+        let mut head = Packed::default().byte(RECORD_TAG).varint(need.message as u64);
+        head = head.byte(KEY_INDEX_TAG).varint(u64::from(key));
+        if let (Some(hash_key), Some(found)) = (record.explicit_hash_key, need.hash_key) {
             let index = self.hash_keys.place(decimal(hash_key).as_bytes(), found);
-            head.tag(HASH_KEY_INDEX_TAG);
-            head.varint(u64::from(index));
+            head.write(&mut self.records);
+            head = Packed::default().byte(HASH_KEY_INDEX_TAG).varint(u64::from(index));
         }
-        head.tag(DATA_TAG);
-        head.varint(record.data.len() as u64);
-        head.write(&mut self.records, record.data.len());
+        // A size in memory has less than 2^56, so at most 8 bytes; an index at most 5.
+        if !head.has_room(DATA_HEAD_MAX) {
+            head.write(&mut self.records);
+            head = Packed::default();
+        }
+        head = head.byte(DATA_TAG).varint(record.data.len() as u64);
+        head.write(&mut self.records);
         self.records.extend_from_slice(&record.data);
     }
 }
@@ -287,62 +296,6 @@ impl Default for Encoder {
     /// For aggregates of the KPL's default size, 50 KiB, under its outer key.
     fn default() -> Self {
         Self::new(51_200, OuterKey::Kpl)
-    }
-}
-
-/// Where a key is in its table, its index there, and what the table grows by.
-fn locate(table: &KeyTable, key: &[u8]) -> ((Found, u32), usize) {
-    match table.find(key) {
-        found @ Found::At(index) => ((found, index), 0),
-        found @ Found::Nowhere { .. } => ((found, table.next_index()), KeyTable::entry_len(key)),
-    }
-}
-
-/// What stands before a record's data, put together before it is copied.
-struct Head {
-    bytes: [u8; HEAD_BYTES_MAX],
-    len: usize,
-}
-
-/// Four tags and four varints.
-const HEAD_BYTES_MAX: usize = 4 + 4 * VARINT_BYTES_MAX;
-
-/// Nearly all heads fit into this.
-const SHORT_HEAD: usize = 16;
-
-impl Head {
-    const fn new() -> Self {
-        Self { bytes: [0; HEAD_BYTES_MAX], len: 0 }
-    }
-
-    fn tag(&mut self, tag: u8) {
-        self.bytes[self.len] = tag;
-        self.len += 1;
-    }
-
-    fn varint(&mut self, value: u64) {
-        if value < 0x80 {
-            return self.tag(value.to_le_bytes()[0]);
-        }
-        let mut digits = [0; VARINT_BYTES_MAX];
-        let count = write_varint(&mut digits, value);
-        self.bytes[self.len..self.len + count].copy_from_slice(&digits[..count]);
-        self.len += count;
-    }
-
-    /// Appends the head, and makes room for as much data behind it.
-    fn write(&self, out: &mut Vec<u8>, data: usize) {
-        out.reserve(HEAD_BYTES_MAX + data);
-        let end = out.len() + self.len;
-        // A copy of a length that is known when this is compiled takes two instructions; the rest is cut off.
-        if let (true, Some(short)) =
-            (self.len <= SHORT_HEAD, self.bytes.first_chunk::<SHORT_HEAD>())
-        {
-            out.extend_from_slice(short);
-            out.truncate(end);
-        } else {
-            out.extend_from_slice(&self.bytes[..self.len]);
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::protobuf::{VARINT_BYTES_MAX, varint_len, write_varint};
+use super::protobuf::{Packed, varint_len};
 
 /// A table of distinct strings in the order of their first use, in its encoded form.
 #[derive(Clone, Debug)]
@@ -16,20 +16,24 @@ pub(super) struct KeyTable {
     last: u32,
 }
 
-/// Where a key is, or would be.
+/// Where a key is in a table, or would be.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Found {
-    /// It is the entry of this index.
-    At(u32),
-    /// It is not there; its hash leads to this slot, if any is free near by.
-    Nowhere { slot: Option<usize> },
+pub(super) struct Found {
+    /// Its index, or the one that it would get.
+    pub(super) index: u32,
+    /// Whether it is there.
+    pub(super) known: bool,
+    /// Where its hash leads if it is not, or `NO_SLOT` if no slot is free near by.
+    slot: u32,
 }
+
+const NO_SLOT: u32 = u32::MAX;
 
 const SLOTS_MIN: usize = 64;
 
 /// How many slots are tried. Keys that were chosen to collide cost an entry of their own beyond that, which
 /// the format allows, and never more time.
-const PROBES_MAX: usize = 16;
+const PROBES_MAX: u32 = 16;
 
 impl KeyTable {
     pub(super) const fn new(tag: u8) -> Self {
@@ -58,45 +62,50 @@ impl KeyTable {
         u32::try_from(self.spans.len()).unwrap_or(u32::MAX)
     }
 
+    #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Found {
         if self.text(self.last) == Some(key) {
-            return Found::At(self.last);
+            return Found { index: self.last, known: true, slot: NO_SLOT };
         }
-        if self.slots.is_empty() {
-            return Found::Nowhere { slot: None };
-        }
-        let mask = self.slots.len() - 1;
+        self.find_by_hash(key)
+    }
+
+    fn find_by_hash(&self, key: &[u8]) -> Found {
+        let unknown = |slot| Found { index: self.next_index(), known: false, slot };
+        let Some(mask) = u32::try_from(self.slots.len()).ok().and_then(|len| len.checked_sub(1))
+        else {
+            return unknown(NO_SLOT);
+        };
         let start = hash(key);
         for probe in 0..PROBES_MAX {
             let slot = start.wrapping_add(probe) & mask;
-            match self.slots[slot].checked_sub(1) {
-                None => return Found::Nowhere { slot: Some(slot) },
-                Some(index) if self.text(index) == Some(key) => return Found::At(index),
-                Some(_) => {}
+            let Some(&entry) = self.slots.get(slot as usize) else { break };
+            let Some(index) = entry.checked_sub(1) else { return unknown(slot) };
+            if self.text(index) == Some(key) {
+                return Found { index, known: true, slot };
             }
         }
-        Found::Nowhere { slot: None }
+        unknown(NO_SLOT)
     }
 
     /// The index of `key`, which `find` has just looked for.
+    #[inline]
     pub(super) fn place(&mut self, key: &[u8], found: Found) -> u32 {
-        let index = match found {
-            Found::At(index) => index,
-            Found::Nowhere { slot } => self.insert(key, slot),
-        };
-        self.last = index;
-        index
+        if !found.known {
+            self.insert(key, found.slot);
+        }
+        self.last = found.index;
+        found.index
     }
 
-    fn insert(&mut self, key: &[u8], slot: Option<usize>) -> u32 {
+    fn insert(&mut self, key: &[u8], slot: u32) {
         let index = self.next_index();
         match u8::try_from(key.len()) {
             Ok(short @ ..0x80) => self.encoded.extend_from_slice(&[self.tag, short]),
             _ => {
-                let mut length = [0; VARINT_BYTES_MAX];
-                let digits = write_varint(&mut length, key.len() as u64);
                 self.encoded.push(self.tag);
-                self.encoded.extend_from_slice(&length[..digits]);
+                let varint = Packed::default().varint(key.len() as u64);
+                varint.write(&mut self.encoded);
             }
         }
         let start = self.encoded.len();
@@ -105,10 +114,9 @@ impl KeyTable {
         self.spans.push((offset(start), offset(self.encoded.len())));
         if self.spans.len() * 2 > self.slots.len() {
             self.grow();
-        } else if let Some(slot) = slot {
-            self.slots[slot] = index + 1;
+        } else if let Some(slot) = self.slots.get_mut(slot as usize) {
+            *slot = index + 1;
         }
-        index
     }
 
     fn grow(&mut self) {
@@ -117,8 +125,9 @@ impl KeyTable {
         self.slots.resize(slots, 0);
         for index in 0..self.next_index() {
             let start = self.text(index).map_or(0, hash);
-            let mut probes = (0..PROBES_MAX).map(|probe| start.wrapping_add(probe) & (slots - 1));
-            if let Some(free) = probes.find(|&slot| self.slots[slot] == 0) {
+            let mask = slots - 1;
+            let slot = |probe| start.wrapping_add(probe) as usize & mask;
+            if let Some(free) = (0..PROBES_MAX).map(slot).find(|&slot| self.slots[slot] == 0) {
                 self.slots[free] = index + 1;
             }
         }
@@ -131,16 +140,20 @@ impl KeyTable {
 }
 
 /// A quick hash; nothing depends on its quality but speed.
-fn hash(key: &[u8]) -> usize {
+#[inline]
+fn hash(key: &[u8]) -> u32 {
     const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let mix = |hash: u64, word: u64| {
+        let product = u128::from(hash ^ word) * u128::from(FACTOR);
+        u64::try_from((product ^ (product >> 64)) & u128::from(u64::MAX)).unwrap_or(0)
+    };
     let (words, rest) = key.as_chunks::<8>();
     let mut hash =
         words.iter().fold(key.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     hash = mix(hash, u64::from_le_bytes(last));
-    usize::try_from((hash ^ (hash >> 32)) & u64::from(u32::MAX)).unwrap_or(0)
+    u32::try_from(hash >> 32).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! As much of protobuf's wire format as the two messages need.
 
+use alloc::vec::Vec;
+
 /// How a field's value is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WireType {
@@ -15,9 +17,6 @@ pub(super) enum WireType {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
-/// Longest varint: ten groups of seven bits hold a u64.
-pub(super) const VARINT_BYTES_MAX: usize = 10;
-
 /// Deepest nesting of groups that is skipped: the limit of Google's own parsers.
 const GROUP_DEPTH_MAX: u32 = 100;
 
@@ -27,16 +26,60 @@ pub(super) const fn varint_len(value: u64) -> usize {
     (63 - (value | 1).leading_zeros() as usize) / 7 + 1
 }
 
-/// Writes `value` as a varint at the front of `out` and returns how many bytes that took.
-pub(super) const fn write_varint(out: &mut [u8; VARINT_BYTES_MAX], mut value: u64) -> usize {
-    let mut at = 0;
-    while value >= 0x80 {
-        out[at] = value.to_le_bytes()[0] | 0x80;
-        value >>= 7;
-        at += 1;
+/// Up to 16 bytes in a register, on their way into a buffer.
+///
+/// A message's small fields are put together here and copied by one instruction: writing byte by byte costs more
+/// than the payload of a small record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Packed {
+    bytes: u128,
+    len: u32,
+}
+
+impl Packed {
+    /// As many bytes fit.
+    pub(super) const BYTES_MAX: u32 = 16;
+
+    /// Whether so many bytes more fit.
+    #[inline]
+    pub(super) const fn has_room(self, bytes: u32) -> bool {
+        self.len + bytes <= Self::BYTES_MAX
     }
-    out[at] = value.to_le_bytes()[0];
-    at + 1
+
+    /// Adds one byte. There must be room for it.
+    #[inline]
+    #[must_use]
+    pub(super) const fn byte(mut self, byte: u8) -> Self {
+        debug_assert!(self.len < Self::BYTES_MAX);
+        self.bytes |= (byte as u128) << (8 * self.len);
+        self.len += 1;
+        self
+    }
+
+    /// Adds a varint. There must be room for it.
+    #[inline]
+    #[must_use]
+    pub(super) const fn varint(self, value: u64) -> Self {
+        if value < 0x80 {
+            return self.byte(value.to_le_bytes()[0]);
+        }
+        let mut packed = self;
+        let mut rest = value;
+        while rest >= 0x80 {
+            packed = packed.byte(rest.to_le_bytes()[0] | 0x80);
+            rest >>= 7;
+        }
+        packed.byte(rest.to_le_bytes()[0])
+    }
+
+    /// Appends the bytes to `out`.
+    #[inline]
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len as usize;
+        // A length that is known beforehand makes this one instruction; what is too much is cut off.
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        out.truncate(end);
+    }
 }
 
 /// The tag of a field whose number is below 16: one byte.
@@ -149,11 +192,11 @@ mod tests {
     fn varints_come_back_and_their_lengths_are_known() {
         let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
         for value in edges.chain([u64::MAX]) {
-            let mut bytes = [0; VARINT_BYTES_MAX];
-            let length = write_varint(&mut bytes, value);
-            assert_eq!(length, varint_len(value), "{value}");
-            let mut reader = Reader::new(&bytes[..length]);
-            assert_eq!((reader.varint(), reader.at()), (Ok(value), length));
+            let mut bytes = Vec::new();
+            Packed::default().byte(7).varint(value).write(&mut bytes);
+            assert_eq!(bytes.len(), 1 + varint_len(value), "{value}");
+            let mut reader = Reader::new(&bytes[1..]);
+            assert_eq!((reader.varint(), reader.at()), (Ok(value), varint_len(value)));
         }
     }
 
