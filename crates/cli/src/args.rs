@@ -1,0 +1,421 @@
+use core::num::NonZeroU32;
+use core::str::FromStr;
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use headwaters::RetryPolicy;
+use headwaters::wire::{PartitionKey, PartitionKeyError, StreamName};
+
+use crate::exit;
+use crate::input::{Column, Format, JsonPath, Key, STDIN};
+
+/// Put files into a Kinesis stream and account for every record
+#[derive(Debug, Parser)]
+#[command(name = "headwaters", version, arg_required_else_help = true, after_help = exit::CODES)]
+#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The examples come first: most readers need nothing else.
+const TEMPLATE: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+const EXAMPLES: &str = "\
+Examples:
+  headwaters put orders --local orders.jsonl --key-field .customer.id
+  headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
+  headwaters put orders --local --input records failed.jsonl
+  tail -f app.log | headwaters put logs --local --acks -";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(before_help = EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
+    Put(PutArguments),
+}
+
+/// Put the records of files, or of the standard input, into a stream
+#[derive(Args, Debug)]
+pub(crate) struct PutArguments {
+    /// The stream
+    #[arg(value_name = "STREAM")]
+    pub(crate) stream: StreamName,
+
+    /// Input files; none or `-` is the standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How the input is divided into records
+    /// [default: jsonl with --key-field or --hash-key-field, csv with
+    /// --key-column, else by the extension .jsonl, .ndjson or .csv, else lines]
+    #[arg(long, value_name = "FORMAT", help_heading = "Input", verbatim_doc_comment)]
+    pub(crate) input: Option<Format>,
+
+    /// The first row of CSV is a record too
+    #[arg(long, help_heading = "Input")]
+    pub(crate) no_header: bool,
+
+    /// The same partition key for all records
+    /// [default without any key: a random one for each record]
+    #[arg(long, value_name = "KEY", value_parser = partition_key, help_heading = "Keys")]
+    #[arg(conflicts_with_all = ["key_column", "key_field"], verbatim_doc_comment)]
+    pub(crate) key: Option<PartitionKey>,
+
+    /// The partition key is this column of CSV: its name, or its number from 1
+    #[arg(long, value_name = "COLUMN", help_heading = "Keys")]
+    #[arg(conflicts_with_all = ["hash_key_field", "key_field"])]
+    pub(crate) key_column: Option<Column>,
+
+    /// The partition key is this field of the JSON: .a.b
+    #[arg(long, value_name = "PATH", help_heading = "Keys")]
+    pub(crate) key_field: Option<JsonPath>,
+
+    /// The explicit hash key is this field of the JSON: a decimal number
+    #[arg(long, value_name = "PATH", help_heading = "Keys")]
+    pub(crate) hash_key_field: Option<JsonPath>,
+
+    /// Put into a stream inside this command: it has the limits of the service,
+    /// is compared with the input in the end, and is gone then. Its name is
+    /// STREAM, unless NAME is given [default without a number: 4 shards]
+    #[arg(long, value_name = "[NAME:]SHARDS", default_missing_value = "4", num_args = 0..=1)]
+    #[arg(require_equals = true, help_heading = "Delivery", verbatim_doc_comment)]
+    pub(crate) local: Option<Local>,
+
+    /// End in this time, whatever is left then: 90s, "14m 30s"
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
+    pub(crate) deadline: Option<Duration>,
+
+    /// When failed records are sent again
+    #[arg(long, value_name = "POLICY", default_value = "kpl", help_heading = "Delivery")]
+    pub(crate) retry: Retry,
+
+    /// How long a record may be tried
+    #[arg(long, value_name = "DURATION|never", default_value = "never", help_heading = "Delivery")]
+    pub(crate) ttl: TimeToLive,
+
+    /// How much may be held for delivery: bytes, KiB, MiB or GiB [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
+    pub(crate) max_bytes: Option<usize>,
+
+    /// Write a JSON line for each record, in the order of the input: where it
+    /// was, outcome, shard, sequence number, attempts. `-` is the standard
+    /// output; the summary goes to standard error then
+    #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
+    pub(crate) acks: Option<PathBuf>,
+
+    /// Write each record that is not stored for certain; --input records puts
+    /// it again
+    #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
+    pub(crate) failed: Option<PathBuf>,
+
+    /// The form of the summary
+    #[arg(long, value_name = "FORM", default_value = "text", help_heading = "Reports")]
+    pub(crate) output: Output,
+
+    /// Whether to show progress on standard error
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Reports")]
+    pub(crate) progress: ProgressWhen,
+
+    /// Nothing but errors on standard error
+    #[arg(short, long, help_heading = "Reports")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Retry {
+    /// Soon, until --ttl ends
+    Kpl,
+    /// After 100 ms times the number of attempts; 10 attempts
+    Linear,
+}
+
+impl Retry {
+    pub(crate) fn policy(self) -> RetryPolicy {
+        match self {
+            Self::Kpl => RetryPolicy::Kpl,
+            // The engine's default.
+            Self::Linear => RetryPolicy::default(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Output {
+    /// One object, and nothing else on the standard output
+    Json,
+    /// For people
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ProgressWhen {
+    /// Where there is no terminal, a line each second
+    Always,
+    /// On a terminal
+    Auto,
+    /// Not at all
+    Never,
+}
+
+/// `None` is never.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TimeToLive(pub(crate) Option<Duration>);
+
+impl FromStr for TimeToLive {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        humantime::parse_duration(text).map(|ttl| Self(Some(ttl)))
+    }
+}
+
+/// The stream within the command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Local {
+    /// Its name, if it is not the one that the records go to.
+    pub(crate) name: Option<StreamName>,
+    pub(crate) shards: NonZeroU32,
+}
+
+/// Most shards of a local stream: the largest quota that an account has by default. Source:
+/// developer guide, quotas and limits.
+const LOCAL_SHARDS_MAX: u32 = 20_000;
+
+impl FromStr for Local {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, shards) = match text.rsplit_once(':') {
+            Some((name, shards)) => {
+                (Some(StreamName::new(name).map_err(|error| error.to_string())?), shards)
+            }
+            None => (None, text),
+        };
+        let shards =
+            shards.parse().ok().filter(|&shards: &NonZeroU32| shards.get() <= LOCAL_SHARDS_MAX);
+        let shards =
+            shards.ok_or_else(|| format!("SHARDS is a number from 1 to {LOCAL_SHARDS_MAX}"))?;
+        Ok(Self { name, shards })
+    }
+}
+
+fn partition_key(text: &str) -> Result<PartitionKey, PartitionKeyError> {
+    PartitionKey::new(text)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        return Err(String::from("it must be longer than nothing"));
+    }
+    Ok(duration)
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|&(suffix, unit)| Some((text.strip_suffix(suffix)?.trim_end(), unit)))
+        .unwrap_or((text, 1));
+    let size = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    size.ok_or_else(|| String::from("a size is a number of bytes, KiB, MiB or GiB"))
+}
+
+impl PutArguments {
+    /// Looks at what no single argument can tell.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        let conflict = |text: &str| Err(self.error(ErrorKind::ArgumentConflict, text));
+        if self.local.is_none() {
+            let text = "this build has only the stream inside the command: add --local (transports over \
+                        the network come later)";
+            return Err(self.error(ErrorKind::MissingRequiredArgument, text));
+        }
+        if self.failed.as_deref() == Some(Path::new(STDIN)) {
+            return conflict("--failed needs a file: what fails must outlive the command");
+        }
+        if self.acks_on_stdout() && self.output == Output::Json {
+            return conflict("--acks - and --output json both want the standard output");
+        }
+        let formats: Vec<Format> = match self.files[..] {
+            [] => vec![self.format_of(Path::new(STDIN))],
+            _ => self.files.iter().map(|file| self.format_of(file)).collect(),
+        };
+        let csv = formats.contains(&Format::Csv);
+        if self.no_header && !csv {
+            return conflict("--no-header is for CSV input");
+        }
+        if self.no_header && self.key_column.as_ref().is_some_and(|key| key.number().is_none()) {
+            return conflict("with --no-header, --key-column is a number from 1");
+        }
+        if self.key_column.is_some() && formats.iter().any(|&format| format != Format::Csv) {
+            return conflict("--key-column is for CSV input");
+        }
+        if csv && (self.key_field.is_some() || self.hash_key_field.is_some()) {
+            return conflict(
+                "--key-field and --hash-key-field are not for CSV input; see --key-column",
+            );
+        }
+        if formats.contains(&Format::Records) && self.has_keys() {
+            return conflict("--input records brings its own keys");
+        }
+        Ok(())
+    }
+
+    /// How to read this file.
+    pub(crate) fn format_of(&self, file: &Path) -> Format {
+        if let Some(format) = self.input {
+            return format;
+        }
+        if self.key_field.is_some() || self.hash_key_field.is_some() {
+            return Format::Jsonl;
+        }
+        if self.key_column.is_some() {
+            return Format::Csv;
+        }
+        let extension = file.extension().map(|extension| extension.to_ascii_lowercase());
+        match extension.as_deref().and_then(|extension| extension.to_str()) {
+            Some("csv") => Format::Csv,
+            Some("jsonl" | "ndjson") => Format::Jsonl,
+            _ => Format::Lines,
+        }
+    }
+
+    /// Where the partition keys come from.
+    pub(crate) fn key(&self) -> Key {
+        if let Some(key) = &self.key {
+            return Key::Fixed(key.clone());
+        }
+        if let Some(path) = &self.key_field {
+            return Key::Field(path.clone());
+        }
+        match &self.key_column {
+            Some(column) => Key::Column(column.clone()),
+            None => Key::Random,
+        }
+    }
+
+    /// Whether the standard output belongs to the acks.
+    pub(crate) fn acks_on_stdout(&self) -> bool {
+        self.acks.as_deref() == Some(Path::new(STDIN))
+    }
+
+    const fn has_keys(&self) -> bool {
+        self.key.is_some()
+            || self.key_column.is_some()
+            || self.key_field.is_some()
+            || self.hash_key_field.is_some()
+    }
+
+    fn error(&self, kind: ErrorKind, text: &str) -> clap::Error {
+        put_command().error(kind, text)
+    }
+}
+
+/// The subcommand, as it is after parsing: its usage begins with the whole command.
+pub(crate) fn put_command() -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    command.find_subcommand("put").cloned().unwrap_or(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(words: &str) -> Result<PutArguments, clap::Error> {
+        let words = ["headwaters", "put", "orders"].into_iter().chain(words.split_whitespace());
+        let Command::Put(arguments) = Arguments::try_parse_from(words)?.command;
+        arguments.check()?;
+        Ok(arguments)
+    }
+
+    fn refusal(words: &str) -> String {
+        put(words).expect_err(words).to_string()
+    }
+
+    #[test]
+    fn the_command_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_format_follows_from_the_keys_and_then_from_the_file() {
+        let format = |words: &str, file: &str| put(words).expect(words).format_of(Path::new(file));
+        assert_eq!(format("--local", "a.JSONL"), Format::Jsonl);
+        assert_eq!(format("--local", "a.ndjson"), Format::Jsonl);
+        assert_eq!(format("--local", "a.csv"), Format::Csv);
+        assert_eq!(format("--local", "a.txt"), Format::Lines);
+        assert_eq!(format("--local", "-"), Format::Lines);
+        assert_eq!(format("--local --key-field .a", "a.txt"), Format::Jsonl);
+        assert_eq!(format("--local --hash-key-field .a", "-"), Format::Jsonl);
+        assert_eq!(format("--local --key-column a", "-"), Format::Csv);
+        assert_eq!(format("--local --input nul --key-field .a", "a.csv"), Format::Nul);
+    }
+
+    #[test]
+    fn local_has_shards_and_may_have_a_name() {
+        let local = |words: &str| {
+            let local = put(words).expect(words).local.expect("given");
+            (local.name.map(|name| name.to_string()), local.shards.get())
+        };
+        assert_eq!(local("--local file"), (None, 4));
+        assert_eq!(local("--local=64"), (None, 64));
+        assert_eq!(local("--local=other:2"), (Some("other".to_owned()), 2));
+        for words in ["--local=0", "--local=20001", "--local=x", "--local=a:b:1", "--local=a b:1"] {
+            assert!(put(words).is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        let arguments = put("--local --deadline 2m --ttl 1s500ms --max-bytes 2MiB").expect("valid");
+        assert_eq!(arguments.deadline, Some(Duration::from_secs(120)));
+        assert_eq!(arguments.ttl, TimeToLive(Some(Duration::from_millis(1_500))));
+        assert_eq!(arguments.max_bytes, Some(2 * 1024 * 1024));
+        assert_eq!(put("--local").expect("valid").ttl, TimeToLive(None));
+        for words in
+            ["--deadline 0s", "--deadline 5", "--ttl soon", "--max-bytes 1x", "--max-bytes -1"]
+        {
+            assert!(put(&format!("--local {words}")).is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_a_reason() {
+        for (words, reason) in [
+            ("", "add --local"),
+            ("--local --acks - --output json", "both want the standard output"),
+            ("--local --failed -", "--failed needs a file"),
+            ("--local --key a --key-field .a", "cannot be used with"),
+            ("--local --key a --key-column b", "cannot be used with"),
+            ("--local --key-column a --key-field .b", "cannot be used with"),
+            ("--local --key-column a --input lines", "--key-column is for CSV"),
+            ("--local --key-field .a --input csv", "not for CSV"),
+            ("--local --hash-key-field .a --key-column b", "cannot be used with"),
+            ("--local --no-header a.txt", "--no-header is for CSV"),
+            ("--local --no-header --key-column a", "is a number from 1"),
+            ("--local --input records --key a", "its own keys"),
+            ("--local --key-field a..b", "a path names a field"),
+            ("--local --input xml", "possible values"),
+        ] {
+            let error = refusal(words);
+            assert!(error.contains(reason), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_breaks_the_rules_is_wrong_usage() {
+        let words = ["headwaters", "put", "orders", "--local", "--key", ""];
+        let error = Arguments::try_parse_from(words).expect_err("an empty key").to_string();
+        assert!(error.contains("the partition key is empty"), "{error}");
+    }
+}

@@ -1,0 +1,66 @@
+use std::process::ExitCode;
+
+use crate::stop::Signal;
+
+/// How the command ends: the one number that a script looks at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// Every record is stored.
+    Delivered,
+    /// Some records are not, or not for certain; the report says which.
+    Undelivered,
+    /// The command line is wrong, or a file that it names cannot be opened.
+    Usage,
+    /// SIGINT came.
+    Interrupted,
+    /// SIGTERM came.
+    Terminated,
+    /// A setting is out of its bounds.
+    Configuration,
+    /// Whatever failed was refused by the service for good.
+    Refused,
+    /// A report could not be written, or the records do not add up.
+    Internal,
+}
+
+/// The codes, for `--help`. Those above 128 follow the shell and the AWS command line.
+pub(crate) const CODES: &str = "\
+Exit codes:
+    0  all records are stored
+    1  some are not stored, maybe stored, rejected or unread; the report says which
+    2  wrong usage, or a file that cannot be opened
+  130  stopped by Ctrl-C, in order; 143: the same by SIGTERM
+  253  a setting is out of its bounds
+  254  the service refused: what failed was refused for good, such as a stream that does not exist
+  255  a report could not be written, or what is stored is not what was reported
+";
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Delivered => 0,
+            Self::Undelivered => 1,
+            Self::Usage => 2,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::Configuration => 253,
+            Self::Refused => 254,
+            Self::Internal => 255,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl From<Signal> for Exit {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
+    }
+}

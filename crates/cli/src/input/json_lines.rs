@@ -1,0 +1,90 @@
+use super::delimited::{Delimited, Frame};
+use super::{Decode, Item, Keys, Position, Unusable, lines};
+
+/// One JSON document per line, put byte for byte. Lines of nothing but white space are passed over.
+pub(crate) struct JsonLines {
+    file: usize,
+    frames: Delimited,
+    keys: Keys,
+    skipped: u64,
+}
+
+impl JsonLines {
+    pub(crate) const fn new(file: usize, keys: Keys) -> Self {
+        let frames = Delimited::new(b'\n', keys.limit + BYTE_ORDER_MARK.len() + 1);
+        Self { file, frames, keys, skipped: 0 }
+    }
+}
+
+impl Decode for JsonLines {
+    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Unusable> {
+        let Self { file, frames, keys, skipped } = self;
+        frames.feed(bytes, |frame| match item(*file, keys, frame) {
+            Some(item) => items.push(item),
+            None => *skipped += 1,
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, items: &mut Vec<Item>) -> Result<(), Unusable> {
+        let Self { file, frames, keys, skipped } = self;
+        frames.finish(|frame| match item(*file, keys, frame) {
+            Some(item) => items.push(item),
+            None => *skipped += 1,
+        });
+        Ok(())
+    }
+
+    fn position(&self) -> Position {
+        let (number, offset) = self.frames.next();
+        Position { file: self.file, offset, number }
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped
+    }
+}
+
+/// Some systems begin a text file with it; it is no part of the text.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The line, without the byte order mark that may begin the file.
+pub(crate) fn json_line(frame: Frame<'_>) -> Option<&[u8]> {
+    let line = lines::line(frame)?;
+    Some(match frame.offset {
+        0 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
+        _ => line,
+    })
+}
+
+fn item(file: usize, keys: &Keys, frame: Frame<'_>) -> Option<Item> {
+    let Frame { length, number, offset, .. } = frame;
+    let content = match json_line(frame) {
+        Some(line) if line.trim_ascii().is_empty() => return None,
+        Some(line) if line.len() <= keys.limit => keys.record(line, true, None),
+        Some(_) | None => Err(keys.too_large(length)),
+    };
+    Some(Item { content, position: Position { file, offset, number } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::testing::{Seen, decode, keys};
+
+    #[test]
+    fn documents_are_put_as_they_are_and_broken_ones_named() {
+        let input = b"\xef\xbb\xbf{\"a\" : 1}\r\n  \n{\"a\"\n[\"\xff\"]\n\"end\"";
+        let skipped = decode(
+            || JsonLines::new(0, keys(100)),
+            input,
+            &[
+                Seen::good(1, 0, "{\"a\" : 1}"),
+                Seen::bad(3, 17, "the JSON is broken at column 4: EOF", "{\"a\""),
+                Seen::bad(4, 22, "the text is not UTF-8 from byte 2", "[\"\u{FFFD}\"]"),
+                Seen::good(5, 28, "\"end\""),
+            ],
+        );
+        assert_eq!(skipped, 1);
+    }
+}

@@ -1,0 +1,159 @@
+//! From files to records: each format turns bytes into [`Item`]s, and nothing of it reads a file.
+//!
+//! ```text
+//! file -> reader (64 KiB at a time) -> decoder of the format -> keys -> Batch of items
+//! ```
+//!
+//! A decoder takes the bytes in pieces of any size and holds at most one record of the largest
+//! size, so that no input, however broken, takes more memory than that.
+
+mod csv;
+mod delimited;
+mod files;
+mod json;
+mod json_lines;
+mod keys;
+mod length;
+mod lines;
+mod nul;
+mod reader;
+mod records;
+mod rule;
+#[cfg(test)]
+mod testing;
+
+use bytes::Bytes;
+use clap::ValueEnum;
+pub(crate) use csv::Column;
+pub(crate) use files::{Files, Inputs, STDIN, nothing_given};
+use headwaters::UserRecord;
+pub(crate) use json::JsonPath;
+pub(crate) use keys::{Key, Keys};
+pub(crate) use reader::{Batch, End, ReadError, start};
+pub(crate) use rule::Rule;
+
+/// How a file is divided into records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// One record per row, put as CSV text; the first row names the columns
+    Csv,
+    /// One JSON document per line, put as it is
+    Jsonl,
+    /// 4 bytes of length, big-endian, before each record
+    Length,
+    /// One record per line, without the line end
+    Lines,
+    /// A NUL byte after each record
+    Nul,
+    /// What --failed writes: keys and data in JSON lines
+    Records,
+}
+
+impl Format {
+    /// Whether a position's number counts lines, and not records.
+    const fn counts_lines(self) -> bool {
+        match self {
+            Self::Csv | Self::Jsonl | Self::Lines | Self::Records => true,
+            Self::Length | Self::Nul => false,
+        }
+    }
+
+    fn decoder(self, file: usize, keys: &Keys) -> Box<dyn Decode> {
+        let keys = keys.clone();
+        match self {
+            Self::Csv => Box::new(csv::Csv::new(file, keys)),
+            Self::Jsonl => Box::new(json_lines::JsonLines::new(file, keys)),
+            Self::Length => Box::new(length::Length::new(file, keys)),
+            Self::Lines => Box::new(lines::Lines::new(file, keys)),
+            Self::Nul => Box::new(nul::Nul::new(file, keys)),
+            Self::Records => Box::new(records::Records::new(file, keys)),
+        }
+    }
+}
+
+/// Where a record begins.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Position {
+    /// The index of the file.
+    pub(crate) file: usize,
+    /// Bytes before it in the file.
+    pub(crate) offset: u64,
+    /// The number of its line or record, from 1.
+    pub(crate) number: u64,
+}
+
+impl Position {
+    pub(crate) const fn start_of(file: usize) -> Self {
+        Self { file, offset: 0, number: 1 }
+    }
+}
+
+/// One record of the input, good or bad.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) content: Result<UserRecord, Box<BadInput>>,
+    pub(crate) position: Position,
+}
+
+/// Why a record of the input cannot be put, and what is left of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BadInput {
+    pub(crate) kept: Kept,
+    /// How many bytes it has in the file, as far as they are there.
+    pub(crate) length: u64,
+    pub(crate) rule: Rule,
+}
+
+impl BadInput {
+    /// Boxed, for it is large and seldom.
+    pub(crate) fn new(kept: Kept, length: u64, rule: Rule) -> Box<Self> {
+        Box::new(Self { kept, length, rule })
+    }
+
+    /// The bytes that are held for it.
+    pub(crate) fn size(&self) -> usize {
+        match &self.kept {
+            Kept::Data(data) => data.len(),
+            Kept::Nothing => 0,
+            Kept::Record(record) => record.size(),
+        }
+    }
+}
+
+/// What is left of a record that cannot be put.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kept {
+    /// Its bytes, without a key that is valid.
+    Data(Bytes),
+    /// Nothing: it is too large to be held.
+    Nothing,
+    /// All of it: only the stream's limit is against it.
+    Record(UserRecord),
+}
+
+/// A format's part of the way: bytes in, items out.
+trait Decode {
+    /// Takes the next bytes of the file.
+    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Unusable>;
+
+    /// Takes note that the file ends.
+    fn finish(&mut self, items: &mut Vec<Item>) -> Result<(), Unusable>;
+
+    /// Where the first record begins that is not complete yet.
+    fn position(&self) -> Position;
+
+    /// How many empty lines were passed over.
+    fn skipped(&self) -> u64 {
+        0
+    }
+}
+
+/// Why nothing of a file can be used: the command line does not fit it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Unusable(String);
+
+impl core::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,433 @@
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::pin::pin;
+use core::time::Duration;
+
+use headwaters::mock::Mock;
+use headwaters::{Clock, Instant, Producer, Refused, RefusedReason, Stats, TokioClock};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{self, Receiver, UnboundedSender};
+
+use crate::console::Console;
+use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError, Rule};
+use crate::progress::Progress;
+use crate::readback::Digest;
+use crate::settle::{Pending, Settler, WAITING_BYTES, room};
+use crate::stop::{Reason, Signal, Signals, Stop};
+use crate::tally::{SharedTally, Tally, count};
+
+/// One run: records go from the reader into the producer, and their outcomes to the settler.
+///
+/// ```text
+/// reader (thread) -> put_all -> producer
+///                       |          |
+///                       v          v
+///                    pending -> settler -> acks, failed, counts
+/// ```
+pub(crate) struct Load<'a> {
+    pub(crate) clock: TokioClock,
+    /// How many records were bad.
+    complaints: Cell<u64>,
+    pub(crate) console: &'a Console,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) files: Files,
+    pub(crate) mock: Mock<TokioClock>,
+    pub(crate) producer: Producer,
+    /// How much more may wait for its outcome.
+    pub(crate) room: Semaphore,
+    pub(crate) start: Instant,
+    pub(crate) stop: Stop,
+    pub(crate) tally: SharedTally,
+    /// Why the input was not read to its end, if a file was the reason.
+    pub(crate) failure: Cell<Option<Failure>>,
+    /// Where the first record begins that was not put; `None` if there is none.
+    unread: Cell<Option<Position>>,
+}
+
+/// Why a file was not read to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Failure {
+    /// The system could not.
+    Io,
+    /// The thread that reads is gone.
+    Reader,
+    /// The command line does not fit the file.
+    Usage,
+}
+
+/// The points of time that a deadline sets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Deadline {
+    /// No more is read.
+    pub(crate) read_by: Instant,
+    /// What has no outcome is handed back.
+    pub(crate) close_by: Instant,
+    /// The command ends.
+    pub(crate) end: Instant,
+}
+
+/// How much of a deadline is kept for delivering what was read: a fifth,
+const MARGIN_SHARE: u32 = 5;
+/// and no more than this.
+const MARGIN_MAX: Duration = Duration::from_secs(5);
+/// How much of that margin is kept for the reports.
+const REPORT_SHARE: u32 = 2;
+
+/// How long a close may take after a signal.
+pub(crate) const SIGNAL_GRACE: Duration = Duration::from_secs(30);
+
+/// How long the reports may take after that.
+const REPORT_GRACE: Duration = Duration::from_secs(5);
+
+/// How many bad records are named one by one.
+const COMPLAINTS_MAX: u64 = 10;
+
+/// A second signal: nothing was waited for.
+pub(crate) struct Abandoned(pub(crate) Signal);
+
+impl Deadline {
+    pub(crate) fn new(start: Instant, duration: Duration) -> Self {
+        let margin = (duration / MARGIN_SHARE).min(MARGIN_MAX);
+        Self {
+            read_by: start.after(duration.saturating_sub(margin)),
+            close_by: start.after(duration.saturating_sub(margin / REPORT_SHARE)),
+            end: start.after(duration),
+        }
+    }
+}
+
+impl<'a> Load<'a> {
+    pub(crate) fn new(
+        clock: TokioClock,
+        console: &'a Console,
+        files: Files,
+        mock: Mock<TokioClock>,
+        producer: Producer,
+    ) -> Self {
+        Self {
+            clock,
+            complaints: Cell::new(0),
+            console,
+            deadline: None,
+            failure: Cell::new(None),
+            files,
+            mock,
+            producer,
+            room: Semaphore::new(WAITING_BYTES),
+            // The clock was made when the command began.
+            start: Instant::ZERO,
+            stop: Stop::default(),
+            tally: Cell::new(Tally::default()),
+            unread: Cell::new(Some(Position::start_of(0))),
+        }
+    }
+
+    /// Puts everything, and ends when every record has its outcome and every report is written; or
+    /// when the time is up.
+    ///
+    /// # Errors
+    /// [`Abandoned`] when a second signal came.
+    pub(crate) async fn run(
+        &self,
+        batches: Receiver<Batch>,
+        settler: &mut Settler<'_>,
+        signals: &mut Signals,
+        progress: &Progress,
+    ) -> Result<(), Abandoned> {
+        let (sender, pending) = mpsc::unbounded_channel();
+        let put = async {
+            self.put_all(batches, sender).await;
+            self.close().await;
+        };
+        let deliver = async { tokio::join!(put, settler.run(pending)) };
+        tokio::select! {
+            biased;
+            signal = self.second_signal(signals) => Err(Abandoned(signal)),
+            ((), ()) = deliver => Ok(()),
+            () = self.overtime() => Ok(()),
+            never = self.stop_in_time() => match never {},
+            never = progress.run(self, self.console) => match never {},
+        }
+    }
+
+    /// Puts the records as they come, until the input ends or it is ordered to stop.
+    async fn put_all(&self, mut batches: Receiver<Batch>, pending: UnboundedSender<Pending>) {
+        let mut stopped = pin!(self.stop.ordered());
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = &mut stopped => return,
+                batch = batches.recv() => batch,
+            };
+            let Some(Batch { end, items, next, skipped }) = batch else {
+                self.failure.set(Some(Failure::Reader));
+                return self.console.error("the thread that reads the input is gone");
+            };
+            count(&self.tally, |tally| tally.skipped = skipped);
+            for item in items {
+                self.unread.set(Some(item.position));
+                let taken = tokio::select! {
+                    biased;
+                    () = &mut stopped => return,
+                    taken = self.take(item, &pending) => taken,
+                };
+                if let Err(Closed) = taken {
+                    return;
+                }
+            }
+            self.unread.set(Some(next));
+            match end {
+                Some(End::Complete) => return self.unread.set(None),
+                Some(End::Failed(error)) => return self.fail(next, &error),
+                None => {}
+            }
+        }
+    }
+
+    /// Puts one record, and passes on who will know its outcome.
+    async fn take(&self, item: Item, pending: &UnboundedSender<Pending>) -> Result<(), Closed> {
+        let position = item.position;
+        let next = match item.content {
+            Ok(record) => {
+                let (digest, size) = (Digest::of(&record), record.size());
+                self.take_room(size).await;
+                match self.producer.put(record).await {
+                    Ok(ticket) => {
+                        count(&self.tally, |tally| tally.input_bytes += size as u64);
+                        Pending::Put { digest, position, size, ticket }
+                    }
+                    Err(refused) => Pending::Rejected { bad: bad(refused)?, position },
+                }
+            }
+            Err(bad) => {
+                self.take_room(bad.size()).await;
+                Pending::Rejected { bad, position }
+            }
+        };
+        count(&self.tally, |tally| tally.input += 1);
+        if let Pending::Rejected { bad, position } = &next {
+            self.complain(*position, bad);
+        }
+        pending.send(next).map_err(|_| Closed)
+    }
+
+    /// Waits until the record may wait for its outcome; the settler gives the room back.
+    async fn take_room(&self, size: usize) {
+        let permits = self.room.acquire_many(room(size)).await;
+        permits.expect("nobody closes the semaphore").forget();
+    }
+
+    fn complain(&self, position: Position, bad: &BadInput) {
+        let complaints = self.complaints.get() + 1;
+        self.complaints.set(complaints);
+        if complaints <= COMPLAINTS_MAX {
+            self.console.error(format_args!("{}: {}", self.files.place(position), bad.rule));
+        }
+    }
+
+    /// How many bad records were not named.
+    pub(crate) fn complaints_withheld(&self) -> u64 {
+        self.complaints.get().saturating_sub(COMPLAINTS_MAX)
+    }
+
+    fn fail(&self, position: Position, error: &ReadError) {
+        let failure = match error {
+            ReadError::Io(_) => Failure::Io,
+            ReadError::Unusable(_) => Failure::Usage,
+        };
+        self.failure.set(Some(failure));
+        let place = match failure {
+            Failure::Usage => self.files.name(position).to_owned(),
+            Failure::Io | Failure::Reader => self.files.place(position),
+        };
+        self.console.error(format_args!("{place}: the input cannot be read on: {error}"));
+    }
+
+    /// Delivers what was accepted, for as long as the deadline or a signal allows.
+    async fn close(&self) {
+        let left = self.deadline.map(|deadline| deadline.close_by.since(self.clock.now()));
+        tokio::select! {
+            biased;
+            () = self.stop.signalled() => {
+                let within = left.map_or(SIGNAL_GRACE, |left| left.min(SIGNAL_GRACE));
+                self.producer.close(Some(within)).await;
+            }
+            _ = self.producer.close(left) => {}
+        }
+    }
+
+    /// Ends when even the reports must be done.
+    async fn overtime(&self) {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => self.clock.sleep_until(deadline.end).await,
+                None => core::future::pending().await,
+            }
+        };
+        let signal = async {
+            self.stop.signalled().await;
+            let end = self.clock.now().after(SIGNAL_GRACE).after(REPORT_GRACE);
+            self.clock.sleep_until(end).await;
+        };
+        tokio::select! {
+            () = deadline => {}
+            () = signal => {}
+        }
+    }
+
+    /// Orders to stop when the deadline wants no more to be read.
+    async fn stop_in_time(&self) -> Infallible {
+        if let Some(deadline) = self.deadline {
+            self.clock.sleep_until(deadline.read_by).await;
+            self.stop.order(Reason::Deadline);
+        }
+        core::future::pending().await
+    }
+
+    /// Orders to stop at the first signal, and ends at the second.
+    async fn second_signal(&self, signals: &mut Signals) -> Signal {
+        let first = signals.next().await;
+        self.stop.order(Reason::Signal(first));
+        let seconds = SIGNAL_GRACE.as_secs();
+        self.console.notice(format_args!(
+            "stopping: no more is read, what was accepted is delivered within {seconds} s; once more \
+             stops at once"
+        ));
+        signals.next().await
+    }
+
+    /// How many bytes of the input have their outcome, if all sizes are known. Outcomes do not come
+    /// in the order of the input, so this takes the records for equally large.
+    pub(crate) fn bytes_done(&self) -> Option<u64> {
+        let put = match self.unread.get() {
+            Some(position) => self.files.bytes_before(position)?,
+            None => self.files.size()?,
+        };
+        let Stats { accepted, buffered, in_flight, .. } = self.producer.stats();
+        let done = accepted - buffered - in_flight;
+        let bytes = u128::from(put) * u128::from(done) / u128::from(accepted.max(1));
+        u64::try_from(bytes).ok()
+    }
+
+    /// Where the input begins that was not put; `None` if everything was.
+    pub(crate) fn unread(&self) -> Option<Position> {
+        let unread = self.unread.get()?;
+        let (before, size) = (self.files.bytes_before(unread), self.files.size());
+        // The end of the last file may have been seen, but not yet understood as such.
+        if size.is_some() && before == size { None } else { Some(unread) }
+    }
+}
+
+/// The producer takes no more.
+struct Closed;
+
+/// A refusal as bad input, if it is one of this record only.
+fn bad(refused: Refused) -> Result<Box<BadInput>, Closed> {
+    let RefusedReason::TooLarge { limit } = refused.reason else { return Err(Closed) };
+    let record = refused.record;
+    let rule = Rule::TooLarge { limit, size: record.size() as u64 };
+    let length = record.data().len() as u64;
+    Ok(BadInput::new(Kept::Record(record), length, rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use core::num::NonZeroU32;
+
+    use headwaters::wire::StreamName;
+    use headwaters::{Config, RetryPolicy, UserRecord};
+
+    use super::*;
+    use crate::input::{Format, Inputs};
+    use crate::readback::ReadBack;
+
+    /// Records of one shard, from an input that may go on.
+    fn batch(records: u64) -> Batch {
+        let item = |number| {
+            let record = UserRecord::new("k", "x").expect("a valid record");
+            let position = Position { file: 0, offset: 2 * (number - 1), number };
+            Item { content: Ok(record), position }
+        };
+        let items = (1..=records).map(item).collect();
+        let next = Position { file: 0, offset: 2 * records, number: records + 1 };
+        Batch { items, next, skipped: 0, end: None }
+    }
+
+    fn load(console: &Console) -> Load<'_> {
+        let clock = TokioClock::new();
+        let name = StreamName::new("orders").expect("a valid name");
+        // So slow that virtual time passes with few requests.
+        let latency = Duration::from_secs(1);
+        let mock = Mock::builder(name, NonZeroU32::MIN).latency(latency).build(clock);
+        let config = Config::builder().record_ttl(None).retry(RetryPolicy::Kpl).build();
+        let producer = Producer::builder()
+            .clock(clock)
+            .config(config.expect("a valid configuration"))
+            .stream("orders")
+            .transport(mock.clone())
+            .start()
+            .expect("there is a runtime");
+        let inputs = Inputs::open(&[], |_| Format::Lines).expect("there is a standard input");
+        Load::new(clock, console, inputs.files, mock, producer)
+    }
+
+    fn console() -> Console {
+        Console::new(indicatif::ProgressBar::hidden(), true)
+    }
+
+    async fn run(load: &Load<'_>, batches: Receiver<Batch>) {
+        let mut settler = Settler {
+            acks: None,
+            failed: None,
+            files: &load.files,
+            read_back: ReadBack::default(),
+            refusal: None,
+            room: &load.room,
+            stop: &load.stop,
+            tally: &load.tally,
+        };
+        let mut signals = Signals::catch().expect("signals can be caught");
+        let ended = load.run(batches, &mut settler, &mut signals, &Progress::None).await;
+        assert!(ended.is_ok(), "no signal came");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_signal_what_is_not_delivered_in_time_is_handed_back() {
+        let (console, (sender, batches)) = (console(), mpsc::channel(1));
+        let load = load(&console);
+        let input = async {
+            sender.send(batch(50_000)).await.expect("it is being read");
+            load.clock.sleep_until(Instant::ZERO.after(Duration::from_secs(5))).await;
+            load.stop.order(Reason::Signal(Signal::Interrupt));
+        };
+        tokio::join!(run(&load, batches), input);
+        let elapsed = load.clock.now().since(Instant::ZERO);
+        assert!((35..36).contains(&elapsed.as_secs()), "{elapsed:?}");
+        let tally = load.tally.get();
+        // A shard stores 1,000 at once and 1,000 in each second.
+        assert!((30_000..=36_000).contains(&tally.stored), "{tally:?}");
+        assert_eq!((tally.input, tally.stored + tally.handed_back), (50_000, 50_000));
+        assert_eq!(load.unread().map(|position| position.number), Some(50_001));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_is_gone_is_noticed() {
+        let (console, (sender, batches)) = (console(), mpsc::channel(1));
+        let load = load(&console);
+        sender.send(batch(3)).await.expect("there is room");
+        drop(sender);
+        run(&load, batches).await;
+        assert_eq!(load.failure.get(), Some(Failure::Reader));
+        assert_eq!(load.tally.get().stored, 3);
+    }
+
+    #[test]
+    fn a_deadline_leaves_time_to_deliver_and_time_to_report() {
+        let at = |millis| Instant::ZERO.after(Duration::from_millis(millis));
+        let short = Deadline::new(Instant::ZERO, Duration::from_secs(10));
+        assert_eq!(short, Deadline { read_by: at(8_000), close_by: at(9_000), end: at(10_000) });
+        let long = Deadline::new(Instant::ZERO, Duration::from_secs(900));
+        let expected = Deadline { read_by: at(895_000), close_by: at(897_500), end: at(900_000) };
+        assert_eq!(long, expected);
+    }
+}

@@ -1,0 +1,247 @@
+use core::time::Duration;
+
+use headwaters::mock::Mock;
+use headwaters::{Bounds, Clock, Config, Producer, TokioClock};
+
+use crate::acks::{Acks, Place};
+use crate::args::{Local, Output, PutArguments};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::failed::Failed;
+use crate::input::{self, Format, Inputs, Key, Keys};
+use crate::load::{Abandoned, Deadline, Failure, Load};
+use crate::progress::Progress;
+use crate::readback::ReadBack;
+use crate::reports;
+use crate::settle::Settler;
+use crate::sink::Sink;
+use crate::stop::{Signal, Signals};
+use crate::summary::{self, Summary};
+
+/// Runs `headwaters put`.
+pub(crate) fn put(arguments: &PutArguments) -> Exit {
+    let clock = TokioClock::new();
+    let progress = Progress::new(arguments.progress, arguments.quiet);
+    let console = Console::new(progress.bar(), arguments.quiet);
+    let done = Setup::of(arguments).and_then(|setup| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(internal)?;
+        runtime.block_on(setup.run(clock, &progress, &console))
+    });
+    done.unwrap_or_else(|NotBegun { exit, text }| {
+        console.error(text);
+        exit
+    })
+}
+
+/// Why nothing was sent.
+pub(crate) struct NotBegun {
+    pub(crate) exit: Exit,
+    pub(crate) text: String,
+}
+
+fn internal(error: impl core::fmt::Display) -> NotBegun {
+    NotBegun { exit: Exit::Internal, text: error.to_string() }
+}
+
+/// All that can be wrong is looked at before anything is sent.
+struct Setup<'a> {
+    acks: Option<Acks>,
+    arguments: &'a PutArguments,
+    config: Config,
+    failed: Option<Failed>,
+    inputs: Inputs,
+    keys: Keys,
+}
+
+impl<'a> Setup<'a> {
+    fn of(arguments: &'a PutArguments) -> Result<Self, NotBegun> {
+        let config = config(arguments)?;
+        let inputs = Inputs::open(&arguments.files, |file| arguments.format_of(file));
+        let inputs =
+            inputs.map_err(|error| NotBegun { exit: Exit::Usage, text: error.to_string() })?;
+        let (acks, failed) = reports::create(arguments, &inputs.paths)?;
+        let keys = Keys {
+            hash_key: arguments.hash_key_field.clone(),
+            header: !arguments.no_header,
+            key: arguments.key(),
+            limit: config.max_user_record_size(),
+        };
+        Ok(Self { acks, arguments, config, failed, inputs, keys })
+    }
+
+    async fn run(
+        self,
+        clock: TokioClock,
+        progress: &Progress,
+        console: &Console,
+    ) -> Result<Exit, NotBegun> {
+        let mut signals = Signals::catch().map_err(internal)?;
+        let Self { acks, arguments, config, failed, inputs, keys } = self;
+        let mock = local_stream(arguments, clock);
+        let producer = Producer::builder()
+            .clock(clock)
+            .config(config)
+            .stream(arguments.stream.as_str())
+            .transport(mock.clone())
+            .start()
+            .map_err(internal)?;
+        let mut load = Load::new(clock, console, inputs.files.clone(), mock, producer);
+        load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
+        let brings_keys = |(format, _): &(Format, _)| *format == Format::Records;
+        if matches!(keys.key, Key::Random) && !inputs.readers.iter().all(brings_keys) {
+            console.notice("no key is given: each record gets a random one of its own (see --key)");
+        }
+        let mut settler = Settler {
+            acks,
+            failed,
+            files: &load.files,
+            read_back: ReadBack::default(),
+            refusal: None,
+            room: &load.room,
+            stop: &load.stop,
+            tally: &load.tally,
+        };
+        let batches = input::start(inputs, keys).map_err(internal)?;
+        let result = load.run(batches, &mut settler, &mut signals, progress).await;
+        progress.end();
+        match result {
+            Ok(()) => report(&load, settler, arguments, &mut signals).await,
+            Err(Abandoned(signal)) => Ok(abandon(&load, signal)),
+        }
+    }
+}
+
+fn config(arguments: &PutArguments) -> Result<Config, NotBegun> {
+    let mut config = Config::builder().retry(arguments.retry.policy()).record_ttl(arguments.ttl.0);
+    if let Some(bytes) = arguments.max_bytes {
+        config = config.bounds(Bounds { bytes, ..Config::default().bounds() });
+    }
+    config.build().map_err(|error| {
+        let text = format!("{error} (--ttl is `record_ttl`, --max-bytes is `bounds.bytes`)");
+        NotBegun { exit: Exit::Configuration, text }
+    })
+}
+
+/// How long the stream inside the command takes to answer: as a service that is near. An answer at
+/// once would let a throttled load spend all its time on sending again.
+const LOCAL_LATENCY: Duration = Duration::from_millis(10);
+
+fn local_stream(arguments: &PutArguments, clock: TokioClock) -> Mock<TokioClock> {
+    let local = arguments.local.clone();
+    let Local { name, shards } = local.expect("it is the only stream there is, so it was required");
+    let name = name.unwrap_or_else(|| arguments.stream.clone());
+    Mock::builder(name, shards).latency(LOCAL_LATENCY).build(clock)
+}
+
+/// The second signal: only what is known at once.
+fn abandon(load: &Load<'_>, signal: Signal) -> Exit {
+    let tally = load.tally.get();
+    let left = tally.input - tally.settled();
+    load.console.error(format_args!("stopped at once: {left} records are left without an outcome"));
+    signal.into()
+}
+
+/// Compares, tells, and says how it went.
+async fn report(
+    load: &Load<'_>,
+    settler: Settler<'_>,
+    arguments: &PutArguments,
+    signals: &mut Signals,
+) -> Result<Exit, NotBegun> {
+    let tally = load.tally.get();
+    let elapsed = load.clock.now().since(load.start).as_secs_f64();
+    let mut summary =
+        Summary::new(arguments.stream.as_str(), tally, load.producer.stats(), elapsed);
+    summary.stopped = load.stop.reason().map(summary::reason);
+    summary.unread = load.unread().map(|position| Place::new(&load.files, position));
+    summary.shards = load.mock.shards().into_iter().map(Into::into).collect();
+    let acks = settler.acks.iter().map(|acks| acks.sink.report());
+    summary.reports =
+        acks.chain(settler.failed.iter().map(|failed| failed.sink.report())).collect();
+    if summary.without_outcome == 0 {
+        let stored = load.mock.records();
+        let entries = stored.iter().map(|stored| &stored.entry);
+        summary.read_back = Some(settler.read_back.compare(entries));
+    }
+    tell(load, &summary, settler.refusal.as_deref(), settler.failed.is_some());
+    let exit = judge(load, &summary);
+    summary.exit_code = exit.code();
+    if arguments.output == Output::Text && arguments.acks_on_stdout() {
+        load.console.write(format_args!("{summary}"));
+        return Ok(exit);
+    }
+    let mut stdout = Sink::stdout().map_err(internal)?;
+    let printed = async {
+        match arguments.output {
+            // That it broke is in its report.
+            Output::Json => drop(stdout.line(&summary).await),
+            Output::Text => stdout.text(&summary.to_string()),
+        }
+        stdout.finish().await;
+    };
+    tokio::select! {
+        biased;
+        signal = signals.next() => return Ok(signal.into()),
+        () = printed => {}
+    }
+    if let Some(error) = stdout.report().error {
+        load.console.error(format_args!("cannot write the summary: {error}"));
+        // Who closes a pipe wants to know no more.
+        return Ok(if stdout.is_closed_pipe() { exit } else { Exit::Internal });
+    }
+    Ok(exit)
+}
+
+/// Says what went wrong.
+fn tell(load: &Load<'_>, summary: &Summary<'_>, refusal: Option<&str>, keeps: bool) {
+    let console = load.console;
+    let withheld = load.complaints_withheld();
+    if withheld > 0 {
+        console.error(format_args!("... and {withheld} more bad records"));
+    }
+    if load.tally.get().undelivered() > 0 && !keeps {
+        console.notice("what is not stored is kept nowhere; --failed FILE keeps it");
+    }
+    if let Some(refusal) = refusal {
+        console.error(format_args!("the service refused: {refusal}"));
+    }
+    for report in &summary.reports {
+        if let Some(error) = &report.error {
+            let (file, lost) = (&report.file, report.lost);
+            console.error(format_args!(
+                "cannot write {file}: {error}; {lost} records are not kept there"
+            ));
+        }
+    }
+    if summary.without_outcome > 0 {
+        let count = summary.without_outcome;
+        console.error(format_args!("{count} records are left without an outcome"));
+    }
+    if let Some(comparison) = summary.read_back.filter(|comparison| !comparison.explained()) {
+        console.error(format_args!("the stream does not hold what was reported: {comparison}"));
+    }
+}
+
+fn judge(load: &Load<'_>, summary: &Summary<'_>) -> Exit {
+    let tally = load.tally.get();
+    let undelivered = tally.undelivered();
+    let failure = load.failure.get();
+    let sound = summary.without_outcome == 0
+        && summary.reports.iter().all(|report| report.error.is_none())
+        && summary.read_back.is_none_or(|comparison| comparison.explained())
+        && failure != Some(Failure::Reader);
+    if !sound {
+        Exit::Internal
+    } else if let Some(signal) = load.stop.signal() {
+        signal.into()
+    } else if failure == Some(Failure::Usage) {
+        Exit::Usage
+    } else if undelivered > 0 && undelivered == tally.refused {
+        Exit::Refused
+    } else if undelivered > 0 || failure.is_some() || summary.unread.is_some() {
+        Exit::Undelivered
+    } else {
+        Exit::Delivered
+    }
+}
