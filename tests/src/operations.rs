@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 
+use arbitrary::Arbitrary;
 use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
 use headwaters_engine::wire::{AttemptError, Certainty, Entry, ErrorCode, Placement, ShardId};
 use headwaters_engine::{
@@ -15,8 +16,7 @@ use headwaters_engine::{
 };
 
 /// Something that a driver can do.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Arbitrary, Clone, Debug)]
 pub enum Operation {
     /// Put a record of this many bytes, by the call or by the event.
     Add { bytes: u16, by_event: bool },
@@ -47,16 +47,14 @@ pub enum Operation {
 }
 
 /// What the service says of one entry.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum EntryResult {
     Failed(Code),
     Stored,
 }
 
 /// One code of each class and certainty.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Code {
     AccessDenied,
     ConnectFailed,

@@ -1,3 +1,4 @@
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::protobuf::{Packed, varint_len};
@@ -10,10 +11,19 @@ pub(super) struct KeyTable {
     encoded: Vec<u8>,
     /// Where in `encoded` each entry's text starts and ends.
     spans: Vec<(u32, u32)>,
-    /// Open addressing: index + 1 of the entry whose hash leads here, or 0. A power of two long.
-    slots: Vec<u32>,
+    /// Open addressing, a power of two long.
+    slots: Vec<Slot>,
     /// Records of one key often come in a row.
     last: u32,
+}
+
+/// An entry whose hash leads here, or near by.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Of the entry's text: most of what is not equal is told apart by it.
+    hash: u32,
+    /// 1 + the entry's index; 0 if there is none.
+    entry: u32,
 }
 
 /// Where a key is in a table, or would be.
@@ -23,7 +33,9 @@ pub(super) struct Found {
     pub(super) index: u32,
     /// Whether it is there.
     pub(super) known: bool,
-    /// Where its hash leads if it is not, or `NO_SLOT` if no slot is free near by.
+    /// Its hash, if that was asked for.
+    hash: u32,
+    /// The free slot to which it leads, or `NO_SLOT` if there is none near by.
     slot: u32,
 }
 
@@ -33,7 +45,7 @@ const SLOTS_MIN: usize = 64;
 
 /// How many slots are tried. Keys that were chosen to collide cost an entry of their own beyond that, which
 /// the format allows, and never more time.
-const PROBES_MAX: u32 = 16;
+const PROBES_MAX: usize = 64;
 
 impl KeyTable {
     pub(super) const fn new(tag: u8) -> Self {
@@ -43,7 +55,7 @@ impl KeyTable {
     pub(super) fn clear(&mut self) {
         self.encoded.clear();
         self.spans.clear();
-        self.slots.fill(0);
+        self.slots.fill(Slot::default());
         self.last = 0;
     }
 
@@ -64,42 +76,38 @@ impl KeyTable {
 
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Found {
-        if self.text(self.last) == Some(key) {
-            return Found { index: self.last, known: true, slot: NO_SLOT };
+        if self.text(self.last).is_some_and(|last| equal(last, key)) {
+            return Found { index: self.last, known: true, hash: 0, slot: NO_SLOT };
         }
         self.find_by_hash(key)
     }
 
     fn find_by_hash(&self, key: &[u8]) -> Found {
-        let unknown = |slot| Found { index: self.next_index(), known: false, slot };
-        let Some(mask) = u32::try_from(self.slots.len()).ok().and_then(|len| len.checked_sub(1))
-        else {
-            return unknown(NO_SLOT);
-        };
-        let start = hash(key);
-        for probe in 0..PROBES_MAX {
-            let slot = start.wrapping_add(probe) & mask;
-            let Some(&entry) = self.slots.get(slot as usize) else { break };
-            let Some(index) = entry.checked_sub(1) else { return unknown(slot) };
-            if self.text(index) == Some(key) {
-                return Found { index, known: true, slot };
+        let hash = hash(key);
+        for slot in probes(hash, self.slots.len()) {
+            let Some(&Slot { hash: other, entry }) = self.slots.get(slot) else { break };
+            let Some(index) = entry.checked_sub(1) else {
+                let slot = u32::try_from(slot).unwrap_or(NO_SLOT);
+                return Found { index: self.next_index(), known: false, hash, slot };
+            };
+            if other == hash && self.text(index).is_some_and(|text| equal(text, key)) {
+                return Found { index, known: true, hash, slot: NO_SLOT };
             }
         }
-        unknown(NO_SLOT)
+        Found { index: self.next_index(), known: false, hash, slot: NO_SLOT }
     }
 
     /// The index of `key`, which `find` has just looked for.
     #[inline]
     pub(super) fn place(&mut self, key: &[u8], found: Found) -> u32 {
         if !found.known {
-            self.insert(key, found.slot);
+            self.insert(key, found);
         }
         self.last = found.index;
         found.index
     }
 
-    fn insert(&mut self, key: &[u8], slot: u32) {
-        let index = self.next_index();
+    fn insert(&mut self, key: &[u8], Found { index, hash, slot, .. }: Found) {
         match u8::try_from(key.len()) {
             Ok(short @ ..0x80) => self.encoded.extend_from_slice(&[self.tag, short]),
             _ => {
@@ -112,23 +120,24 @@ impl KeyTable {
         self.encoded.extend_from_slice(key);
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.spans.push((offset(start), offset(self.encoded.len())));
+        let new = Slot { hash, entry: index + 1 };
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            *slot = new;
+        }
         if self.spans.len() * 2 > self.slots.len() {
-            self.grow();
-        } else if let Some(slot) = self.slots.get_mut(slot as usize) {
-            *slot = index + 1;
+            self.grow(new);
         }
     }
 
-    fn grow(&mut self) {
+    /// Makes room for more entries, of which `new` may not be in a slot yet.
+    fn grow(&mut self, new: Slot) {
         let slots = (self.slots.len() * 2).max(SLOTS_MIN);
-        self.slots.clear();
-        self.slots.resize(slots, 0);
-        for index in 0..self.next_index() {
-            let start = self.text(index).map_or(0, hash);
-            let mask = slots - 1;
-            let slot = |probe| start.wrapping_add(probe) as usize & mask;
-            if let Some(free) = (0..PROBES_MAX).map(slot).find(|&slot| self.slots[slot] == 0) {
-                self.slots[free] = index + 1;
+        let old = core::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
+        let new = (old.is_empty()).then_some(new);
+        for entry in old.into_iter().chain(new).filter(|slot| slot.entry > 0) {
+            let free = |&slot: &usize| self.slots.get(slot).is_some_and(|slot| slot.entry == 0);
+            if let Some(free) = probes(entry.hash, slots).find(free) {
+                self.slots[free] = entry;
             }
         }
     }
@@ -137,6 +146,19 @@ impl KeyTable {
         let &(start, end) = self.spans.get(index as usize)?;
         self.encoded.get(start as usize..end as usize)
     }
+}
+
+/// The slots to try for a hash, in a table of so many.
+#[inline]
+fn probes(hash: u32, slots: usize) -> impl Iterator<Item = usize> {
+    let mask = slots.wrapping_sub(1);
+    (0..PROBES_MAX).map(move |probe| (hash as usize).wrapping_add(probe) & mask)
+}
+
+/// Equality that looks at the ends first: keys tend to begin alike.
+#[inline]
+fn equal(one: &[u8], two: &[u8]) -> bool {
+    one.len() == two.len() && one.last_chunk::<8>() == two.last_chunk() && one == two
 }
 
 /// A quick hash; nothing depends on its quality but speed.
@@ -190,7 +212,7 @@ mod tests {
         let mut table = KeyTable::new(0x0A);
         // All slots near every hash are taken by somebody else.
         index_of(&mut table, "first");
-        table.slots.fill(1);
+        table.slots.fill(Slot { hash: 0, entry: 1 });
         let before = table.spans.len();
         assert_eq!(index_of(&mut table, "second"), 1);
         index_of(&mut table, "third");
