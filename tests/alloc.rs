@@ -12,7 +12,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn entries() -> Vec<Entry> {
     let entry = |number: u32| Entry {
         data: vec![0; 100].into(),
-        explicit_hash_key: (number % 5 == 0).then(|| HashKey::new(u128::from(number) << 90)),
+        explicit_hash_key: number.is_multiple_of(5).then(|| HashKey::new(u128::from(number) << 90)),
         partition_key: PartitionKey::new(format!("partition-key-{}", number % 300)).expect("valid"),
     };
     (0..400).map(entry).collect()
