@@ -3,6 +3,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use crate::aggregate::KPL_OUTER_KEY;
 use crate::limits::PARTITION_KEY_CHARS_MAX;
 
 /// The routing string of a record: 1 to 256 Unicode characters.
@@ -15,6 +16,9 @@ use crate::limits::PARTITION_KEY_CHARS_MAX;
 pub struct PartitionKey(Bytes);
 
 impl PartitionKey {
+    /// The partition key that the KPL gives to every aggregate.
+    pub const KPL_OUTER_KEY: Self = Self(Bytes::from_static(KPL_OUTER_KEY.as_bytes()));
+
     /// Takes ownership of `key`; a `String` or a `&'static str` is not copied.
     ///
     /// # Errors

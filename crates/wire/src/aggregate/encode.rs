@@ -4,7 +4,7 @@ use super::key_table::{Found, KeyTable};
 use super::protobuf::{Packed, WireType, tag, varint_len};
 use super::unsealed::Unsealed;
 use super::{KPL_OUTER_KEY, MAGIC, TRAILER_BYTES, field};
-use crate::{Entry, PartitionKey};
+use crate::Entry;
 
 /// Packs user records into one Kinesis record, append-only: each payload is copied once.
 ///
@@ -186,14 +186,8 @@ impl Encoder {
         if core::mem::take(&mut self.count) == 1 {
             return Some(Unsealed::plain(first));
         }
-        let hash_key = first.hash_key();
-        let partition_key = match self.outer_key {
-            OuterKey::FirstRecord => first.partition_key,
-            // The letter is a valid key; were it none, the first record's would serve.
-            OuterKey::Kpl => PartitionKey::new(KPL_OUTER_KEY).unwrap_or(first.partition_key),
-        };
         let (data, start) = self.take_data();
-        Some(Unsealed::aggregate(data, start, partition_key, hash_key))
+        Some(Unsealed::aggregate(data, start, self.outer_key, first))
     }
 
     /// Room for the tables in front, and for the records behind it.
@@ -234,7 +228,7 @@ impl Encoder {
         self.keys.encoded().len() + self.hash_keys.encoded().len() + records
     }
 
-    #[inline]
+    #[inline(always)]
     fn need(&self, record: &Entry) -> Need {
         let text = record.partition_key.as_bytes();
         let key = self.keys.find(text);
@@ -270,7 +264,7 @@ impl Encoder {
         MAGIC.len() + alone + with + TRAILER_BYTES
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, record: &Entry, need: Need) {
         let key = self.keys.place(record.partition_key.as_bytes(), need.key);
         self.records.reserve(3 * Packed::BYTES_MAX as usize + record.data.len());
@@ -327,8 +321,8 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HashKey;
     use crate::aggregate::{Decoded, decode};
+    use crate::{HashKey, PartitionKey};
     use alloc::format;
     use alloc::vec;
     use alloc::vec::Vec;

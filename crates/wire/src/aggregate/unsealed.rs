@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
-use super::{MAGIC, TRAILER_BYTES};
-use crate::{Entry, HashKey, PartitionKey};
+use super::{MAGIC, OuterKey, TRAILER_BYTES};
+use crate::{Entry, PartitionKey};
 
 /// A Kinesis record that lacks nothing but its trailer, the MD5 of its body.
 ///
@@ -15,7 +15,7 @@ pub struct Unsealed(Repr);
 
 #[derive(Debug)]
 enum Repr {
-    Aggregate { data: Vec<u8>, start: usize, hash_key: HashKey, partition_key: PartitionKey },
+    Aggregate { data: Vec<u8>, start: usize, outer_key: OuterKey, first: Entry },
     Plain(Entry),
 }
 
@@ -28,10 +28,10 @@ impl Unsealed {
     pub(super) const fn aggregate(
         data: Vec<u8>,
         start: usize,
-        partition_key: PartitionKey,
-        hash_key: HashKey,
+        outer_key: OuterKey,
+        first: Entry,
     ) -> Self {
-        Self(Repr::Aggregate { data, start, hash_key, partition_key })
+        Self(Repr::Aggregate { data, start, outer_key, first })
     }
 
     /// What the trailer is the MD5 of; `None` if the record goes plain and has none.
@@ -61,11 +61,17 @@ impl Unsealed {
     #[must_use]
     pub fn seal_with(self, digest: [u8; TRAILER_BYTES]) -> Entry {
         match self.0 {
-            Repr::Aggregate { mut data, start, hash_key, partition_key } => {
+            Repr::Aggregate { mut data, start, outer_key, first } => {
                 let trailer = data.len() - TRAILER_BYTES;
                 data[trailer..].copy_from_slice(&digest);
                 let data = Bytes::from(data).slice(start..);
-                Entry { data, explicit_hash_key: Some(hash_key), partition_key }
+                // Where the first record belongs, all of them do.
+                let explicit_hash_key = Some(first.hash_key());
+                let partition_key = match outer_key {
+                    OuterKey::FirstRecord => first.partition_key,
+                    OuterKey::Kpl => PartitionKey::KPL_OUTER_KEY,
+                };
+                Entry { data, explicit_hash_key, partition_key }
             }
             Repr::Plain(entry) => entry,
         }
