@@ -1,8 +1,6 @@
 use core::fmt;
 use core::str::FromStr;
 
-use md5::{Digest, Md5};
-
 use crate::PartitionKey;
 
 /// A point in the space of 128 bits that the shards of a stream divide among themselves.
@@ -23,9 +21,42 @@ impl HashKey {
         Self(value)
     }
 
-    /// The hash key that the service derives from a partition key (about 130 ns).
+    /// The hash key that the service derives from a partition key: its MD5 (about 75 ns).
     pub fn of(key: &PartitionKey) -> Self {
-        Self(u128::from_be_bytes(Md5::digest(key.as_bytes()).into()))
+        Self::from_digest(headwaters_md5::digest(key.as_bytes()))
+    }
+
+    /// The hash keys of many partition keys, side by side in SIMD lanes: from about ten keys on, several times
+    /// faster than one after the other, and never slower. Stops with whichever of the two ends first.
+    ///
+    /// ```
+    /// use headwaters_wire::{HashKey, PartitionKey};
+    ///
+    /// let keys = [PartitionKey::new("a")?, PartitionKey::new("b")?];
+    /// let mut hash_keys = [HashKey::MIN; 2];
+    /// HashKey::of_many(&keys, &mut hash_keys);
+    /// assert_eq!(hash_keys[1], HashKey::of(&keys[1]));
+    /// # Ok::<(), headwaters_wire::PartitionKeyError>(())
+    /// ```
+    pub fn of_many<'a>(keys: impl IntoIterator<Item = &'a PartitionKey>, hash_keys: &mut [Self]) {
+        let mut keys = keys.into_iter();
+        for chunk in hash_keys.chunks_mut(HASHED_AT_ONCE) {
+            let mut digests = [[0; 16]; HASHED_AT_ONCE];
+            let texts = keys.by_ref().take(chunk.len()).map(PartitionKey::as_bytes);
+            let mut hashed = 0;
+            headwaters_md5::digest_many(texts.zip(&mut digests).map(|(text, digest)| {
+                hashed += 1;
+                (text, digest)
+            }));
+            for (hash_key, digest) in chunk.iter_mut().zip(digests).take(hashed) {
+                *hash_key = Self::from_digest(digest);
+            }
+        }
+    }
+
+    /// A digest read as a big-endian number.
+    pub(crate) const fn from_digest(digest: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(digest))
     }
 
     /// The value.
@@ -33,6 +64,9 @@ impl HashKey {
         self.0
     }
 }
+
+/// How many keys are hashed in one go: a whole number of every machine's lanes, and 4 KiB of digests.
+const HASHED_AT_ONCE: usize = 256;
 
 impl fmt::Display for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,6 +165,17 @@ mod tests {
     fn hash_key_of_abcd_is_the_kpls() {
         let key = PartitionKey::new("abcd").expect("a valid key");
         assert_eq!(HashKey::of(&key).to_string(), "301716283811389038011477436469853762335");
+    }
+
+    #[test]
+    fn many_at_once_are_the_same_as_one_by_one() {
+        let key = |n: usize| PartitionKey::new(alloc::format!("{n:0>width$}", width = n % 90 + 1));
+        let keys: alloc::vec::Vec<_> = (0..1_000).flat_map(key).collect();
+        let mut hash_keys = alloc::vec![HashKey::MAX; 1_010];
+        HashKey::of_many(&keys, &mut hash_keys);
+        let expected = keys.iter().map(HashKey::of);
+        assert!(hash_keys[..1_000].iter().copied().eq(expected));
+        assert_eq!(hash_keys[1_000..], [HashKey::MAX; 10], "there is no key for the last ten");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
-use md5::{Digest, Md5};
 
 use super::protobuf::{Malformed, Reader, WireType};
 use super::{MAGIC, TRAILER_BYTES, field};
@@ -58,7 +57,7 @@ impl Aggregate {
             return None;
         }
         let body = data.slice(MAGIC.len()..end);
-        if Md5::digest(&body)[..] != data[end..] {
+        if headwaters_md5::digest(&body)[..] != data[end..] {
             return None;
         }
         let (mut keys, mut hash_keys, mut len) = (Vec::new(), Vec::new(), 0);
@@ -215,7 +214,7 @@ impl Member {
                     Cow::Borrowed(_) => &self.partition_key,
                     Cow::Owned(text) => text.as_bytes(),
                 };
-                Ok(HashKey::new(u128::from_be_bytes(Md5::digest(bytes).into())))
+                Ok(HashKey::from_digest(headwaters_md5::digest(bytes)))
             }
         }
     }
@@ -358,6 +357,7 @@ fn check_tag(message: &[u8]) -> Result<(), Malformed> {
 mod tests {
     use super::*;
     use crate::aggregate::Encoder;
+    use md5::{Digest, Md5};
 
     /// An aggregate of this body, with the trailer it needs.
     fn sealed(body: &[u8]) -> Bytes {

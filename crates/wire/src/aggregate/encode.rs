@@ -415,6 +415,18 @@ mod tests {
     }
 
     #[test]
+    fn many_are_sealed_as_each_alone() {
+        let make = |records: u128| {
+            let mut encoder = Encoder::default();
+            (0..records).for_each(|n| encoder.append(&entry("k", Some(n), &[1; 700])));
+            encoder.finish().expect("records")
+        };
+        let shapes = [1, 2, 60, 1, 7, 300];
+        let apart: Vec<Entry> = shapes.into_iter().map(|records| make(records).seal()).collect();
+        assert_eq!(Unsealed::seal_all(shapes.into_iter().map(make).collect()), apart);
+    }
+
+    #[test]
     fn the_outer_key_can_be_the_first_records() {
         let mut encoder = Encoder::new(1_000, OuterKey::FirstRecord);
         encoder.append(&entry("first", Some(9), b"1"));

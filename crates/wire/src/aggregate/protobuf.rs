@@ -25,8 +25,8 @@ const GROUP_DEPTH_MAX: u32 = 100;
 pub(super) const fn varint_len(value: u64) -> usize {
     // Nearly all are short, and a branch that is foreseen costs less than the arithmetic.
     match value {
-        ..0x80 => 1,
-        ..0x4000 => 2,
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
         // One byte per seven bits.
         _ => (63 - value.leading_zeros() as usize) / 7 + 1,
     }

@@ -1,7 +1,7 @@
+use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use md5::{Digest, Md5};
 
 use super::{MAGIC, OuterKey, TRAILER_BYTES};
 use crate::{Entry, PartitionKey};
@@ -47,13 +47,17 @@ impl Unsealed {
     /// Computes the trailer.
     #[must_use]
     pub fn seal(self) -> Entry {
-        let digest = self.body().map(|body| Md5::digest(body).into()).unwrap_or_default();
+        let digest = self.body().map(headwaters_md5::digest).unwrap_or_default();
         self.seal_with(digest)
     }
 
-    /// Computes the trailers of many records, in their order.
-    pub fn seal_all(records: impl IntoIterator<Item = Self>) -> impl Iterator<Item = Entry> {
-        records.into_iter().map(Self::seal)
+    /// Computes the trailers of many records side by side in SIMD lanes: from two on faster than one after the
+    /// other, with dozens many times so. The entries come in the order of the records.
+    pub fn seal_all(records: Vec<Self>) -> Vec<Entry> {
+        let mut digests = vec![[0; TRAILER_BYTES]; records.len()];
+        let bodies = records.iter().zip(&mut digests);
+        headwaters_md5::digest_many(bodies.flat_map(|(one, digest)| Some((one.body()?, digest))));
+        records.into_iter().zip(digests).map(|(one, digest)| one.seal_with(digest)).collect()
     }
 
     /// Takes the trailer as it is: `digest` must be the MD5 of [`body`](Self::body), or consumers will read
