@@ -255,9 +255,9 @@ struct Stuck {
 
 impl Transport for Stuck {
     async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
-        if std::mem::take(&mut *self.first.lock().expect("no panic")) {
+        if core::mem::take(&mut *self.first.lock().expect("no panic")) {
             request.departure.hold();
-            return std::future::pending().await;
+            return core::future::pending().await;
         }
         self.sent_again.put_records(request).await
     }
