@@ -419,10 +419,10 @@ fn handles_can_be_shared_between_threads() {
     sent::<headwaters::Ticket>();
 }
 
-fn tokio_now() -> Duration {
-    use std::sync::OnceLock;
-    static CLOCK: OnceLock<TokioClock> = OnceLock::new();
-    CLOCK.get_or_init(TokioClock::new).now().since(Instant::ZERO)
+/// Each test's runtime has a time of its own.
+#[expect(clippy::disallowed_methods, reason = "the tests look at the time that passes")]
+fn tokio_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
 }
 
 /// Collects the field `records` of warnings.
