@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use headwaters::mock::{EntryFault, Fault, Mock};
 use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
-    Bounds, Cause, Clock, Config, Delivery, Instant, Outcome, Producer, PutRecords,
-    PutRecordsResult, RefusedReason, RetryPolicy, StartError, TokioClock, Transport, UserRecord,
+    Bounds, Cause, Config, Delivery, Outcome, Producer, PutRecords, PutRecordsResult,
+    RefusedReason, RetryPolicy, StartError, TokioClock, Transport, UserRecord,
 };
 
 const STREAM: &str = "orders";
