@@ -5,9 +5,9 @@ use crate::stop::Signal;
 /// How the command ends: the one number that a script looks at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    /// Every record is stored.
+    /// Every record is stored, or written.
     Delivered,
-    /// Some records are not, or not for certain; the report says which.
+    /// Some records are not, or not for certain; the report or the standard error says which.
     Undelivered,
     /// The command line is wrong, or a file that it names cannot be opened.
     Usage,
@@ -19,9 +19,18 @@ pub(crate) enum Exit {
     Configuration,
     /// Whatever failed was refused by the service for good.
     Refused,
-    /// A report could not be written, or the records do not add up.
+    /// A report or the output could not be written, or the records do not add up.
     Internal,
 }
+
+/// The codes of the commands that only write what they read, for `--help`.
+pub(crate) const FILTER_CODES: &str = "\
+Exit codes:
+    0  all that was read is written
+    1  some of the input is bad or unread; standard error says where
+    2  wrong usage, or a file that cannot be opened
+  255  the output could not be written
+";
 
 /// The codes, for `--help`. Those above 128 follow the shell and the AWS command line.
 pub(crate) const CODES: &str = "\

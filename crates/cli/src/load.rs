@@ -8,6 +8,7 @@ use headwaters::{Clock, Instant, Producer, Refused, RefusedReason, Stats, TokioC
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver, UnboundedSender};
 
+use crate::complaints::Complaints;
 use crate::console::Console;
 use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError, Rule};
 use crate::progress::Progress;
@@ -26,8 +27,7 @@ use crate::tally::{SharedTally, Tally, count};
 /// ```
 pub(crate) struct Load<'a> {
     pub(crate) clock: TokioClock,
-    /// How many records were bad.
-    complaints: Cell<u64>,
+    pub(crate) complaints: Complaints<'a>,
     pub(crate) console: &'a Console,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) files: Files,
@@ -79,9 +79,6 @@ pub(crate) const SIGNAL_GRACE: Duration = Duration::from_secs(30);
 /// How long the reports may take after that.
 const REPORT_GRACE: Duration = Duration::from_secs(5);
 
-/// How many bad records are named one by one.
-const COMPLAINTS_MAX: u64 = 10;
-
 /// A second signal: nothing was waited for.
 pub(crate) struct Abandoned(pub(crate) Signal);
 
@@ -106,7 +103,7 @@ impl<'a> Load<'a> {
     ) -> Self {
         Self {
             clock,
-            complaints: Cell::new(0),
+            complaints: Complaints::new(console, files.clone()),
             console,
             deadline: None,
             failure: Cell::new(None),
@@ -206,7 +203,7 @@ impl<'a> Load<'a> {
         };
         count(&self.tally, |tally| tally.input += 1);
         if let Pending::Rejected { bad, position } = &next {
-            self.complain(*position, bad);
+            self.complaints.add(*position, &bad.rule);
         }
         pending.send(next).map_err(|_| Closed)
     }
@@ -215,19 +212,6 @@ impl<'a> Load<'a> {
     async fn take_room(&self, size: usize) {
         let permits = self.room.acquire_many(room(size)).await;
         permits.expect("nobody closes the semaphore").forget();
-    }
-
-    fn complain(&self, position: Position, bad: &BadInput) {
-        let complaints = self.complaints.get() + 1;
-        self.complaints.set(complaints);
-        if complaints <= COMPLAINTS_MAX {
-            self.console.error(format_args!("{}: {}", self.files.place(position), bad.rule));
-        }
-    }
-
-    /// How many bad records were not named.
-    pub(crate) fn complaints_withheld(&self) -> u64 {
-        self.complaints.get().saturating_sub(COMPLAINTS_MAX)
     }
 
     fn fail(&self, position: Position, error: &ReadError) {
@@ -367,7 +351,8 @@ mod tests {
             .transport(mock.clone())
             .start()
             .expect("there is a runtime");
-        let inputs = Inputs::open(&[], |_| Format::Lines).expect("there is a standard input");
+        let inputs = Inputs::open(&[], |_| Format::Lines, Format::counts_lines)
+            .expect("there is a standard input");
         Load::new(clock, console, inputs.files, mock, producer)
     }
 

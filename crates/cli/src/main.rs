@@ -1,11 +1,16 @@
-//! The command `headwaters`: puts files into a Kinesis stream and accounts for every record.
+//! The command `headwaters`: puts files into a Kinesis stream and accounts for every record; packs
+//! records into aggregates, and takes them apart.
 #![forbid(unsafe_code)]
 
 mod acks;
+mod aggregate;
 mod args;
+mod complaints;
 mod console;
+mod decode;
 mod exit;
 mod failed;
+mod filter;
 mod input;
 mod load;
 mod progress;
@@ -13,6 +18,7 @@ mod put;
 mod readback;
 mod reports;
 mod settle;
+mod shards;
 mod sink;
 mod stop;
 mod summary;
@@ -27,14 +33,19 @@ use crate::args::{Arguments, Command};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let Command::Put(arguments) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     // Nothing is piped in, so somebody needs to know what to give.
-    if input::nothing_given(&arguments.files) {
-        let _ = write!(io::stderr(), "{}", args::put_command().render_help());
+    if input::nothing_given(command.files()) {
+        let _ = write!(io::stderr(), "{}", command.help());
         return Exit::Usage.into();
     }
-    if let Err(wrong) = arguments.check() {
+    if let Err(wrong) = command.check() {
         wrong.exit();
     }
-    put::put(&arguments).into()
+    let exit = match &command {
+        Command::Aggregate(arguments) => aggregate::aggregate(arguments),
+        Command::Decode(arguments) => decode::decode(arguments),
+        Command::Put(arguments) => put::put(arguments),
+    };
+    exit.into()
 }

@@ -50,14 +50,15 @@ struct Setup<'a> {
     arguments: &'a PutArguments,
     config: Config,
     failed: Option<Failed>,
-    inputs: Inputs,
+    inputs: Inputs<Format>,
     keys: Keys,
 }
 
 impl<'a> Setup<'a> {
     fn of(arguments: &'a PutArguments) -> Result<Self, NotBegun> {
         let config = config(arguments)?;
-        let inputs = Inputs::open(&arguments.files, |file| arguments.format_of(file));
+        let inputs =
+            Inputs::open(&arguments.files, |file| arguments.format_of(file), Format::counts_lines);
         let inputs =
             inputs.map_err(|error| NotBegun { exit: Exit::Usage, text: error.to_string() })?;
         let (acks, failed) = reports::create(arguments, &inputs.paths)?;
@@ -102,7 +103,8 @@ impl<'a> Setup<'a> {
             stop: &load.stop,
             tally: &load.tally,
         };
-        let batches = input::start(inputs, keys).map_err(internal)?;
+        let decoder = move |format: Format, file| format.decoder(file, &keys);
+        let batches = input::start(inputs, decoder).map_err(internal)?;
         let result = load.run(batches, &mut settler, &mut signals, progress).await;
         progress.end();
         match result {
@@ -131,7 +133,7 @@ fn local_stream(arguments: &PutArguments, clock: TokioClock) -> Mock<TokioClock>
     let local = arguments.local.clone();
     let Local { name, shards } = local.expect("it is the only stream there is, so it was required");
     let name = name.unwrap_or_else(|| arguments.stream.clone());
-    Mock::builder(name, shards).latency(LOCAL_LATENCY).build(clock)
+    Mock::builder(name, shards.count()).latency(LOCAL_LATENCY).build(clock)
 }
 
 /// The second signal: only what is known at once.
@@ -176,7 +178,7 @@ async fn report(
         match arguments.output {
             // That it broke is in its report.
             Output::Json => drop(stdout.line(&summary).await),
-            Output::Text => stdout.text(&summary.to_string()),
+            Output::Text => stdout.bytes(summary.to_string().as_bytes()),
         }
         stdout.finish().await;
     };
@@ -196,10 +198,7 @@ async fn report(
 /// Says what went wrong.
 fn tell(load: &Load<'_>, summary: &Summary<'_>, refusal: Option<&str>, keeps: bool) {
     let console = load.console;
-    let withheld = load.complaints_withheld();
-    if withheld > 0 {
-        console.error(format_args!("... and {withheld} more bad records"));
-    }
+    load.complaints.end();
     if load.tally.get().undelivered() > 0 && !keeps {
         console.notice("what is not stored is kept nowhere; --failed FILE keeps it");
     }

@@ -97,11 +97,11 @@ impl Sink {
         if self.next.bytes.len() >= CHUNK_BYTES { self.flush().await } else { Ok(()) }
     }
 
-    /// Adds text that has its line ends; it counts as one line.
-    pub(crate) fn text(&mut self, text: &str) {
+    /// Adds bytes as they are; they count as one line.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.lines += 1;
         self.next.lines += 1;
-        self.next.bytes.extend_from_slice(text.as_bytes());
+        self.next.bytes.extend_from_slice(bytes);
     }
 
     /// Hands over what was collected.

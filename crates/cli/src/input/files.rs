@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Format, Position};
+use super::Position;
 
 /// The names of the input files, for whoever has a [`Position`].
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Files(Arc<[Known]>);
 
 #[derive(Debug)]
 struct Known {
-    format: Format,
+    counts_lines: bool,
     name: String,
     size: Option<u64>,
 }
@@ -25,7 +25,7 @@ impl Files {
 
     /// Whether the position's number counts lines, and not records.
     pub(crate) fn counts_lines(&self, position: Position) -> bool {
-        self.0.get(position.file).is_some_and(|file| file.format.counts_lines())
+        self.0.get(position.file).is_some_and(|file| file.counts_lines)
     }
 
     /// The position in words, without anything that a terminal would obey.
@@ -47,23 +47,24 @@ impl Files {
     }
 }
 
-/// The input files, open.
-pub(crate) struct Inputs {
+/// The input files, open, each with its format.
+pub(crate) struct Inputs<F> {
     pub(crate) files: Files,
     /// Where the files lie, those that lie somewhere.
     pub(crate) paths: Vec<PathBuf>,
-    pub(crate) readers: Vec<(Format, Box<dyn Read + Send>)>,
+    pub(crate) readers: Vec<(F, Box<dyn Read + Send>)>,
 }
 
 /// The name that stands for the standard input.
 pub(crate) const STDIN: &str = "-";
 
-impl Inputs {
+impl<F: Copy> Inputs<F> {
     /// Opens all files before anything is read: what cannot be read is known before anything is
     /// sent.
     pub(crate) fn open(
         paths: &[PathBuf],
-        format_of: impl Fn(&Path) -> Format,
+        format_of: impl Fn(&Path) -> F,
+        counts_lines: impl Fn(F) -> bool,
     ) -> Result<Self, OpenError> {
         let stdin = [PathBuf::from(STDIN)];
         let paths = if paths.is_empty() { &stdin } else { paths };
@@ -81,7 +82,7 @@ impl Inputs {
                 inputs.paths.extend(path.canonicalize());
                 (path.display().to_string(), size)
             };
-            known.push(Known { format, name, size });
+            known.push(Known { counts_lines: counts_lines(format), name, size });
         }
         inputs.files = Files(known.into());
         Ok(inputs)

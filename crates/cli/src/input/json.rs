@@ -2,6 +2,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -47,6 +48,13 @@ pub(crate) fn check(data: &[u8]) -> Result<&str, Rule> {
         .map_err(|error| Rule::NotUtf8 { offset: error.valid_up_to() })?;
     serde_json::from_str::<&RawValue>(text).map_err(|error| broken(&error))?;
     Ok(text)
+}
+
+/// The fields of an object; `None` if it is none, or if a field has another type.
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    // An array would be read as well, its values taken for the fields in their order.
+    let object = json.trim_start().starts_with('{');
+    object.then(|| serde_json::from_str(json).ok()).flatten()
 }
 
 /// What is wrong, in words that never quote the document.

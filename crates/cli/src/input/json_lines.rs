@@ -1,48 +1,15 @@
 use super::delimited::{Delimited, Frame};
-use super::{Decode, Item, Keys, Position, Unusable, lines};
+use super::framed::Framed;
+use super::{Decode, Keys, lines};
 
 /// One JSON document per line, put byte for byte. Lines of nothing but white space are passed over.
-pub(crate) struct JsonLines {
-    file: usize,
-    frames: Delimited,
-    keys: Keys,
-    skipped: u64,
-}
-
-impl JsonLines {
-    pub(crate) const fn new(file: usize, keys: Keys) -> Self {
-        let frames = Delimited::new(b'\n', keys.limit + BYTE_ORDER_MARK.len() + 1);
-        Self { file, frames, keys, skipped: 0 }
-    }
-}
-
-impl Decode for JsonLines {
-    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Unusable> {
-        let Self { file, frames, keys, skipped } = self;
-        frames.feed(bytes, |frame| match item(*file, keys, frame) {
-            Some(item) => items.push(item),
-            None => *skipped += 1,
-        });
-        Ok(())
-    }
-
-    fn finish(&mut self, items: &mut Vec<Item>) -> Result<(), Unusable> {
-        let Self { file, frames, keys, skipped } = self;
-        frames.finish(|frame| match item(*file, keys, frame) {
-            Some(item) => items.push(item),
-            None => *skipped += 1,
-        });
-        Ok(())
-    }
-
-    fn position(&self) -> Position {
-        let (number, offset) = self.frames.next();
-        Position { file: self.file, offset, number }
-    }
-
-    fn skipped(&self) -> u64 {
-        self.skipped
-    }
+pub(crate) fn decoder(file: usize, keys: Keys) -> impl Decode {
+    let frames = Delimited::new(b'\n', keys.limit + BYTE_ORDER_MARK.len() + 1);
+    Framed::new(file, frames, move |frame| match json_line(frame) {
+        Some(line) if line.trim_ascii().is_empty() => None,
+        Some(line) if line.len() <= keys.limit => Some(keys.record(line, true, None)),
+        Some(_) | None => Some(Err(keys.too_large(frame.length))),
+    })
 }
 
 /// Some systems begin a text file with it; it is no part of the text.
@@ -57,16 +24,6 @@ pub(crate) fn json_line(frame: Frame<'_>) -> Option<&[u8]> {
     })
 }
 
-fn item(file: usize, keys: &Keys, frame: Frame<'_>) -> Option<Item> {
-    let Frame { length, number, offset, .. } = frame;
-    let content = match json_line(frame) {
-        Some(line) if line.trim_ascii().is_empty() => return None,
-        Some(line) if line.len() <= keys.limit => keys.record(line, true, None),
-        Some(_) | None => Err(keys.too_large(length)),
-    };
-    Some(Item { content, position: Position { file, offset, number } })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +33,7 @@ mod tests {
     fn documents_are_put_as_they_are_and_broken_ones_named() {
         let input = b"\xef\xbb\xbf{\"a\" : 1}\r\n  \n{\"a\"\n[\"\xff\"]\n\"end\"";
         let skipped = decode(
-            || JsonLines::new(0, keys(100)),
+            || decoder(0, keys(100)),
             input,
             &[
                 Seen::good(1, 0, "{\"a\" : 1}"),

@@ -1,55 +1,16 @@
 use super::delimited::{Delimited, Frame};
-use super::{Decode, Item, Keys, Position, Unusable};
+use super::framed::Framed;
+use super::{Decode, Keys};
 
 /// One record per line. The line end, `\n` or `\r\n`, is not part of it; empty lines are passed
 /// over.
-pub(crate) struct Lines {
-    file: usize,
-    frames: Delimited,
-    keys: Keys,
-    skipped: u64,
-}
-
-impl Lines {
-    pub(crate) const fn new(file: usize, keys: Keys) -> Self {
-        Self { file, frames: Delimited::new(b'\n', keys.limit + 1), keys, skipped: 0 }
-    }
-}
-
-impl Decode for Lines {
-    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Unusable> {
-        let Self { file, frames, keys, skipped } = self;
-        frames.feed(bytes, |frame| match item(*file, keys, frame) {
-            Some(item) => items.push(item),
-            None => *skipped += 1,
-        });
-        Ok(())
-    }
-
-    fn finish(&mut self, items: &mut Vec<Item>) -> Result<(), Unusable> {
-        let Self { file, frames, keys, .. } = self;
-        frames.finish(|frame| items.extend(item(*file, keys, frame)));
-        Ok(())
-    }
-
-    fn position(&self) -> Position {
-        let (number, offset) = self.frames.next();
-        Position { file: self.file, offset, number }
-    }
-
-    fn skipped(&self) -> u64 {
-        self.skipped
-    }
-}
-
-fn item(file: usize, keys: &Keys, frame: Frame<'_>) -> Option<Item> {
-    let Frame { length, number, offset, .. } = frame;
-    let content = match line(frame) {
-        Some([]) => return None,
-        Some(line) if line.len() <= keys.limit => keys.record(line, false, None),
-        Some(_) | None => Err(keys.too_large(length)),
-    };
-    Some(Item { content, position: Position { file, offset, number } })
+pub(crate) fn decoder(file: usize, keys: Keys) -> impl Decode {
+    let frames = Delimited::new(b'\n', keys.limit + 1);
+    Framed::new(file, frames, move |frame| match line(frame) {
+        Some([]) => None,
+        Some(line) if line.len() <= keys.limit => Some(keys.record(line, false, None)),
+        Some(_) | None => Some(Err(keys.too_large(frame.length))),
+    })
 }
 
 /// The frame without the first half of a `\r\n`. A `\r` at the very end of a file belongs to the
@@ -68,7 +29,7 @@ mod tests {
     fn line_ends_are_not_part_of_records_and_empty_lines_are_passed_over() {
         let input = b"one\r\n\ntwo\n\r\n a \nb\r";
         let skipped = decode(
-            || Lines::new(0, keys(8)),
+            || decoder(0, keys(8)),
             input,
             &[
                 Seen::good(1, 0, "one"),
@@ -84,7 +45,7 @@ mod tests {
     fn the_line_end_does_not_count_towards_the_limit() {
         let input = b"1234567\r\n1234567\n12345678\n123456789\n1234567890abcdef\nend";
         decode(
-            || Lines::new(0, keys(8)),
+            || decoder(0, keys(8)),
             input,
             &[
                 Seen::good(1, 0, "1234567"),

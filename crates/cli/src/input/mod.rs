@@ -4,19 +4,23 @@
 //! file -> reader (64 KiB at a time) -> decoder of the format -> keys -> Batch of items
 //! ```
 //!
-//! A decoder takes the bytes in pieces of any size and holds at most one record of the largest
-//! size, so that no input, however broken, takes more memory than that.
+//! A decoder takes the bytes in pieces of any size and holds at most one record or document of the
+//! largest size, so that no input, however broken, takes more memory than that.
 
 mod csv;
 mod delimited;
+mod documents;
 mod files;
+mod framed;
 mod json;
 mod json_lines;
 mod keys;
 mod length;
 mod lines;
 mod nul;
+mod raw;
 mod reader;
+mod received;
 mod records;
 mod rule;
 #[cfg(test)]
@@ -25,11 +29,13 @@ mod testing;
 use bytes::Bytes;
 use clap::ValueEnum;
 pub(crate) use csv::Column;
-pub(crate) use files::{Files, Inputs, STDIN, nothing_given};
+pub(crate) use files::{Files, Inputs, OpenError, STDIN, nothing_given};
 use headwaters::UserRecord;
 pub(crate) use json::JsonPath;
 pub(crate) use keys::{Key, Keys};
 pub(crate) use reader::{Batch, End, ReadError, start};
+pub(crate) use received::Received;
+pub(crate) use records::decoder as records_decoder;
 pub(crate) use rule::Rule;
 
 /// How a file is divided into records.
@@ -51,22 +57,47 @@ pub(crate) enum Format {
 
 impl Format {
     /// Whether a position's number counts lines, and not records.
-    const fn counts_lines(self) -> bool {
+    pub(crate) const fn counts_lines(self) -> bool {
         match self {
             Self::Csv | Self::Jsonl | Self::Lines | Self::Records => true,
             Self::Length | Self::Nul => false,
         }
     }
 
-    fn decoder(self, file: usize, keys: &Keys) -> Box<dyn Decode> {
+    /// What divides a file of this format.
+    pub(crate) fn decoder(self, file: usize, keys: &Keys) -> Box<dyn Decode> {
         let keys = keys.clone();
         match self {
             Self::Csv => Box::new(csv::Csv::new(file, keys)),
-            Self::Jsonl => Box::new(json_lines::JsonLines::new(file, keys)),
+            Self::Jsonl => Box::new(json_lines::decoder(file, keys)),
             Self::Length => Box::new(length::Length::new(file, keys)),
-            Self::Lines => Box::new(lines::Lines::new(file, keys)),
-            Self::Nul => Box::new(nul::Nul::new(file, keys)),
-            Self::Records => Box::new(records::Records::new(file, keys)),
+            Self::Lines => Box::new(lines::decoder(file, keys)),
+            Self::Nul => Box::new(nul::decoder(file, keys)),
+            Self::Records => Box::new(records::decoder(file, keys.limit)),
+        }
+    }
+}
+
+/// How Kinesis records are read back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Encoding {
+    /// JSON: a record per line, or what `aws kinesis get-records` prints
+    Json,
+    /// The bytes of one record in each file
+    Raw,
+}
+
+impl Encoding {
+    /// Whether a position's number counts lines, and not records.
+    pub(crate) const fn counts_lines(self) -> bool {
+        matches!(self, Self::Json)
+    }
+
+    /// What divides a file of this encoding.
+    pub(crate) fn decoder(self, file: usize) -> Box<dyn Decode<Received>> {
+        match self {
+            Self::Json => Box::new(documents::Documents::new(file)),
+            Self::Raw => Box::new(raw::Raw::new(file)),
         }
     }
 }
@@ -88,10 +119,13 @@ impl Position {
     }
 }
 
+/// A record, or what is wrong with it.
+pub(crate) type Content<T = UserRecord> = Result<T, Box<BadInput>>;
+
 /// One record of the input, good or bad.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Item {
-    pub(crate) content: Result<UserRecord, Box<BadInput>>,
+pub(crate) struct Item<T = UserRecord> {
+    pub(crate) content: Content<T>,
     pub(crate) position: Position,
 }
 
@@ -132,12 +166,12 @@ pub(crate) enum Kept {
 }
 
 /// A format's part of the way: bytes in, items out.
-trait Decode {
+pub(crate) trait Decode<T = UserRecord> {
     /// Takes the next bytes of the file.
-    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Unusable>;
+    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item<T>>) -> Result<(), Unusable>;
 
     /// Takes note that the file ends.
-    fn finish(&mut self, items: &mut Vec<Item>) -> Result<(), Unusable>;
+    fn finish(&mut self, items: &mut Vec<Item<T>>) -> Result<(), Unusable>;
 
     /// Where the first record begins that is not complete yet.
     fn position(&self) -> Position;

@@ -2,14 +2,15 @@ use core::fmt;
 use std::io::{self, Read};
 use std::thread;
 
+use headwaters::UserRecord;
 use tokio::sync::mpsc;
 
-use super::{Decode, Inputs, Item, Keys, Position, Unusable};
+use super::{Decode, Inputs, Item, Position, Unusable};
 
 /// What one read of a file gave.
 #[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) items: Vec<Item>,
+pub(crate) struct Batch<T = UserRecord> {
+    pub(crate) items: Vec<Item<T>>,
     /// Where the first record begins that is not in here or in an earlier batch.
     pub(crate) next: Position,
     /// Empty lines that were passed over, those of earlier batches included.
@@ -67,17 +68,21 @@ const BATCHES_WAITING: usize = 4;
 /// Reads the files, one after the other, on a thread of its own: a read that blocks holds up
 /// nothing else.
 ///
-/// The thread ends when the receiver is dropped, at the latest after the read that it is in.
-pub(crate) fn start(inputs: Inputs, keys: Keys) -> io::Result<mpsc::Receiver<Batch>> {
+/// `decoder` makes what divides a file, from its format and its index. The thread ends when the
+/// receiver is dropped, at the latest after the read that it is in.
+pub(crate) fn start<F: Send + 'static, T: Send + 'static>(
+    inputs: Inputs<F>,
+    decoder: impl Fn(F, usize) -> Box<dyn Decode<T>> + Send + 'static,
+) -> io::Result<mpsc::Receiver<Batch<T>>> {
     let (batches, receiver) = mpsc::channel(BATCHES_WAITING);
     let run =
-        move || Reader { batches, buffer: vec![0; READ_BYTES], skipped: 0 }.run(inputs, &keys);
+        move || Reader { batches, buffer: vec![0; READ_BYTES], skipped: 0 }.run(inputs, decoder);
     thread::Builder::new().name(String::from("reader")).spawn(run)?;
     Ok(receiver)
 }
 
-struct Reader {
-    batches: mpsc::Sender<Batch>,
+struct Reader<T> {
+    batches: mpsc::Sender<Batch<T>>,
     buffer: Vec<u8>,
     /// Empty lines in the files that are done.
     skipped: u64,
@@ -86,15 +91,16 @@ struct Reader {
 /// Nobody wants to have more.
 struct Unwanted;
 
-impl Reader {
-    fn run(mut self, inputs: Inputs, keys: &Keys) {
+impl<T> Reader<T> {
+    fn run<F>(mut self, inputs: Inputs<F>, decoder: impl Fn(F, usize) -> Box<dyn Decode<T>>) {
         let mut end = Position::start_of(0);
         for (file, (format, mut reader)) in inputs.readers.into_iter().enumerate() {
-            let mut decoder = format.decoder(file, keys);
+            let mut decoder = decoder(format, file);
             loop {
-                let (items, more) = match self.read(&mut *reader, &mut *decoder) {
-                    Ok(read) => read,
-                    Err((items, error)) => {
+                let mut items = Vec::new();
+                let more = match self.read(&mut *reader, &mut *decoder, &mut items) {
+                    Ok(more) => more,
+                    Err(error) => {
                         let _ = self.send(&*decoder, items, Some(End::Failed(error)));
                         return;
                     }
@@ -118,30 +124,27 @@ impl Reader {
     fn read(
         &mut self,
         reader: &mut dyn Read,
-        decoder: &mut dyn Decode,
-    ) -> Result<(Vec<Item>, bool), (Vec<Item>, ReadError)> {
-        let mut items = Vec::new();
+        decoder: &mut dyn Decode<T>,
+        items: &mut Vec<Item<T>>,
+    ) -> Result<bool, ReadError> {
         let length = loop {
             match reader.read(&mut self.buffer) {
                 Ok(length) => break length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err((items, error.into())),
+                Err(error) => return Err(error.into()),
             }
         };
-        let decoded = match length {
-            0 => decoder.finish(&mut items),
-            _ => decoder.decode(&self.buffer[..length], &mut items),
-        };
-        match decoded {
-            Ok(()) => Ok((items, length > 0)),
-            Err(error) => Err((items, error.into())),
+        match length {
+            0 => decoder.finish(items)?,
+            _ => decoder.decode(&self.buffer[..length], items)?,
         }
+        Ok(length > 0)
     }
 
     fn send(
         &self,
-        decoder: &dyn Decode,
-        items: Vec<Item>,
+        decoder: &dyn Decode<T>,
+        items: Vec<Item<T>>,
         end: Option<End>,
     ) -> Result<(), Unwanted> {
         let skipped = self.skipped + decoder.skipped();

@@ -3,76 +3,30 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use headwaters::UserRecord;
 use headwaters::wire::{HashKey, PartitionKey};
 use serde::Deserialize;
 
-use super::delimited::{Delimited, Frame};
+use super::delimited::Delimited;
+use super::framed::Framed;
 use super::json_lines::json_line;
-use super::{BadInput, Decode, Item, Kept, Keys, Position, Rule, Unusable, json, keys};
-
-/// Our own JSON lines, as `--failed` writes them: keys in clear, data in base64.
-pub(crate) struct Records {
-    file: usize,
-    frames: Delimited,
-    limit: usize,
-    skipped: u64,
-}
+use super::{BadInput, Content, Decode, Kept, Rule, json, keys};
 
 /// What a line may have beside the data: the keys (each character up to 12 bytes as JSON), the
 /// names, and what `--failed` says about the failure.
 const BESIDE_DATA: usize = 64 * 1024;
 
-impl Records {
-    /// Of the keys only the limit counts: the records bring their own.
-    #[expect(clippy::needless_pass_by_value, reason = "all formats are made in the same way")]
-    pub(crate) fn new(file: usize, keys: Keys) -> Self {
-        let limit = keys.limit;
-        let frames = Delimited::new(b'\n', limit.div_ceil(3) * 4 + BESIDE_DATA);
-        Self { file, frames, limit, skipped: 0 }
-    }
-}
-
-impl Decode for Records {
-    fn decode(&mut self, bytes: &[u8], items: &mut Vec<Item>) -> Result<(), Unusable> {
-        let Self { file, frames, limit, skipped } = self;
-        frames.feed(bytes, |frame| match item(*file, *limit, frame) {
-            Some(item) => items.push(item),
-            None => *skipped += 1,
-        });
-        Ok(())
-    }
-
-    fn finish(&mut self, items: &mut Vec<Item>) -> Result<(), Unusable> {
-        let Self { file, frames, limit, skipped } = self;
-        frames.finish(|frame| match item(*file, *limit, frame) {
-            Some(item) => items.push(item),
-            None => *skipped += 1,
-        });
-        Ok(())
-    }
-
-    fn position(&self) -> Position {
-        let (number, offset) = self.frames.next();
-        Position { file: self.file, offset, number }
-    }
-
-    fn skipped(&self) -> u64 {
-        self.skipped
-    }
-}
-
-fn item(file: usize, limit: usize, frame: Frame<'_>) -> Option<Item> {
-    let Frame { length, number, offset, .. } = frame;
-    let content = match json_line(frame) {
-        Some(line) if line.trim_ascii().is_empty() => return None,
-        Some(line) => record(line, limit),
+/// Our own JSON lines, as `--failed` writes them: keys in clear, data in base64. A record has at
+/// most `limit` bytes, data and partition key together.
+pub(crate) fn decoder(file: usize, limit: usize) -> impl Decode {
+    let frames = Delimited::new(b'\n', limit.div_ceil(3) * 4 + BESIDE_DATA);
+    Framed::new(file, frames, move |frame| match json_line(frame) {
+        Some(line) if line.trim_ascii().is_empty() => None,
+        Some(line) => Some(record(line, limit)),
         None => {
-            let rule = Rule::TooLarge { limit, size: length };
-            Err(BadInput::new(Kept::Nothing, length, rule))
+            let rule = Rule::TooLarge { limit, size: frame.length };
+            Some(Err(BadInput::new(Kept::Nothing, frame.length, rule)))
         }
-    };
-    Some(Item { content, position: Position { file, offset, number } })
+    })
 }
 
 /// The fields that count; all others are for the reader's eyes.
@@ -86,7 +40,7 @@ struct Line<'a> {
     partition_key: Option<Cow<'a, str>>,
 }
 
-fn record(line: &[u8], limit: usize) -> Result<UserRecord, Box<BadInput>> {
+fn record(line: &[u8], limit: usize) -> Content {
     let bad = |data: &[u8], rule| {
         let length = line.len() as u64;
         BadInput::new(Kept::Data(Bytes::copy_from_slice(data)), length, rule)
@@ -94,10 +48,7 @@ fn record(line: &[u8], limit: usize) -> Result<UserRecord, Box<BadInput>> {
     // What cannot be read is kept as it is.
     let text = json::check(line).map_err(|rule| bad(line, rule))?;
     let no_record = |what| Rule::NotARecord { what };
-    // An array would be read as well, its values taken for the fields in their order.
-    let fields = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok());
-    let fields: Line<'_> = fields
-        .flatten()
+    let fields: Line<'_> = json::object(text)
         .ok_or_else(|| bad(line, no_record("the line is not an object of strings")))?;
     let data = fields.data.as_ref().ok_or_else(|| bad(line, no_record("`data` is missing")))?;
     let data = STANDARD.decode(data.as_bytes()).map_err(|_| bad(line, Rule::Base64))?;
@@ -115,14 +66,14 @@ fn keys_of(fields: Line<'_>) -> Result<(PartitionKey, Option<HashKey>), Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::testing::{Seen, decode, keys};
+    use crate::input::testing::{Seen, decode};
 
     #[test]
     fn a_line_is_a_record_whatever_else_it_says() {
         let input = br#"{"partition_key":"a","explicit_hash_key":"7","data":"aGk=","line":3}
 {"data":"","partition_key":"\u00e9","explicit_hash_key":null,"cause":{"x":[1]}}"#;
         let expected = [Seen::with_key(1, 0, "a", "hi"), Seen::with_key(2, 69, "é", "")];
-        decode(|| Records::new(0, keys(100)), input, &expected);
+        decode(|| decoder(0, 100), input, &expected);
         let record = record(&input[..68], 100).expect("a good line");
         assert_eq!(record.explicit_hash_key(), Some(HashKey::new(7)));
     }
@@ -143,7 +94,7 @@ mod tests {
             (r#"["data"]"#, "the line is not an object of strings", r#"["data"]"#),
             (r#"{"data":"#, "the JSON is broken", r#"{"data":"#),
         ] {
-            decode(|| Records::new(0, keys(100)), line.as_bytes(), &[Seen::bad(1, 0, rule, kept)]);
+            decode(|| decoder(0, 100), line.as_bytes(), &[Seen::bad(1, 0, rule, kept)]);
         }
     }
 
@@ -151,10 +102,10 @@ mod tests {
     fn only_the_limit_of_the_stream_is_against_a_large_record() {
         let line = br#"{"data":"MTIzNDU2Nzg=","partition_key":"k"}"#;
         let rule = "the record has 9 bytes; the stream takes at most 8";
-        decode(|| Records::new(0, keys(8)), line, &[Seen::bad(1, 0, rule, "k12345678")]);
+        decode(|| decoder(0, 8), line, &[Seen::bad(1, 0, rule, "k12345678")]);
         let endless = vec![b'x'; 2 * BESIDE_DATA];
         let mut items = Vec::new();
-        let mut records = Records::new(0, keys(8));
+        let mut records = decoder(0, 8);
         records.decode(&endless, &mut items).expect("it never fails");
         records.finish(&mut items).expect("it never fails");
         let bad = items[0].content.as_ref().expect_err("far too large");

@@ -5,7 +5,8 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use serde_json::Value;
 
@@ -60,7 +61,10 @@ pub(crate) struct Run {
 impl Run {
     /// Waits for the end of a child.
     pub(crate) fn end(child: Child) -> Self {
-        let output = child.wait_with_output().expect("it was started");
+        Self::of(child.wait_with_output().expect("it was started"))
+    }
+
+    fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
         let code = output.status.code().expect("no signal kills it");
         Self { code, stderr: text(output.stderr), stdout: text(output.stdout) }
@@ -82,20 +86,37 @@ pub(crate) fn start(words: &[&str]) -> Child {
 
 /// `headwaters put` with these words, all ends piped.
 pub(crate) fn command(words: &[&str]) -> Command {
+    headwaters(&[&["put"], words].concat())
+}
+
+/// `headwaters` with these words, all ends piped.
+pub(crate) fn headwaters(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headwaters"));
-    command.arg("put").args(words);
+    command.args(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 /// Runs `headwaters put` with these words and this input.
 pub(crate) fn put(words: &[&str], input: impl AsRef<[u8]>) -> Run {
-    let mut child = start(words);
+    run(&[&["put"], words].concat(), input)
+}
+
+/// Runs `headwaters` with these words and this input.
+pub(crate) fn run(words: &[&str], input: impl AsRef<[u8]>) -> Run {
+    Run::of(output(words, input))
+}
+
+/// The same, with whatever bytes it prints.
+pub(crate) fn output(words: &[&str], input: impl AsRef<[u8]>) -> Output {
+    let mut child = headwaters(words).spawn().expect("cargo built it");
     let mut stdin = child.stdin.take().expect("it is piped");
-    // It may end before it has read all: that is for the test to judge.
-    let _ = stdin.write_all(input.as_ref());
-    drop(stdin);
-    Run::end(child)
+    let input = input.as_ref();
+    thread::scope(|scope| {
+        // It may end before it has read all: that is for the test to judge.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output().expect("it was started")
+    })
 }
 
 /// Sends a signal, such as `INT`.

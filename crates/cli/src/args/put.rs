@@ -1,44 +1,22 @@
-use core::num::NonZeroU32;
 use core::str::FromStr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use headwaters::RetryPolicy;
 use headwaters::wire::{PartitionKey, PartitionKeyError, StreamName};
 
-use crate::exit;
+use super::{refusal, size};
 use crate::input::{Column, Format, JsonPath, Key, STDIN};
+use crate::shards::Shards;
 
-/// Put files into a Kinesis stream and account for every record
-#[derive(Debug, Parser)]
-#[command(name = "headwaters", version, arg_required_else_help = true, after_help = exit::CODES)]
-#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// The examples come first: most readers need nothing else.
-const TEMPLATE: &str = "\
-{about-with-newline}
-{before-help}{usage-heading} {usage}
-
-{all-args}{after-help}";
-
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   headwaters put orders --local orders.jsonl --key-field .customer.id
   headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
   headwaters put orders --local --input records failed.jsonl
   tail -f app.log | headwaters put logs --local --acks -";
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    #[command(before_help = EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
-    Put(PutArguments),
-}
 
 /// Put the records of files, or of the standard input, into a stream
 #[derive(Args, Debug)]
@@ -183,12 +161,8 @@ impl FromStr for TimeToLive {
 pub(crate) struct Local {
     /// Its name, if it is not the one that the records go to.
     pub(crate) name: Option<StreamName>,
-    pub(crate) shards: NonZeroU32,
+    pub(crate) shards: Shards,
 }
-
-/// Most shards of a local stream: the largest quota that an account has by default. Source:
-/// developer guide, quotas and limits.
-const LOCAL_SHARDS_MAX: u32 = 20_000;
 
 impl FromStr for Local {
     type Err = String;
@@ -200,11 +174,7 @@ impl FromStr for Local {
             }
             None => (None, text),
         };
-        let shards =
-            shards.parse().ok().filter(|&shards: &NonZeroU32| shards.get() <= LOCAL_SHARDS_MAX);
-        let shards =
-            shards.ok_or_else(|| format!("SHARDS is a number from 1 to {LOCAL_SHARDS_MAX}"))?;
-        Ok(Self { name, shards })
+        Ok(Self { name, shards: shards.parse()? })
     }
 }
 
@@ -220,24 +190,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-fn size(text: &str) -> Result<usize, String> {
-    const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let (number, unit) = UNITS
-        .iter()
-        .find_map(|&(suffix, unit)| Some((text.strip_suffix(suffix)?.trim_end(), unit)))
-        .unwrap_or((text, 1));
-    let size = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-    size.ok_or_else(|| String::from("a size is a number of bytes, KiB, MiB or GiB"))
-}
-
 impl PutArguments {
     /// Looks at what no single argument can tell.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
-        let conflict = |text: &str| Err(self.error(ErrorKind::ArgumentConflict, text));
+        let conflict = |text: &str| Err(refusal("put", ErrorKind::ArgumentConflict, text));
         if self.local.is_none() {
             let text = "this build has only the stream inside the command: add --local (transports over \
                         the network come later)";
-            return Err(self.error(ErrorKind::MissingRequiredArgument, text));
+            return Err(refusal("put", ErrorKind::MissingRequiredArgument, text));
         }
         if self.failed.as_deref() == Some(Path::new(STDIN)) {
             return conflict("--failed needs a file: what fails must outlive the command");
@@ -314,37 +274,26 @@ impl PutArguments {
             || self.key_field.is_some()
             || self.hash_key_field.is_some()
     }
-
-    fn error(&self, kind: ErrorKind, text: &str) -> clap::Error {
-        put_command().error(kind, text)
-    }
-}
-
-/// The subcommand, as it is after parsing: its usage begins with the whole command.
-pub(crate) fn put_command() -> clap::Command {
-    let mut command = Arguments::command();
-    command.build();
-    command.find_subcommand("put").cloned().unwrap_or(command)
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Arguments, Command};
 
     fn put(words: &str) -> Result<PutArguments, clap::Error> {
         let words = ["headwaters", "put", "orders"].into_iter().chain(words.split_whitespace());
-        let Command::Put(arguments) = Arguments::try_parse_from(words)?.command;
+        let Command::Put(arguments) = Arguments::try_parse_from(words)?.command else {
+            unreachable!("the word says so")
+        };
         arguments.check()?;
         Ok(arguments)
     }
 
     fn refusal(words: &str) -> String {
         put(words).expect_err(words).to_string()
-    }
-
-    #[test]
-    fn the_command_is_sound() {
-        Arguments::command().debug_assert();
     }
 
     #[test]
@@ -365,7 +314,7 @@ mod tests {
     fn local_has_shards_and_may_have_a_name() {
         let local = |words: &str| {
             let local = put(words).expect(words).local.expect("given");
-            (local.name.map(|name| name.to_string()), local.shards.get())
+            (local.name.map(|name| name.to_string()), local.shards.count().get())
         };
         assert_eq!(local("--local file"), (None, 4));
         assert_eq!(local("--local=64"), (None, 64));

@@ -1,0 +1,113 @@
+//! The command line.
+
+mod aggregate;
+mod decode;
+mod put;
+
+use std::path::PathBuf;
+
+pub(crate) use aggregate::{AggregateArguments, Output as AggregateOutput};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+pub(crate) use decode::DecodeArguments;
+pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
+
+use crate::exit;
+
+/// Put files into a Kinesis stream and account for every record
+#[derive(Debug, Parser)]
+#[command(name = "headwaters", version, arg_required_else_help = true, after_help = exit::CODES)]
+#[command(before_help = EXAMPLES, help_template = TEMPLATE)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The examples come first: most readers need nothing else.
+const TEMPLATE: &str = "\
+{about-with-newline}
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+const EXAMPLES: &str = "\
+Examples:
+  headwaters put orders --local orders.jsonl --key-field .customer.id
+  headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
+  headwaters put orders --local --input records failed.jsonl
+  tail -f app.log | headwaters put logs --local --acks -
+  headwaters aggregate records.jsonl | headwaters decode";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(before_help = aggregate::EXAMPLES, after_help = exit::FILTER_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Aggregate(AggregateArguments),
+    #[command(before_help = decode::EXAMPLES, after_help = exit::FILTER_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Decode(DecodeArguments),
+    #[command(before_help = put::EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
+    Put(PutArguments),
+}
+
+impl Command {
+    /// Looks at what no single argument can tell.
+    pub(crate) fn check(&self) -> Result<(), clap::Error> {
+        match self {
+            Self::Aggregate(arguments) => arguments.check(),
+            Self::Decode(_) => Ok(()),
+            Self::Put(arguments) => arguments.check(),
+        }
+    }
+
+    /// The input files that are named.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Aggregate(arguments) => &arguments.files,
+            Self::Decode(arguments) => &arguments.files,
+            Self::Put(arguments) => &arguments.files,
+        }
+    }
+
+    /// Its help, as `--help` prints it.
+    pub(crate) fn help(&self) -> impl core::fmt::Display {
+        let name = match self {
+            Self::Aggregate(_) => "aggregate",
+            Self::Decode(_) => "decode",
+            Self::Put(_) => "put",
+        };
+        subcommand(name).render_help()
+    }
+}
+
+/// The subcommand, as it is after parsing: its usage begins with the whole command.
+fn subcommand(name: &str) -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    command.find_subcommand(name).cloned().unwrap_or(command)
+}
+
+/// What is wrong with the arguments of a subcommand.
+fn refusal(subcommand_name: &str, kind: ErrorKind, text: &str) -> clap::Error {
+    subcommand(subcommand_name).error(kind, text)
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    const UNITS: [(&str, usize); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|&(suffix, unit)| Some((text.strip_suffix(suffix)?.trim_end(), unit)))
+        .unwrap_or((text, 1));
+    let size = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    size.ok_or_else(|| String::from("a size is a number of bytes, KiB, MiB or GiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

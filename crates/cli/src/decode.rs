@@ -1,0 +1,161 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use headwaters::wire::HashKeyRange;
+use headwaters::wire::aggregate::{self, Aggregate, Decoded, Member};
+use serde::Serialize;
+
+use crate::args::DecodeArguments;
+use crate::exit::Exit;
+use crate::filter::{self, Filter};
+use crate::input::{Encoding, Inputs, Position, Received};
+use crate::sink::Broken;
+
+/// Runs `headwaters decode`.
+pub(crate) fn decode(arguments: &DecodeArguments) -> Exit {
+    let inputs = Inputs::open(&arguments.files, |_| arguments.input, Encoding::counts_lines);
+    filter::run(inputs, Encoding::decoder, async |filter| {
+        let writer = Writer { range: arguments.range(), text: arguments.text };
+        while let Some((position, record)) = filter.next().await? {
+            match aggregate::decode(record.data.clone()) {
+                Decoded::Aggregate(aggregate) => {
+                    writer.members(filter, position, &record, &aggregate).await?;
+                }
+                Decoded::Plain(_) => filter.output.line(&writer.plain(&record)).await?,
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How user records are written.
+struct Writer {
+    /// The hash keys of the shard.
+    range: HashKeyRange,
+    /// Whether data are written as text where they can be.
+    text: bool,
+}
+
+/// A user record.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition_key: Option<&'a str>,
+    /// A key that is not UTF-8: members may have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition_key_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explicit_hash_key: Option<&'a str>,
+    #[serde(flatten)]
+    data: Data<'a>,
+    aggregated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_sequence_number: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_number: Option<&'a str>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    dropped: bool,
+}
+
+#[derive(Serialize)]
+enum Data<'a> {
+    #[serde(rename = "data")]
+    Base64(String),
+    #[serde(rename = "data_text")]
+    Text(&'a str),
+}
+
+impl Writer {
+    /// Writes the members of an aggregate as the Kinesis Client Library sees them, up to a broken
+    /// one.
+    async fn members(
+        &self,
+        filter: &mut Filter<'_, Received>,
+        position: Position,
+        record: &Received,
+        aggregate: &Aggregate,
+    ) -> Result<(), Broken> {
+        let view = aggregate.as_kcl(self.range);
+        // It delivers all or nothing.
+        let dropped = !view.dropped.is_empty();
+        let members = if dropped { &view.dropped } else { &view.delivered };
+        for (index, member) in members.iter().enumerate() {
+            let line = self.member(record, index, member, dropped);
+            filter.output.line(&line).await?;
+        }
+        // The view does not name a broken one behind a member outside the range.
+        let broken = || {
+            aggregate.members().find_map(|member| match member {
+                Ok(member) => member.hash_key().err(),
+                Err(broken) => Some(broken),
+            })
+        };
+        if members.len() < aggregate.len()
+            && let Some(broken) = broken()
+        {
+            let number = members.len() + 1;
+            let place = Place { list: record.number, number, of: aggregate.len() };
+            let what = format_args!("{place}: {broken}; it and those behind it are left out");
+            filter.complaints.add(position, what);
+        }
+        Ok(())
+    }
+
+    fn member<'a>(
+        &self,
+        record: &'a Received,
+        index: usize,
+        member: &'a Member,
+        dropped: bool,
+    ) -> Line<'a> {
+        let key = str::from_utf8(&member.partition_key);
+        let hash_key = member.explicit_hash_key.as_deref().map(str::from_utf8);
+        Line {
+            partition_key: key.ok(),
+            partition_key_base64: key.err().map(|_| STANDARD.encode(&member.partition_key)),
+            explicit_hash_key: hash_key.and_then(Result::ok),
+            data: self.data(&member.data),
+            aggregated: true,
+            sub_sequence_number: Some(index),
+            sequence_number: record.sequence_number.as_deref(),
+            dropped,
+        }
+    }
+
+    /// A record that is no aggregate is delivered wherever it comes from.
+    fn plain<'a>(&self, record: &'a Received) -> Line<'a> {
+        Line {
+            partition_key: record.partition_key.as_deref(),
+            partition_key_base64: None,
+            explicit_hash_key: record.explicit_hash_key.as_deref(),
+            data: self.data(&record.data),
+            aggregated: false,
+            sub_sequence_number: None,
+            sequence_number: record.sequence_number.as_deref(),
+            dropped: false,
+        }
+    }
+
+    fn data<'a>(&self, data: &'a [u8]) -> Data<'a> {
+        match str::from_utf8(data) {
+            Ok(text) if self.text && !text.contains(char::is_control) => Data::Text(text),
+            _ => Data::Base64(STANDARD.encode(data)),
+        }
+    }
+}
+
+/// Which member of which record.
+struct Place {
+    /// The number of the record in the list of its document, if it has one.
+    list: Option<usize>,
+    number: usize,
+    of: usize,
+}
+
+impl core::fmt::Display for Place {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if let Some(list) = self.list {
+            write!(f, "record {list} of the list, ")?;
+        }
+        write!(f, "member {} of {}", self.number, self.of)
+    }
+}
