@@ -5,17 +5,17 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_engine::{Bounds, Config, RetryPolicy};
+use headwaters_engine::{Config, RetryPolicy};
 use headwaters_sim::{Chance, Faults, Options, Report, run};
 
 const RECORDS: u32 = 500_000;
+const SHARDS: u32 = 64;
 
 /// The world's checker already holds that nothing is sent again after its outcome, that everything `Stored`
 /// is in the ledger and nothing `NotStored` is, and that each duplicate has an attempt that explains it.
-fn load(retry: RetryPolicy, bounds: Bounds, faults: impl FnOnce(&mut Faults)) -> Report {
-    let config = Config::builder().retry(retry).bounds(bounds).record_ttl(None).build();
-    let config = config.expect("valid settings");
-    let shards = NonZeroU32::new(64).expect("not zero");
+fn load(retry: RetryPolicy, shards: u32, faults: impl FnOnce(&mut Faults)) -> Report {
+    let config = Config::builder().retry(retry).record_ttl(None).build().expect("valid settings");
+    let shards = NonZeroU32::new(shards).expect("not zero");
     let mut options = Options::load(1, RECORDS, shards, config);
     faults(&mut options.faults);
     let report = run(&options).unwrap_or_else(|failure| panic!("{failure}"));
@@ -27,23 +27,16 @@ fn load(retry: RetryPolicy, bounds: Bounds, faults: impl FnOnce(&mut Faults)) ->
     report
 }
 
-/// The default bounds: the load waits for room.
 fn kpl(faults: impl FnOnce(&mut Faults)) -> Report {
-    let report = load(RetryPolicy::Kpl, Config::default().bounds(), faults);
+    let report = load(RetryPolicy::Kpl, SHARDS, faults);
     assert_eq!(report.stats.stored, u64::from(RECORDS), "without an end to retries all is stored");
     // The shards take 64,000 records at once and 64,000 in each second.
     assert!(report.time > Duration::from_millis(6_800), "the limits of the shards were kept");
     report
 }
 
-/// Room for everything at once, so that some records run out of attempts: they are reported, and the rest is
-/// stored.
 fn linear(faults: impl FnOnce(&mut Faults)) -> Report {
-    let bounds = Bounds { bytes: 1 << 30, records: RECORDS as usize };
-    let report = load(RetryPolicy::default(), bounds, faults);
-    assert!(report.stats.stored > u64::from(RECORDS) / 2);
-    assert!(report.stats.not_stored > 0);
-    report
+    load(RetryPolicy::default(), SHARDS, faults)
 }
 
 fn exactly_once(report: Report) {
@@ -59,6 +52,14 @@ fn with_the_kpls_rule_all_is_stored_exactly_once() {
 #[test]
 fn with_linear_retries_all_is_stored_or_reported() {
     exactly_once(linear(|_| {}));
+}
+
+/// So few shards that ten attempts are not enough for many records: those are reported, and the rest is stored.
+#[test]
+fn with_too_few_shards_the_rest_is_reported() {
+    let report = load(RetryPolicy::default(), 8, |_| {});
+    assert!(report.stats.stored > 8 * 5_000 && report.stats.not_stored > u64::from(RECORDS) / 4);
+    exactly_once(report);
 }
 
 /// An entry that fails for no reason of the shard's is stored by a later attempt. `InternalFailure` leaves
