@@ -20,7 +20,7 @@ pub struct Refused {
 pub enum RefusedReason {
     /// The engine is closing or closed.
     Closed,
-    /// There is no room now; [`Action::RoomAvailable`] will say when to try again.
+    /// There is no room now; [`Action::RoomAvailable`](crate::Action::RoomAvailable) will say when to try again.
     Full,
     /// The record is larger than the stream takes, or than all the room there is.
     TooLarge {
