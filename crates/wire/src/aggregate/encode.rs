@@ -78,9 +78,6 @@ const KEY_INDEX_TAG: u8 = tag(field::PARTITION_KEY_INDEX, WireType::Varint);
 const HASH_KEY_INDEX_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_INDEX, WireType::Varint);
 const DATA_TAG: u8 = tag(field::DATA, WireType::Length);
 
-/// Longest head of the data: its tag and its length.
-const DATA_HEAD_MAX: u32 = 1 + 8;
-
 /// Room for the tables of an encoder's first aggregate; later ones get what the last needed.
 const HEADROOM: usize = 256;
 
@@ -267,22 +264,31 @@ impl Encoder {
     #[inline(always)]
     fn write(&mut self, record: &Entry, need: Need) {
         let key = self.keys.place(record.partition_key.as_bytes(), need.key);
-        self.records.reserve(3 * Packed::BYTES_MAX as usize + record.data.len());
-        let mut head = Packed::default().byte(RECORD_TAG).varint(need.message as u64);
-        head = head.byte(KEY_INDEX_TAG).varint(u64::from(key));
-        if let (Some(hash_key), Some(found)) = (record.explicit_hash_key, need.hash_key) {
-            let index = self.hash_keys.place(decimal(hash_key).as_bytes(), found);
-            head.write(&mut self.records);
-            head = Packed::default().byte(HASH_KEY_INDEX_TAG).varint(u64::from(index));
-        }
-        // A size in memory has less than 2^56, so at most 8 bytes; an index at most 5.
-        if !head.has_room(DATA_HEAD_MAX) {
-            head.write(&mut self.records);
-            head = Packed::default();
-        }
-        head = head.byte(DATA_TAG).varint(record.data.len() as u64);
+        self.records.reserve(4 * Packed::BYTES_MAX + record.data.len());
+        // A size in memory is less than 2^49, so that it takes at most 7 bytes; an index takes at most 5.
+        let head = Packed::default().byte(RECORD_TAG).varint(need.message as u64);
+        let head = self.index(head, KEY_INDEX_TAG, key);
+        let head = match (record.explicit_hash_key, need.hash_key) {
+            (Some(hash_key), Some(found)) => {
+                let index = self.hash_keys.place(decimal(hash_key).as_bytes(), found);
+                self.index(head, HASH_KEY_INDEX_TAG, index)
+            }
+            _ => head,
+        };
+        head.write(&mut self.records);
+        let head = Packed::default().byte(DATA_TAG).varint(record.data.len() as u64);
         head.write(&mut self.records);
         self.records.extend_from_slice(&record.data);
+    }
+
+    /// Adds an index to a head, which is written first if the two do not fit together.
+    #[inline(always)]
+    fn index(&mut self, head: Packed, tag: u8, index: u32) -> Packed {
+        if head.has_room(1 + varint_len(u64::from(index))) {
+            return head.byte(tag).varint(u64::from(index));
+        }
+        head.write(&mut self.records);
+        Packed::default().byte(tag).varint(u64::from(index))
     }
 }
 

