@@ -1,7 +1,9 @@
 //! What must hold for any bytes that are taken for an aggregate, and for any records that are made one.
 
 use bytes::Bytes;
-use headwaters_engine::wire::aggregate::{Broken, Decoded, Encoder, MAGIC, OuterKey, decode};
+use headwaters_engine::wire::aggregate::{
+    Aggregate, Broken, Decoded, Encoder, MAGIC, OuterKey, decode,
+};
 use headwaters_engine::wire::{Entry, HashKey, HashKeyRange, PartitionKey};
 use md5::{Digest, Md5};
 
@@ -18,18 +20,62 @@ pub fn decode_anything(bytes: &[u8]) {
     for data in [Bytes::copy_from_slice(bytes), sealed(bytes)] {
         match decode(data.clone()) {
             Decoded::Plain(plain) => assert_eq!(plain, data, "plain data is left as it is"),
-            Decoded::Aggregate(aggregate) => {
-                let everything = HashKeyRange::new(HashKey::MIN, HashKey::MAX).expect("a range");
-                let view = aggregate.as_kcl(everything);
-                assert!(view.dropped.is_empty(), "no hash key lies outside of everything");
-                let broken = usize::from(view.broken.is_some());
-                assert!(view.delivered.len() + broken <= aggregate.len());
-                assert!(aggregate.members().count() >= view.delivered.len());
-                let bytes: usize = view.delivered.iter().map(|member| member.data.len()).sum();
-                assert!(bytes <= data.len(), "payloads lie in the data");
-            }
+            Decoded::Aggregate(aggregate) => check(&aggregate, &data),
         }
     }
+}
+
+fn check(aggregate: &Aggregate, data: &Bytes) {
+    let ends = data.as_ptr_range();
+    let inside = |part: &Bytes| {
+        part.is_empty() || (ends.contains(&part.as_ptr()) && part.as_ptr_range().end <= ends.end)
+    };
+    let middle = HashKey::new(u128::MAX / 2);
+    let half = HashKeyRange::new(HashKey::MIN, middle).expect("a range");
+    for range in [HashKeyRange::ALL, half] {
+        let view = aggregate.as_kcl(range);
+        let members = view.delivered.len() + view.dropped.len() + view.broken.len();
+        assert_eq!(members, aggregate.len(), "nothing is lost");
+        assert!(view.delivered.iter().chain(&view.dropped).all(|member| inside(&member.data)));
+        let delivered: Vec<usize> = view.delivered.iter().map(|member| member.index).collect();
+        assert_eq!(delivered, delivered_by_the_kcl(aggregate, range));
+    }
+}
+
+/// The loop of the Kinesis Client Library, as plainly as it is written there: the members that it delivers.
+fn delivered_by_the_kcl(aggregate: &Aggregate, range: HashKeyRange) -> Vec<usize> {
+    let mut result = Vec::new();
+    for member in aggregate.members() {
+        let Ok(member) = member else { return result };
+        let hash_key = match &member.explicit_hash_key {
+            None => {
+                let text = String::from_utf8_lossy(&member.partition_key).into_owned();
+                Some(u128::from_be_bytes(Md5::digest(text.as_bytes()).into()))
+            }
+            Some(text) => match big_integer(text) {
+                Ok(number) => number,
+                Err(()) => return result,
+            },
+        };
+        if !hash_key.is_some_and(|key| range.contains(HashKey::new(key))) {
+            result.clear();
+            break;
+        }
+        result.push(member.index);
+    }
+    result
+}
+
+/// A decimal number with or without a sign; none if it is negative, or 2^128 and more.
+fn big_integer(text: &[u8]) -> Result<Option<u128>, ()> {
+    let text = core::str::from_utf8(text).map_err(|_| ())?;
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(());
+    }
+    let number = digits.trim_start_matches('0');
+    let number = if number.is_empty() { Ok(0) } else { number.parse::<u128>() };
+    Ok(number.ok().filter(|&number| number == 0 || !text.starts_with('-')))
 }
 
 /// A record in few bytes: the key's length and first letter, the explicit hash key, the payload's length.

@@ -65,8 +65,7 @@ enum Data<'a> {
 }
 
 impl Writer {
-    /// Writes the members of an aggregate as the Kinesis Client Library sees them, up to a broken
-    /// one.
+    /// Writes the members of an aggregate as the Kinesis Client Library sees them.
     async fn members(
         &self,
         filter: &mut Filter<'_, Received>,
@@ -75,38 +74,20 @@ impl Writer {
         aggregate: &Aggregate,
     ) -> Result<(), Broken> {
         let view = aggregate.as_kcl(self.range);
-        // It delivers all or nothing.
-        let dropped = !view.dropped.is_empty();
-        let members = if dropped { &view.dropped } else { &view.delivered };
-        for (index, member) in members.iter().enumerate() {
-            let line = self.member(record, index, member, dropped);
-            filter.output.line(&line).await?;
+        // What it drops comes behind what it delivers.
+        let delivered = view.delivered.iter().map(|member| (member, false));
+        for (member, dropped) in delivered.chain(view.dropped.iter().map(|member| (member, true))) {
+            filter.output.line(&self.member(record, member, dropped)).await?;
         }
-        // The view does not name a broken one behind a member outside the range.
-        let broken = || {
-            aggregate.members().find_map(|member| match member {
-                Ok(member) => member.hash_key().err(),
-                Err(broken) => Some(broken),
-            })
-        };
-        if members.len() < aggregate.len()
-            && let Some(broken) = broken()
-        {
-            let number = members.len() + 1;
+        for broken in &view.broken {
+            let number = broken.index + 1;
             let place = Place { list: record.number, number, of: aggregate.len() };
-            let what = format_args!("{place}: {broken}; it and those behind it are left out");
-            filter.complaints.add(position, what);
+            filter.complaints.add(position, format_args!("{place}: {}", broken.error));
         }
         Ok(())
     }
 
-    fn member<'a>(
-        &self,
-        record: &'a Received,
-        index: usize,
-        member: &'a Member,
-        dropped: bool,
-    ) -> Line<'a> {
+    fn member<'a>(&self, record: &'a Received, member: &'a Member, dropped: bool) -> Line<'a> {
         let key = str::from_utf8(&member.partition_key);
         let hash_key = member.explicit_hash_key.as_deref().map(str::from_utf8);
         Line {
@@ -115,7 +96,7 @@ impl Writer {
             explicit_hash_key: hash_key.and_then(Result::ok),
             data: self.data(&member.data),
             aggregated: true,
-            sub_sequence_number: Some(index),
+            sub_sequence_number: Some(member.index),
             sequence_number: record.sequence_number.as_deref(),
             dropped,
         }

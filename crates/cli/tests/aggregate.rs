@@ -238,7 +238,7 @@ fn one_member_outside_the_range_drops_the_aggregate_and_plain_records_stay() {
 }
 
 #[test]
-fn a_broken_member_is_named_and_those_before_it_are_kept() {
+fn a_broken_member_is_named_and_the_others_are_kept() {
     // Members "one", "two" with the key number 7 of a table of one, "three".
     let key = "84mawgoBYRoHCAAaA29uZRoHCAcaA3R3bxoJCAAaBXRocmVl7gY9qdJR3m533f3MbMzGYg==";
     // Members "one", "two" with the explicit hash key "x".
@@ -246,7 +246,7 @@ fn a_broken_member_is_named_and_those_before_it_are_kept() {
     // Members "one", "two" with the explicit hash key 7, one with the key number 5.
     let behind = "84mawgoBYRIBNxoHCAAaA29uZRoJCAAQABoDdHdvGgUIBRoBeAgxRQsY5F1bYaWOUX21PV8=";
     for (data, words, kept, said) in [
-        (key, &[][..], 1, "member 2 of 3: the aggregate has no partition key number 7"),
+        (key, &[][..], 2, "member 2 of 3: the aggregate has no partition key number 7"),
         (hash_key, &[], 1, "member 2 of 2: the hash key has a character that is no digit"),
         (
             behind,

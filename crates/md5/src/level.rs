@@ -10,7 +10,8 @@ use crate::neon;
 
 // Both ask whether the operating system saves the registers too, and keep the answer.
 #[cfg(target_arch = "x86_64")]
-cpufeatures::new!(has_avx512, "avx512f");
+// What the compiler takes AVX-512 F to include is asked for as well.
+cpufeatures::new!(has_avx512, "avx512f", "avx2", "fma");
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(has_avx2, "avx2");
 

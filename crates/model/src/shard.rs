@@ -87,12 +87,11 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::testing::name;
-    use headwaters_wire::HashKey;
 
     const NOW: Duration = Duration::ZERO;
 
     fn shard(limits: Option<ShardLimits>) -> Shard {
-        let range = HashKeyRange::new(HashKey::MIN, HashKey::MAX).expect("all hash keys");
+        let range = HashKeyRange::ALL;
         Shard::new(ShardId::numbered(3), range, limits, &name())
     }
 

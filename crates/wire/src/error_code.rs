@@ -122,10 +122,14 @@ codes! {
     /// The action of the request is not one of the service's: the endpoint is another service's, or older
     /// than the action. Source: common errors; the JSON protocol.
     InvalidAction | "UnknownOperationException" => Permanent, NotStored;
+    /// The request is no request. Source: common errors.
+    MalformedHttpRequestException => Permanent, NotStored;
     /// The request carries no credentials. Source: common errors.
     MissingAuthenticationToken | "MissingAuthenticationTokenException" => Credentials, NotStored;
     /// The body is larger than the server takes (HTTP 413).
     RequestEntityTooLarge | "RequestEntityTooLargeException" => TooLarge, NotStored;
+    /// The service gave up before it had an answer. Source: common errors.
+    RequestAbortedException => Transient, MaybeStored;
     /// The request's time stamp is too old: a slow way or a clock that is off. Source: common errors.
     RequestExpired => Credentials, NotStored;
     /// The stream is being changed. Source: ListShards, errors.
@@ -154,7 +158,7 @@ codes! {
     /// The request was given up before anything was sent.
     NotSent => Transient, NotStored;
     /// No answer came in time.
-    RequestTimeout => Transient, MaybeStored;
+    RequestTimeout | "RequestTimeoutException" => Transient, MaybeStored;
     /// An answer came that does not fit the request: wrong number of results, no result, not readable.
     UnusableAnswer => Transient, MaybeStored;
 }
@@ -164,8 +168,8 @@ impl ErrorCode {
     ///
     /// Never fails: an unknown code becomes [`ErrorCode::Other`].
     pub fn parse(code: &str) -> Self {
-        let code = code.rsplit_once('#').map_or(code, |(_, name)| name);
-        let code = code.split_once(':').map_or(code, |(name, _)| name).trim();
+        let code = code.split_once(':').map_or(code, |(name, _)| name);
+        let code = code.rsplit_once('#').map_or(code, |(_, name)| name).trim();
         Self::known(code).unwrap_or_else(|| Self::Other(Message::new(code).as_str().into()))
     }
 }
@@ -227,6 +231,9 @@ mod tests {
             ("SignatureDoesNotMatch", Credentials, NotStored),
             ("MissingAuthenticationToken", Credentials, NotStored),
             ("MissingAuthenticationTokenException", Credentials, NotStored),
+            ("MalformedHttpRequestException", Permanent, NotStored),
+            ("RequestAbortedException", Transient, MaybeStored),
+            ("RequestTimeoutException", Transient, MaybeStored),
             ("RequestExpired", Credentials, NotStored),
             ("ServiceUnavailable", Transient, MaybeStored),
             ("ServiceUnavailableException", Transient, MaybeStored),
@@ -265,6 +272,7 @@ mod tests {
         let forms = [
             "com.amazonaws.kinesis.v20131202#ResourceNotFoundException",
             "ResourceNotFoundException:http://internal.amazon.com/coral/",
+            "com.amazonaws.kinesis#ResourceNotFoundException:http://internal.amazon.com/#coral",
             " ResourceNotFoundException ",
         ];
         for form in forms {
@@ -275,7 +283,7 @@ mod tests {
     #[test]
     fn an_unknown_code_is_retried_and_uncertain() {
         let code = ErrorCode::parse("BrandNew\u{1b}Exception");
-        assert_eq!(code, ErrorCode::Other("BrandNew\u{FFFD}Exception".into()));
+        assert_eq!(code, ErrorCode::Other("BrandNew?Exception".into()));
         assert_eq!((code.class(), code.certainty()), (Class::Transient, Certainty::MaybeStored));
     }
 
@@ -291,6 +299,7 @@ mod tests {
             uncertain,
             [
                 "InternalFailure",
+                "RequestAbortedException",
                 "ServiceUnavailable",
                 "Cancelled",
                 "ConnectionLost",

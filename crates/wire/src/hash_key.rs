@@ -134,6 +134,9 @@ pub struct HashKeyRange {
 }
 
 impl HashKeyRange {
+    /// All hash keys there are.
+    pub const ALL: Self = Self { start: HashKey::MIN, end: HashKey::MAX };
+
     /// The range from `start` to `end`, both included; `None` if `start` lies above `end`.
     pub fn new(start: HashKey, end: HashKey) -> Option<Self> {
         (start <= end).then_some(Self { start, end })

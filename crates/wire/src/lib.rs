@@ -4,6 +4,8 @@
 //! The crate knows the names, limits and error codes of the service and nothing of producers, time or
 //! input and output; it is `no_std` and needs `alloc`.
 //!
+//! For consumers: [`aggregate`] takes the aggregated records of the KPL apart (deaggregation), and makes them.
+//!
 //! ```
 //! use headwaters_wire::{HashKey, PartitionKey};
 //!

@@ -24,7 +24,7 @@ impl Message {
         let kept = &text[..boundary(text, Self::BYTES_MAX)];
         if kept.chars().any(char::is_control) {
             let clean: String =
-                kept.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+                kept.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
             return Self(Some(clean.into()));
         }
         Self(Some(kept.into()))
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_survive() {
-        assert_eq!(Message::new("a\u{1b}[2Jb\n").as_str(), "a\u{FFFD}[2Jb\u{FFFD}");
+        assert_eq!(Message::new("a\u{1b}[2Jb\n").as_str(), "a?[2Jb?");
         assert!(Message::new("").is_empty());
     }
 }

@@ -19,7 +19,7 @@ impl PartitionKey {
     /// The partition key that the KPL gives to every aggregate.
     pub const KPL_OUTER_KEY: Self = Self(Bytes::from_static(KPL_OUTER_KEY.as_bytes()));
 
-    /// Takes ownership of `key`; a `String` or a `&'static str` is not copied.
+    /// Takes ownership of `key`: a `String` is not copied, a `&str` is.
     ///
     /// # Errors
     /// [`PartitionKeyError`] when the key is empty or longer than 256 characters.

@@ -33,7 +33,8 @@ impl StreamArn {
         if scheme != "arn" || service != "kinesis" {
             return Err(StreamArnError::NotKinesis);
         }
-        if !partition.starts_with("aws") || !is_label(partition) {
+        let is_aws = partition == "aws" || partition.starts_with("aws-");
+        if !is_aws || !is_label(partition) {
             return Err(StreamArnError::Partition);
         }
         if !is_label(region) {
@@ -153,6 +154,7 @@ mod tests {
         let refused = [
             ("", StreamArnError::NotKinesis),
             ("arn:aws:sqs:eu-west-1:123456789012:stream/s", StreamArnError::NotKinesis),
+            ("arn:awsevil:kinesis:eu-west-1:123456789012:stream/s", StreamArnError::Partition),
             ("arn:evil:kinesis:eu-west-1:123456789012:stream/s", StreamArnError::Partition),
             ("arn:aws.evil.example/:kinesis:r:123456789012:stream/s", StreamArnError::Partition),
             ("arn:aws:kinesis:x@evil.example#:123456789012:stream/s", StreamArnError::Region),

@@ -47,7 +47,7 @@ pub(crate) struct DecodeArguments {
 impl DecodeArguments {
     /// The hash keys of the shard: all, if none is named.
     pub(crate) fn range(&self) -> HashKeyRange {
-        let all = || HashKeyRange::new(HashKey::MIN, HashKey::MAX).expect("0 is the smallest");
+        let all = || HashKeyRange::ALL;
         self.range.or(self.shard).unwrap_or_else(all)
     }
 }

@@ -1,7 +1,9 @@
-use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::iter::FusedIterator;
+use core::ops::Range;
 
 use bytes::Bytes;
 
@@ -9,8 +11,8 @@ use super::protobuf::{Malformed, Reader, WireType};
 use super::{MAGIC, TRAILER_BYTES, field};
 use crate::{Entry, HashKey, HashKeyError, HashKeyRange, PartitionKey, PartitionKeyError};
 
-/// What the data of a Kinesis record is.
-#[derive(Clone, Debug)]
+/// What the data of a Kinesis record is. `Debug` prints sizes only.
+#[derive(Clone)]
 #[expect(clippy::exhaustive_enums, reason = "it is one or the other")]
 pub enum Decoded {
     /// An aggregate of user records.
@@ -19,12 +21,22 @@ pub enum Decoded {
     Plain(Bytes),
 }
 
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.fmt(f),
+            Self::Plain(data) => write!(f, "Plain({} bytes)", data.len()),
+        }
+    }
+}
+
 /// Reads the data of a Kinesis record.
 ///
 /// Data is an aggregate exactly when the Kinesis Client Library takes it for one: it starts with the magic, has
 /// at least one byte between magic and trailer, the trailer is the MD5 of what lies between, and that is a valid
-/// protobuf message. Everything else is plain. Never fails, never copies a payload, allocates at most a few
-/// times the size of `data`, and takes time proportional to it.
+/// protobuf message. Everything else is plain. Never fails, never copies a payload, allocates for each entry of
+/// the tables 8 bytes (at most 8 times the size of `data`, for entries that are empty), and takes time
+/// proportional to the size.
 ///
 /// Source: `AggregatorUtil.deaggregate` of the amazon-kinesis-client, 3.x.
 pub fn decode(data: Bytes) -> Decoded {
@@ -35,7 +47,9 @@ pub fn decode(data: Bytes) -> Decoded {
 }
 
 /// An aggregate whose message is valid. Its members may still refer to keys that it does not have.
-#[derive(Clone, Debug)]
+///
+/// It and all that comes out of it keep the data of the whole Kinesis record alive. `Debug` prints sizes only.
+#[derive(Clone)]
 pub struct Aggregate {
     body: Bytes,
     /// Where in `body` the entries of the tables are.
@@ -44,10 +58,29 @@ pub struct Aggregate {
     len: usize,
 }
 
+/// A Kinesis record has at most 10 MiB; what is longer than a span can say is plain.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    const fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+impl fmt::Debug for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { body, hash_keys, keys, len } = self;
+        f.debug_struct("Aggregate")
+            .field("body", &format_args!("{} bytes", body.len()))
+            .field("hash_keys", &hash_keys.len())
+            .field("keys", &keys.len())
+            .field("members", len)
+            .finish()
+    }
 }
 
 impl Aggregate {
@@ -61,13 +94,14 @@ impl Aggregate {
             return None;
         }
         let (mut keys, mut hash_keys, mut len) = (Vec::new(), Vec::new(), 0);
-        let mut fields = Fields(Reader::new(&body));
+        u32::try_from(body.len()).ok()?;
+        let mut fields = Fields(Reader::new(&body, 0));
         while let Some((field, span)) = fields.next().ok()? {
             match field {
                 field::PARTITION_KEY_TABLE => keys.push(span),
                 field::EXPLICIT_HASH_KEY_TABLE => hash_keys.push(span),
                 field::RECORDS => {
-                    RawRecord::parse(&body[span.start..span.end]).ok()?;
+                    RawRecord::parse(&body[span.range()]).ok()?;
                     len += 1;
                 }
                 _ => {}
@@ -86,59 +120,146 @@ impl Aggregate {
         self.len == 0
     }
 
-    /// The members, in order: the index in this order is the sub-sequence number of the KCL. Payloads are
-    /// slices of the aggregate's data.
+    /// The members, in order. Payloads are slices of the aggregate's data.
     ///
-    /// A [`Broken`] member ends the iteration, as it ends the KCL's.
+    /// A [`Broken`] member does not end the iteration here, as it does the KCL's.
     pub fn members(&self) -> Members<'_> {
-        Members { aggregate: self, fields: Fields(Reader::new(&self.body)), ended: false }
+        Members { aggregate: self, fields: Fields(Reader::new(&self.body, 0)), next: 0 }
     }
 
     /// What the Kinesis Client Library makes of the aggregate when it reads it from a shard of this range.
     ///
-    /// The KCL checks the members in order and, at the first one whose hash key lies outside the range, gives
-    /// up the *whole* aggregate, the members before it included: nothing is delivered, and nothing is logged.
-    /// At a broken member it keeps what came before and loses the rest. Here nothing is lost: what the KCL
-    /// would not deliver is in [`KclView::dropped`].
+    /// The KCL goes through the members in order. At the first one whose hash key lies outside the range it gives
+    /// up the *whole* aggregate, the members before it included; at a broken one it keeps what came before and
+    /// loses the rest. Here nothing is lost: what the KCL would not deliver is in [`KclView::dropped`].
+    ///
+    /// It reads explicit hash keys as Java does: with a sign if there is one, and numbers of any size. (Java
+    /// takes the digits of other scripts too; here they are broken. And it takes an unpaired surrogate in a
+    /// partition key for one wrong character, where Rust counts three; no producer writes such keys.)
     pub fn as_kcl(&self, range: HashKeyRange) -> KclView {
-        let mut view = KclView { broken: None, delivered: Vec::new(), dropped: Vec::new() };
-        let mut outside = false;
-        for member in self.members() {
-            match member.and_then(|member| Ok((member.hash_key()?, member))) {
+        let mut view = KclView { broken: Vec::new(), delivered: Vec::new(), dropped: Vec::new() };
+        let mut hashes = Hashes::default();
+        let mut goes_on = true;
+        for (index, raw) in self.members().raw().enumerate() {
+            let member = self.member(index, &raw);
+            let hash_key = member.and_then(|member| Ok((hashes.of(&member, &raw)?, member)));
+            match hash_key {
                 Ok((hash_key, member)) => {
-                    outside |= !range.contains(hash_key);
-                    view.delivered.push(member);
+                    let inside = hash_key.is_some_and(|hash_key| range.contains(hash_key));
+                    if goes_on && !inside {
+                        view.dropped.append(&mut view.delivered);
+                    }
+                    goes_on &= inside;
+                    let to = if goes_on { &mut view.delivered } else { &mut view.dropped };
+                    to.push(member);
                 }
-                Err(broken) => {
-                    // The KCL gets here only if it has not given up before.
-                    view.broken = (!outside).then_some(broken);
-                    break;
+                Err(error) => {
+                    goes_on = false;
+                    view.broken.push(BrokenMember { error, index });
                 }
             }
-        }
-        if outside {
-            core::mem::swap(&mut view.delivered, &mut view.dropped);
         }
         view
     }
 
     fn text(&self, table: &[Span], index: u64) -> Option<Bytes> {
-        // The KCL looks at the lower 32 bits only.
-        let span = table.get(usize::try_from(index & u64::from(u32::MAX)).ok()?)?;
-        Some(self.body.slice(span.start..span.end))
+        let span = table.get(entry(index))?;
+        Some(self.body.slice(span.range()))
     }
+
+    fn member(&self, index: usize, raw: &RawRecord) -> Result<Member, Broken> {
+        let key_index = raw.key_index;
+        let partition_key =
+            self.text(&self.keys, key_index).ok_or(Broken::KeyIndex { index: key_index })?;
+        let explicit_hash_key = match raw.hash_key_index {
+            None => None,
+            Some(index) => {
+                let text = self.text(&self.hash_keys, index);
+                Some(text.ok_or(Broken::HashKeyIndex { index })?)
+            }
+        };
+        let data = self.body.slice(raw.data.range());
+        Ok(Member { data, explicit_hash_key, index, partition_key })
+    }
+}
+
+/// The entry of a table that an index means: the KCL looks at the lower 32 bits only.
+fn entry(index: u64) -> usize {
+    usize::try_from(index & u64::from(u32::MAX)).unwrap_or(usize::MAX)
 }
 
 /// An aggregate as the Kinesis Client Library sees it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KclView {
-    /// The member at which the KCL stops with an error in its log, if there is one.
-    pub broken: Option<Broken>,
+    /// The members that cannot be read. The KCL stops at the first of them, with an error in its log, unless it
+    /// has given up before.
+    pub broken: Vec<BrokenMember>,
     /// What the application gets.
     pub delivered: Vec<Member>,
-    /// What it does not get, for one of the members lies outside the range of the shard.
+    /// What it does not get, though it can be read: all of an aggregate of which a member lies outside the range,
+    /// and what comes behind a broken member.
     pub dropped: Vec<Member>,
+}
+
+/// A member that cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BrokenMember {
+    /// Why.
+    pub error: Broken,
+    /// Its place in the aggregate, counted from 0.
+    pub index: usize,
+}
+
+/// The hash keys of an aggregate's members. Those of long keys are computed once: many members may share a key
+/// that is as long as all of them together.
+#[derive(Default)]
+struct Hashes {
+    hash_keys: BTreeMap<usize, Result<Option<HashKey>, HashKeyError>>,
+    keys: BTreeMap<usize, HashKey>,
+}
+
+/// Up to this many bytes a key is short: hashing it again costs no more than reading its member.
+const SHORT_KEY: usize = 64;
+
+impl Hashes {
+    /// The hash key of a member; `None` if it is beyond all hash keys.
+    fn of(&mut self, member: &Member, raw: &RawRecord) -> Result<Option<HashKey>, Broken> {
+        match (&member.explicit_hash_key, raw.hash_key_index) {
+            (Some(text), Some(index)) if text.len() > SHORT_KEY => {
+                let hash_key = self.hash_keys.entry(entry(index));
+                (*hash_key.or_insert_with(|| java_number(text))).map_err(Broken::HashKey)
+            }
+            (Some(text), _) => java_number(text).map_err(Broken::HashKey),
+            (None, _) if member.partition_key.len() > SHORT_KEY => {
+                let hash_key = self.keys.entry(entry(raw.key_index));
+                Ok(Some(*hash_key.or_insert_with(|| hash_of_text(&member.partition_key))))
+            }
+            (None, _) => Ok(Some(hash_of_text(&member.partition_key))),
+        }
+    }
+}
+
+/// A number as Java's `BigInteger` reads it; `None` if it is no hash key for being negative or too large.
+fn java_number(text: &[u8]) -> Result<Option<HashKey>, HashKeyError> {
+    let (digits, negative) = match text {
+        [b'-', digits @ ..] => (digits, true),
+        [b'+', digits @ ..] => (digits, false),
+        digits => (digits, false),
+    };
+    match parse_hash_key(digits) {
+        Ok(hash_key) if negative && hash_key != HashKey::MIN => Ok(None),
+        Ok(hash_key) => Ok(Some(hash_key)),
+        Err(HashKeyError::TooLarge) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The hash key of a partition key. The KCL reads the key as text first: what is not UTF-8 is replaced.
+fn hash_of_text(key: &[u8]) -> HashKey {
+    let text = String::from_utf8_lossy(key);
+    HashKey::from_digest(headwaters_md5::digest(text.as_bytes()))
 }
 
 /// The members of an aggregate.
@@ -146,46 +267,52 @@ pub struct KclView {
 pub struct Members<'a> {
     aggregate: &'a Aggregate,
     fields: Fields<'a>,
-    ended: bool,
+    next: usize,
+}
+
+impl<'a> Members<'a> {
+    fn raw(mut self) -> impl Iterator<Item = RawRecord> + 'a {
+        core::iter::from_fn(move || self.next_raw())
+    }
+
+    /// The next record. The message was parsed before, so nothing in it is malformed now.
+    fn next_raw(&mut self) -> Option<RawRecord> {
+        loop {
+            let (field, span) = self.fields.next().ok()??;
+            if field == field::RECORDS {
+                let mut record = RawRecord::parse(&self.aggregate.body[span.range()]).ok()?;
+                record.data.start += span.start;
+                record.data.end += span.start;
+                return Some(record);
+            }
+        }
+    }
 }
 
 impl Iterator for Members<'_> {
     type Item = Result<Member, Broken>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended {
-            // The message was parsed before: it is not malformed now.
-            let (field, span) = self.fields.next().ok()??;
-            if field == field::RECORDS {
-                let member = self.aggregate.member(span);
-                self.ended = member.is_err();
-                return Some(member);
-            }
-        }
-        None
+        let raw = self.next_raw()?;
+        let index = self.next;
+        self.next += 1;
+        Some(self.aggregate.member(index, &raw))
     }
 }
 
-impl Aggregate {
-    fn member(&self, span: Span) -> Result<Member, Broken> {
-        let record = RawRecord::parse(&self.body[span.start..span.end]);
-        let record = record.map_err(|Malformed| Broken::KeyIndex { index: 0 })?;
-        let index = record.key_index;
-        let partition_key = self.text(&self.keys, index).ok_or(Broken::KeyIndex { index })?;
-        let explicit_hash_key = match record.hash_key_index {
-            None => None,
-            Some(index) => {
-                let text = self.text(&self.hash_keys, index);
-                Some(text.ok_or(Broken::HashKeyIndex { index })?)
-            }
-        };
-        let (start, end) = (span.start + record.data.start, span.start + record.data.end);
-        Ok(Member { data: self.body.slice(start..end), explicit_hash_key, partition_key })
+impl FusedIterator for Members<'_> {}
+
+impl<'a> IntoIterator for &'a Aggregate {
+    type IntoIter = Members<'a>;
+    type Item = Result<Member, Broken>;
+
+    fn into_iter(self) -> Members<'a> {
+        self.members()
     }
 }
 
 /// A user record inside an aggregate, as it was written: its keys may break rules of the service, for nobody
-/// checked them there.
+/// checked them there. Each part keeps the data of the whole Kinesis record alive: copy what is to stay.
 ///
 /// `Debug` prints sizes only.
 #[derive(Clone, Eq, PartialEq)]
@@ -195,6 +322,8 @@ pub struct Member {
     pub data: Bytes,
     /// The explicit hash key, if it has one: decimal digits if all is well.
     pub explicit_hash_key: Option<Bytes>,
+    /// Its place in the aggregate, counted from 0: the sub-sequence number of the KCL.
+    pub index: usize,
     /// The partition key: UTF-8 if all is well.
     pub partition_key: Bytes,
 }
@@ -207,16 +336,13 @@ impl Member {
     pub fn hash_key(&self) -> Result<HashKey, Broken> {
         match &self.explicit_hash_key {
             Some(text) => parse_hash_key(text).map_err(Broken::HashKey),
-            // Like the KCL, which reads a key as text first: what is not UTF-8 is replaced.
-            None => {
-                let text = String::from_utf8_lossy(&self.partition_key);
-                let bytes: &[u8] = match &text {
-                    Cow::Borrowed(_) => &self.partition_key,
-                    Cow::Owned(text) => text.as_bytes(),
-                };
-                Ok(HashKey::from_digest(headwaters_md5::digest(bytes)))
-            }
+            None => Ok(hash_of_text(&self.partition_key)),
         }
+    }
+
+    /// The partition key as text, if it is text.
+    pub fn partition_key_str(&self) -> Option<&str> {
+        core::str::from_utf8(&self.partition_key).ok()
     }
 
     /// The record as an entry that could be put again. Keeps the aggregate's whole data alive.
@@ -224,7 +350,7 @@ impl Member {
     /// # Errors
     /// [`Broken`] when one of its keys breaks a rule of the service.
     pub fn to_entry(&self) -> Result<Entry, Broken> {
-        let explicit_hash_key = self.explicit_hash_key.as_ref().map(parse_hash_key).transpose();
+        let explicit_hash_key = self.explicit_hash_key.as_deref().map(parse_hash_key).transpose();
         Ok(Entry {
             data: self.data.clone(),
             explicit_hash_key: explicit_hash_key.map_err(Broken::HashKey)?,
@@ -234,7 +360,7 @@ impl Member {
     }
 }
 
-fn parse_hash_key(text: &Bytes) -> Result<HashKey, HashKeyError> {
+fn parse_hash_key(text: &[u8]) -> Result<HashKey, HashKeyError> {
     match core::str::from_utf8(text) {
         Ok(text) => text.parse(),
         Err(error) => Err(HashKeyError::NotDecimal { offset: error.valid_up_to() }),
@@ -243,8 +369,9 @@ fn parse_hash_key(text: &Bytes) -> Result<HashKey, HashKeyError> {
 
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, explicit_hash_key, partition_key } = self;
+        let Self { data, explicit_hash_key, index, partition_key } = self;
         f.debug_struct("Member")
+            .field("index", index)
             .field("data", &format_args!("{} bytes", data.len()))
             .field("explicit_hash_key", &explicit_hash_key.is_some())
             .field("partition_key", &format_args!("{} bytes", partition_key.len()))
@@ -289,17 +416,31 @@ impl fmt::Display for Broken {
 
 impl core::error::Error for Broken {}
 
+impl Reader<'_> {
+    /// Where the bytes of a field with a length are.
+    fn span(&mut self) -> Result<Span, Malformed> {
+        let length = self.bytes()?.len();
+        let at = |at: usize| u32::try_from(at).map_err(|_| Malformed);
+        Ok(Span { start: at(self.at() - length)?, end: at(self.at())? })
+    }
+}
+
 /// The fields of a message that have a length, and where their values are; others are read over.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Fields<'a>(Reader<'a>);
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}", self.0.at())
+    }
+}
 
 impl Fields<'_> {
     fn next(&mut self) -> Result<Option<(u32, Span)>, Malformed> {
         while let Some((field, wire_type)) = self.0.field()? {
             if wire_type == WireType::Length {
-                let length = self.0.bytes()?.len();
-                let end = self.0.at();
-                return Ok(Some((field, Span { start: end - length, end })));
+                let span = self.0.span()?;
+                return Ok(Some((field, span)));
             }
             self.0.skip(field, wire_type)?;
         }
@@ -316,7 +457,7 @@ struct RawRecord {
 
 impl RawRecord {
     fn parse(message: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(message);
+        let mut reader = Reader::new(message, 1);
         let (mut data, mut hash_key_index, mut key_index) = (None, None, None);
         while let Some((field, wire_type)) = reader.field()? {
             match (field, wire_type) {
@@ -327,8 +468,7 @@ impl RawRecord {
                     hash_key_index = Some(reader.varint()?);
                 }
                 (field::DATA, WireType::Length) => {
-                    let length = reader.bytes()?.len();
-                    data = Some(Span { start: reader.at() - length, end: reader.at() });
+                    data = Some(reader.span()?);
                 }
                 (field::TAGS, WireType::Length) => check_tag(reader.bytes()?)?,
                 _ => reader.skip(field, wire_type)?,
@@ -345,7 +485,7 @@ impl RawRecord {
 
 /// A tag has a key; nothing else is asked of it.
 fn check_tag(message: &[u8]) -> Result<(), Malformed> {
-    let mut fields = Fields(Reader::new(message));
+    let mut fields = Fields(Reader::new(message, 2));
     let mut has_key = false;
     while let Some((field, _)) = fields.next()? {
         has_key |= field == field::TAG_KEY;
@@ -357,6 +497,7 @@ fn check_tag(message: &[u8]) -> Result<(), Malformed> {
 mod tests {
     use super::*;
     use crate::aggregate::Encoder;
+    use alloc::vec;
     use md5::{Digest, Md5};
 
     /// An aggregate of this body, with the trailer it needs.
@@ -431,16 +572,60 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_member_ends_the_iteration() {
+    fn a_broken_member_is_named_and_the_others_are_read() {
         let body =
             b"\x0a\x01k\x1a\x05\x08\x00\x1a\x01x\x1a\x05\x08\x01\x1a\x01y\x1a\x05\x08\x00\x1a\x01z";
         let Decoded::Aggregate(aggregate) = decode(sealed(body)) else { panic!("valid") };
-        let read: Vec<_> = aggregate.members().collect();
-        assert_eq!(read.len(), 2);
-        assert_eq!(read[1], Err(Broken::KeyIndex { index: 1 }));
-        assert_eq!(aggregate.len(), 3);
+        let read: Vec<_> = aggregate.members().map(|member| member.map(|m| m.index)).collect();
+        assert_eq!(read, [Ok(0), Err(Broken::KeyIndex { index: 1 }), Ok(2)]);
         let body = b"\x0a\x01k\x1a\x07\x08\x00\x10\x05\x1a\x01x";
         assert_eq!(members(body), Err(Some(Broken::HashKeyIndex { index: 5 })));
+    }
+
+    #[test]
+    fn groups_may_be_as_deep_as_elsewhere_counting_the_messages_around_them() {
+        let groups = |depth| [&[0x4B].repeat(depth)[..], &[0x4C].repeat(depth)].concat();
+        let record = |depth| {
+            let inner = [&groups(depth)[..], b"\x08\x00\x1a\x01x"].concat();
+            let length = inner.len();
+            let length = [u8::try_from(length % 128 + 128).expect("a byte"), (length / 128) as u8];
+            [&b"\x0a\x01k\x1a"[..], &length, &inner].concat()
+        };
+        assert!(members(&record(99)).is_ok());
+        assert_eq!(members(&record(100)), Err(None));
+    }
+
+    /// Half of the data is one key, to which all members of the other half refer.
+    #[test]
+    fn a_long_key_that_all_share_is_hashed_once() {
+        let mut body = b"\x0a\x80\x80\x10".to_vec();
+        body.extend_from_slice(&[b'k'; 1 << 18]);
+        for _ in 0..(1 << 18) / 6 {
+            body.extend_from_slice(b"\x1a\x04\x08\x00\x1a\x00");
+        }
+        let Decoded::Aggregate(aggregate) = decode(sealed(&body)) else { panic!("valid") };
+        // Hashed for each, this would take ten seconds and more.
+        assert_eq!(aggregate.as_kcl(HashKeyRange::ALL).delivered.len(), aggregate.len());
+    }
+
+    #[test]
+    fn nothing_prints_payloads_or_keys() {
+        let mut encoder = Encoder::default();
+        [1, 2].into_iter().for_each(|key| encoder.append(&entry("k", Some(key))));
+        let secret = alloc::format!("{encoder:?}");
+        let unsealed = encoder.finish().expect("two records");
+        let secret = secret + &alloc::format!("{unsealed:?}");
+        let data = unsealed.seal().data;
+        let decoded = decode(data.clone());
+        let Decoded::Aggregate(aggregate) = &decoded else { panic!("an aggregate") };
+        let all = alloc::format!("{secret}{decoded:?}{:?}", aggregate.members());
+        let all = all
+            + &alloc::format!(
+                "{:?}{:?}",
+                decode(data.slice(1..)),
+                aggregate.as_kcl(HashKeyRange::ALL)
+            );
+        assert!(!all.contains("data\"") && !all.contains("100, 97, 116, 97"), "{all}");
     }
 
     fn entry(key: &'static str, hash_key: Option<u128>) -> Entry {
@@ -464,17 +649,43 @@ mod tests {
         assert_eq!((none.delivered.len(), none.dropped.len()), (0, 3));
     }
 
+    /// An aggregate of records with these explicit hash keys, one after the other.
+    fn with_hash_keys(texts: &[&str]) -> Aggregate {
+        let mut body = b"\x0a\x01k".to_vec();
+        for (index, text) in (0..).zip(texts) {
+            body.extend_from_slice(&[0x12, u8::try_from(text.len()).expect("short")]);
+            body.extend_from_slice(text.as_bytes());
+            body.extend_from_slice(&[0x1a, 7, 8, 0, 0x10, index, 0x1a, 1, b'x']);
+        }
+        let Decoded::Aggregate(aggregate) = decode(sealed(&body)) else { panic!("valid") };
+        aggregate
+    }
+
+    fn indexes(members: &[Member]) -> Vec<usize> {
+        members.iter().map(|member| member.index).collect()
+    }
+
     #[test]
-    fn at_a_broken_member_the_kcl_keeps_what_came_before() {
-        let body = b"\x0a\x01k\x12\x01x\x1a\x05\x08\x00\x1a\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01y";
-        let Decoded::Aggregate(aggregate) = decode(sealed(body)) else { panic!("valid") };
-        let everything = HashKeyRange::new(HashKey::MIN, HashKey::MAX).expect("a range");
-        let view = aggregate.as_kcl(everything);
-        assert_eq!((view.delivered.len(), view.dropped.len()), (1, 0));
-        assert_eq!(view.broken, Some(Broken::HashKey(HashKeyError::NotDecimal { offset: 0 })));
-        let nothing = HashKeyRange::new(HashKey::MAX, HashKey::MAX).expect("a range");
-        let view = aggregate.as_kcl(nothing);
-        assert_eq!((view.delivered.len(), view.dropped.len(), view.broken), (0, 1, None));
+    fn explicit_hash_keys_are_read_as_java_reads_them() {
+        let above = "340282366920938463463374607431768211456";
+        for outside in ["-1", above] {
+            let view = with_hash_keys(&["5", outside, "5"]).as_kcl(HashKeyRange::ALL);
+            assert_eq!((indexes(&view.delivered), indexes(&view.dropped)), (vec![], vec![0, 1, 2]));
+            assert_eq!(view.broken, []);
+        }
+        for inside in ["+5", "-0", "000005"] {
+            let view = with_hash_keys(&["5", inside, "5"]).as_kcl(HashKeyRange::ALL);
+            assert_eq!(indexes(&view.delivered), [0, 1, 2], "{inside}");
+        }
+    }
+
+    #[test]
+    fn at_a_broken_member_the_kcl_keeps_what_came_before_and_here_the_rest_is_not_lost() {
+        for broken in ["", "+", "--1", "1x"] {
+            let view = with_hash_keys(&["5", broken, "7"]).as_kcl(HashKeyRange::ALL);
+            assert_eq!((indexes(&view.delivered), indexes(&view.dropped)), (vec![0], vec![2]));
+            assert_eq!((view.broken.len(), view.broken[0].index), (1, 1), "{broken:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::protobuf::{Packed, WireType, tag, varint_len};
 use super::unsealed::Unsealed;
 use super::{KPL_OUTER_KEY, MAGIC, TRAILER_BYTES, field};
 use crate::Entry;
+use crate::limits::RECORD_BYTES_MAX;
 
 /// Packs user records into one Kinesis record, append-only: each payload is copied once.
 ///
@@ -12,8 +13,10 @@ use crate::Entry;
 /// belongs, and consumers drop an aggregate with members outside the range of the shard they read it from.
 ///
 /// The bytes are those of the KPL: first the partition keys, then the explicit hash keys, then the records. One
-/// encoder can make many aggregates and keeps its tables' memory between them.
-#[derive(Debug)]
+/// encoder can make many aggregates and keeps its tables' memory between them. `Debug` prints sizes only.
+///
+/// A record that goes plain while its payload is itself an aggregate will be taken apart by consumers: so it is
+/// with the KPL.
 pub struct Encoder {
     count: usize,
     /// The first record stays as it is until a second comes: alone it goes plain.
@@ -77,6 +80,9 @@ const RECORD_TAG: u8 = tag(field::RECORDS, WireType::Length);
 const KEY_INDEX_TAG: u8 = tag(field::PARTITION_KEY_INDEX, WireType::Varint);
 const HASH_KEY_INDEX_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_INDEX, WireType::Varint);
 const DATA_TAG: u8 = tag(field::DATA, WireType::Length);
+
+/// Most bytes that are written before a record's data, those included that are cut off again.
+const HEADS_BYTES_MAX: usize = 4 * Packed::BYTES_MAX;
 
 /// Room for the tables of an encoder's first aggregate; later ones get what the last needed.
 const HEADROOM: usize = 256;
@@ -189,7 +195,9 @@ impl Encoder {
 
     /// Room for the tables in front, and for the records behind it.
     fn start(&mut self) {
-        self.records = Vec::with_capacity(self.headroom + self.capacity);
+        // Heads are written with more room than they take.
+        let room = self.headroom.saturating_add(self.capacity).saturating_add(HEADS_BYTES_MAX);
+        self.records = Vec::with_capacity(room.min(RECORD_BYTES_MAX));
         self.records.resize(self.headroom, 0);
     }
 
@@ -264,7 +272,7 @@ impl Encoder {
     #[inline(always)]
     fn write(&mut self, record: &Entry, need: Need) {
         let key = self.keys.place(record.partition_key.as_bytes(), need.key);
-        self.records.reserve(4 * Packed::BYTES_MAX + record.data.len());
+        self.records.reserve(HEADS_BYTES_MAX + record.data.len());
         // A size in memory is less than 2^49, so that it takes at most 7 bytes; an index takes at most 5.
         let head = Packed::default().byte(RECORD_TAG).varint(need.message as u64);
         let head = self.index(head, KEY_INDEX_TAG, key);
@@ -289,6 +297,15 @@ impl Encoder {
         }
         head.write(&mut self.records);
         Packed::default().byte(tag).varint(u64::from(index))
+    }
+}
+
+impl core::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Encoder")
+            .field("records", &self.count)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 use super::protobuf::{Packed, varint_len};
 
 /// A table of distinct strings in the order of their first use, in its encoded form.
-#[derive(Clone, Debug)]
 pub(super) struct KeyTable {
     /// The tag before each entry.
     tag: u8,
@@ -136,7 +135,8 @@ impl KeyTable {
     fn grow(&mut self, new: Slot) {
         let slots = (self.slots.len() * 2).max(SLOTS_MIN);
         let old = core::mem::replace(&mut self.slots, vec![Slot::default(); slots]);
-        let new = (old.is_empty()).then_some(new);
+        // It is in the old slots unless there was none for it.
+        let new = (!old.iter().any(|slot| slot.entry == new.entry)).then_some(new);
         for entry in old.into_iter().chain(new).filter(|slot| slot.entry > 0) {
             let free = |&slot: &usize| self.slots.get(slot).is_some_and(|slot| slot.entry == 0);
             if let Some(free) = probes(entry.hash, slots).find(free) {

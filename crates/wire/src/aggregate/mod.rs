@@ -46,7 +46,7 @@ mod key_table;
 mod protobuf;
 mod unsealed;
 
-pub use decode::{Aggregate, Broken, Decoded, KclView, Member, Members, decode};
+pub use decode::{Aggregate, Broken, BrokenMember, Decoded, KclView, Member, Members, decode};
 pub use encode::{Encoder, Full, OuterKey};
 pub use unsealed::Unsealed;
 

@@ -17,8 +17,8 @@ pub(super) enum WireType {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Malformed;
 
-/// Deepest nesting of groups that is skipped: the limit of Google's own parsers.
-const GROUP_DEPTH_MAX: u32 = 100;
+/// Deepest nesting of groups, the messages around them counted: the limit of Google's own parsers.
+const GROUP_DEPTH_MAX: usize = 100;
 
 /// How many bytes `value` takes as a varint.
 #[inline]
@@ -103,11 +103,13 @@ pub(super) const fn tag(field: u32, wire_type: WireType) -> u8 {
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// How many messages are around this one.
+    depth: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    pub(super) const fn new(bytes: &'a [u8], depth: usize) -> Self {
+        Self { bytes, at: 0, depth }
     }
 
     /// Where in the message the next byte is.
@@ -158,32 +160,38 @@ impl<'a> Reader<'a> {
 
     /// Reads over the value of a field.
     pub(super) fn skip(&mut self, field: u32, wire_type: WireType) -> Result<(), Malformed> {
+        match wire_type {
+            WireType::Varint => self.varint().map(drop),
+            WireType::Fixed64 => self.take(8).map(drop),
+            WireType::Length => self.bytes().map(drop),
+            WireType::Fixed32 => self.take(4).map(drop),
+            WireType::GroupEnd => Err(Malformed),
+            WireType::GroupStart => self.skip_group(field),
+        }
+    }
+
+    fn skip_group(&mut self, field: u32) -> Result<(), Malformed> {
         // The groups that are open, by their fields: without recursion, so that no input is too deep.
-        let mut open = [0_u32; GROUP_DEPTH_MAX as usize];
-        let mut depth = 0_usize;
-        let (mut field, mut wire_type) = (field, wire_type);
-        loop {
-            match wire_type {
-                WireType::Varint => drop(self.varint()?),
-                WireType::Fixed64 => drop(self.take(8)?),
-                WireType::Length => drop(self.bytes()?),
-                WireType::Fixed32 => drop(self.take(4)?),
-                WireType::GroupStart => {
+        let mut open = [0_u32; GROUP_DEPTH_MAX];
+        let open = open.get_mut(self.depth..).ok_or(Malformed)?;
+        *open.first_mut().ok_or(Malformed)? = field;
+        let mut depth = 1;
+        while depth > 0 {
+            match self.field()?.ok_or(Malformed)? {
+                (field, WireType::GroupStart) => {
                     *open.get_mut(depth).ok_or(Malformed)? = field;
                     depth += 1;
                 }
-                WireType::GroupEnd => {
-                    depth = depth.checked_sub(1).ok_or(Malformed)?;
+                (field, WireType::GroupEnd) => {
+                    depth -= 1;
                     if open[depth] != field {
                         return Err(Malformed);
                     }
                 }
+                (field, wire_type) => self.skip(field, wire_type)?,
             }
-            if depth == 0 {
-                return Ok(());
-            }
-            (field, wire_type) = self.field()?.ok_or(Malformed)?;
         }
+        Ok(())
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
@@ -209,27 +217,27 @@ mod tests {
             }
             Packed::default().byte(7).varint(value).write(&mut bytes);
             assert_eq!(bytes.len(), 1 + varint_len(value), "{value}");
-            let mut reader = Reader::new(&bytes[1..]);
+            let mut reader = Reader::new(&bytes[1..], 0);
             assert_eq!((reader.varint(), reader.at()), (Ok(value), varint_len(value)));
         }
     }
 
     #[test]
     fn hostile_varints_end() {
-        assert_eq!(Reader::new(&[0x80; 11]).varint(), Err(Malformed));
-        assert_eq!(Reader::new(&[0x80]).varint(), Err(Malformed));
-        assert_eq!(Reader::new(&[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]).bytes(), Err(Malformed));
+        assert_eq!(Reader::new(&[0x80; 11], 0).varint(), Err(Malformed));
+        assert_eq!(Reader::new(&[0x80], 0).varint(), Err(Malformed));
+        assert_eq!(Reader::new(&[0xFF, 0xFF, 0xFF, 0xFF, 0x0F], 0).bytes(), Err(Malformed));
         let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
-        assert_eq!(Reader::new(&huge).varint(), Ok(u64::MAX), "bits beyond the 64th fall off");
-        assert_eq!(Reader::new(&huge).bytes(), Err(Malformed));
+        assert_eq!(Reader::new(&huge, 0).varint(), Ok(u64::MAX), "bits beyond the 64th fall off");
+        assert_eq!(Reader::new(&huge, 0).bytes(), Err(Malformed));
         let five_and_more = [0x85, 0x80, 0x80, 0x80, 0x10, 1, 2, 3, 4, 5];
-        assert_eq!(Reader::new(&five_and_more).bytes(), Ok(&[1, 2, 3, 4, 5][..]));
+        assert_eq!(Reader::new(&five_and_more, 0).bytes(), Ok(&[1, 2, 3, 4, 5][..]));
     }
 
     #[test]
     fn groups_are_skipped_if_they_are_closed_in_order() {
         let skip = |bytes: &[u8]| {
-            let mut reader = Reader::new(bytes);
+            let mut reader = Reader::new(bytes, 0);
             let (field, wire_type) = reader.field()?.ok_or(Malformed)?;
             reader.skip(field, wire_type).map(|()| reader.at())
         };

@@ -10,13 +10,24 @@ use crate::{Entry, PartitionKey};
 ///
 /// Most of the time that an aggregate takes goes into this check sum, so it can be computed apart: outside a lock,
 /// or for many aggregates side by side.
-#[derive(Debug)]
+///
+/// `Debug` prints sizes only.
 pub struct Unsealed(Repr);
 
-#[derive(Debug)]
 enum Repr {
     Aggregate { data: Vec<u8>, start: usize, outer_key: OuterKey, first: Entry },
     Plain(Entry),
+}
+
+impl core::fmt::Debug for Unsealed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match &self.0 {
+            Repr::Aggregate { data, start, .. } => {
+                write!(f, "Unsealed(aggregate of {} bytes)", data.len() - start)
+            }
+            Repr::Plain(entry) => write!(f, "Unsealed({entry:?})"),
+        }
+    }
 }
 
 impl Unsealed {
