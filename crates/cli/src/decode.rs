@@ -88,11 +88,13 @@ impl Writer {
     }
 
     fn member<'a>(&self, record: &'a Received, member: &'a Member, dropped: bool) -> Line<'a> {
-        let key = str::from_utf8(&member.partition_key);
+        // JSON escapes the control characters of ASCII; a terminal obeys those above as well.
+        let key = str::from_utf8(&member.partition_key).ok();
+        let key = key.filter(|key| !key.contains(|c| ('\u{7F}'..='\u{9F}').contains(&c)));
         let hash_key = member.explicit_hash_key.as_deref().map(str::from_utf8);
         Line {
-            partition_key: key.ok(),
-            partition_key_base64: key.err().map(|_| STANDARD.encode(&member.partition_key)),
+            partition_key: key,
+            partition_key_base64: key.is_none().then(|| STANDARD.encode(&member.partition_key)),
             explicit_hash_key: hash_key.and_then(Result::ok),
             data: self.data(&member.data),
             aggregated: true,

@@ -79,6 +79,10 @@ impl Unsealed {
             Repr::Aggregate { mut data, start, outer_key, first } => {
                 let trailer = data.len() - TRAILER_BYTES;
                 data[trailer..].copy_from_slice(&digest);
+                // One that was finished early must not keep the room for a full one.
+                if data.len() < data.capacity() / 2 {
+                    data.shrink_to_fit();
+                }
                 let data = Bytes::from(data).slice(start..);
                 // Where the first record belongs, all of them do.
                 let explicit_hash_key = Some(first.hash_key());
