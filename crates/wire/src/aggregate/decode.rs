@@ -1,5 +1,3 @@
-use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
@@ -7,9 +5,9 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
+use super::member::{Broken, Member};
 use super::protobuf::{Malformed, Reader, WireType};
 use super::{MAGIC, TRAILER_BYTES, field};
-use crate::{Entry, HashKey, HashKeyError, HashKeyRange, PartitionKey, PartitionKeyError};
 
 /// What the data of a Kinesis record is. `Debug` prints sizes only.
 #[derive(Clone)]
@@ -127,47 +125,12 @@ impl Aggregate {
         Members { aggregate: self, fields: Fields(Reader::new(&self.body, 0)), next: 0 }
     }
 
-    /// What the Kinesis Client Library makes of the aggregate when it reads it from a shard of this range.
-    ///
-    /// The KCL goes through the members in order. At the first one whose hash key lies outside the range it gives
-    /// up the *whole* aggregate, the members before it included; at a broken one it keeps what came before and
-    /// loses the rest. Here nothing is lost: what the KCL would not deliver is in [`KclView::dropped`].
-    ///
-    /// It reads explicit hash keys as Java does: with a sign if there is one, and numbers of any size. (Java
-    /// takes the digits of other scripts too; here they are broken. And it takes an unpaired surrogate in a
-    /// partition key for one wrong character, where Rust counts three; no producer writes such keys.)
-    pub fn as_kcl(&self, range: HashKeyRange) -> KclView {
-        let mut view = KclView { broken: Vec::new(), delivered: Vec::new(), dropped: Vec::new() };
-        let mut hashes = Hashes::default();
-        let mut goes_on = true;
-        for (index, raw) in self.members().raw().enumerate() {
-            let member = self.member(index, &raw);
-            let hash_key = member.and_then(|member| Ok((hashes.of(&member, &raw)?, member)));
-            match hash_key {
-                Ok((hash_key, member)) => {
-                    let inside = hash_key.is_some_and(|hash_key| range.contains(hash_key));
-                    if goes_on && !inside {
-                        view.dropped.append(&mut view.delivered);
-                    }
-                    goes_on &= inside;
-                    let to = if goes_on { &mut view.delivered } else { &mut view.dropped };
-                    to.push(member);
-                }
-                Err(error) => {
-                    goes_on = false;
-                    view.broken.push(BrokenMember { error, index });
-                }
-            }
-        }
-        view
-    }
-
     fn text(&self, table: &[Span], index: u64) -> Option<Bytes> {
         let span = table.get(entry(index))?;
         Some(self.body.slice(span.range()))
     }
 
-    fn member(&self, index: usize, raw: &RawRecord) -> Result<Member, Broken> {
+    pub(super) fn member(&self, index: usize, raw: &RawRecord) -> Result<Member, Broken> {
         let key_index = raw.key_index;
         let partition_key =
             self.text(&self.keys, key_index).ok_or(Broken::KeyIndex { index: key_index })?;
@@ -184,82 +147,8 @@ impl Aggregate {
 }
 
 /// The entry of a table that an index means: the KCL looks at the lower 32 bits only.
-fn entry(index: u64) -> usize {
+pub(super) fn entry(index: u64) -> usize {
     usize::try_from(index & u64::from(u32::MAX)).unwrap_or(usize::MAX)
-}
-
-/// An aggregate as the Kinesis Client Library sees it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct KclView {
-    /// The members that cannot be read. The KCL stops at the first of them, with an error in its log, unless it
-    /// has given up before.
-    pub broken: Vec<BrokenMember>,
-    /// What the application gets.
-    pub delivered: Vec<Member>,
-    /// What it does not get, though it can be read: all of an aggregate of which a member lies outside the range,
-    /// and what comes behind a broken member.
-    pub dropped: Vec<Member>,
-}
-
-/// A member that cannot be read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct BrokenMember {
-    /// Why.
-    pub error: Broken,
-    /// Its place in the aggregate, counted from 0.
-    pub index: usize,
-}
-
-/// The hash keys of an aggregate's members. Those of long keys are computed once: many members may share a key
-/// that is as long as all of them together.
-#[derive(Default)]
-struct Hashes {
-    hash_keys: BTreeMap<usize, Result<Option<HashKey>, HashKeyError>>,
-    keys: BTreeMap<usize, HashKey>,
-}
-
-/// Up to this many bytes a key is short: hashing it again costs no more than reading its member.
-const SHORT_KEY: usize = 64;
-
-impl Hashes {
-    /// The hash key of a member; `None` if it is beyond all hash keys.
-    fn of(&mut self, member: &Member, raw: &RawRecord) -> Result<Option<HashKey>, Broken> {
-        match (&member.explicit_hash_key, raw.hash_key_index) {
-            (Some(text), Some(index)) if text.len() > SHORT_KEY => {
-                let hash_key = self.hash_keys.entry(entry(index));
-                (*hash_key.or_insert_with(|| java_number(text))).map_err(Broken::HashKey)
-            }
-            (Some(text), _) => java_number(text).map_err(Broken::HashKey),
-            (None, _) if member.partition_key.len() > SHORT_KEY => {
-                let hash_key = self.keys.entry(entry(raw.key_index));
-                Ok(Some(*hash_key.or_insert_with(|| hash_of_text(&member.partition_key))))
-            }
-            (None, _) => Ok(Some(hash_of_text(&member.partition_key))),
-        }
-    }
-}
-
-/// A number as Java's `BigInteger` reads it; `None` if it is no hash key for being negative or too large.
-fn java_number(text: &[u8]) -> Result<Option<HashKey>, HashKeyError> {
-    let (digits, negative) = match text {
-        [b'-', digits @ ..] => (digits, true),
-        [b'+', digits @ ..] => (digits, false),
-        digits => (digits, false),
-    };
-    match parse_hash_key(digits) {
-        Ok(hash_key) if negative && hash_key != HashKey::MIN => Ok(None),
-        Ok(hash_key) => Ok(Some(hash_key)),
-        Err(HashKeyError::TooLarge) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The hash key of a partition key. The KCL reads the key as text first: what is not UTF-8 is replaced.
-fn hash_of_text(key: &[u8]) -> HashKey {
-    let text = String::from_utf8_lossy(key);
-    HashKey::from_digest(headwaters_md5::digest(text.as_bytes()))
 }
 
 /// The members of an aggregate.
@@ -271,7 +160,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    fn raw(mut self) -> impl Iterator<Item = RawRecord> + 'a {
+    pub(super) fn raw(mut self) -> impl Iterator<Item = RawRecord> + 'a {
         core::iter::from_fn(move || self.next_raw())
     }
 
@@ -311,111 +200,6 @@ impl<'a> IntoIterator for &'a Aggregate {
     }
 }
 
-/// A user record inside an aggregate, as it was written: its keys may break rules of the service, for nobody
-/// checked them there. Each part keeps the data of the whole Kinesis record alive: copy what is to stay.
-///
-/// `Debug` prints sizes only.
-#[derive(Clone, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Member {
-    /// The payload.
-    pub data: Bytes,
-    /// The explicit hash key, if it has one: decimal digits if all is well.
-    pub explicit_hash_key: Option<Bytes>,
-    /// Its place in the aggregate, counted from 0: the sub-sequence number of the KCL.
-    pub index: usize,
-    /// The partition key: UTF-8 if all is well.
-    pub partition_key: Bytes,
-}
-
-impl Member {
-    /// The hash key that decides to which shard the record belongs.
-    ///
-    /// # Errors
-    /// [`Broken::HashKey`] when the explicit hash key is no decimal number below 2^128.
-    pub fn hash_key(&self) -> Result<HashKey, Broken> {
-        match &self.explicit_hash_key {
-            Some(text) => parse_hash_key(text).map_err(Broken::HashKey),
-            None => Ok(hash_of_text(&self.partition_key)),
-        }
-    }
-
-    /// The partition key as text, if it is text.
-    pub fn partition_key_str(&self) -> Option<&str> {
-        core::str::from_utf8(&self.partition_key).ok()
-    }
-
-    /// The record as an entry that could be put again. Keeps the aggregate's whole data alive.
-    ///
-    /// # Errors
-    /// [`Broken`] when one of its keys breaks a rule of the service.
-    pub fn to_entry(&self) -> Result<Entry, Broken> {
-        let explicit_hash_key = self.explicit_hash_key.as_deref().map(parse_hash_key).transpose();
-        Ok(Entry {
-            data: self.data.clone(),
-            explicit_hash_key: explicit_hash_key.map_err(Broken::HashKey)?,
-            partition_key: PartitionKey::from_utf8(self.partition_key.clone())
-                .map_err(Broken::PartitionKey)?,
-        })
-    }
-}
-
-fn parse_hash_key(text: &[u8]) -> Result<HashKey, HashKeyError> {
-    match core::str::from_utf8(text) {
-        Ok(text) => text.parse(),
-        Err(error) => Err(HashKeyError::NotDecimal { offset: error.valid_up_to() }),
-    }
-}
-
-impl fmt::Debug for Member {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data, explicit_hash_key, index, partition_key } = self;
-        f.debug_struct("Member")
-            .field("index", index)
-            .field("data", &format_args!("{} bytes", data.len()))
-            .field("explicit_hash_key", &explicit_hash_key.is_some())
-            .field("partition_key", &format_args!("{} bytes", partition_key.len()))
-            .finish()
-    }
-}
-
-/// Why a member cannot be read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Broken {
-    /// Its explicit hash key is none.
-    HashKey(HashKeyError),
-    /// It refers to an explicit hash key that the aggregate does not have.
-    HashKeyIndex {
-        /// The index, counted from 0.
-        index: u64,
-    },
-    /// It refers to a partition key that the aggregate does not have.
-    KeyIndex {
-        /// The index, counted from 0.
-        index: u64,
-    },
-    /// Its partition key breaks a rule of the service.
-    PartitionKey(PartitionKeyError),
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::HashKey(error) => error.fmt(f),
-            Self::HashKeyIndex { index } => {
-                write!(f, "the aggregate has no explicit hash key number {index}")
-            }
-            Self::KeyIndex { index } => {
-                write!(f, "the aggregate has no partition key number {index}")
-            }
-            Self::PartitionKey(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for Broken {}
-
 impl Reader<'_> {
     /// Where the bytes of a field with a length are.
     fn span(&mut self) -> Result<Span, Malformed> {
@@ -449,10 +233,10 @@ impl Fields<'_> {
 }
 
 /// A record's message. Where a field comes twice the last one counts, as in all of protobuf.
-struct RawRecord {
+pub(super) struct RawRecord {
     data: Span,
-    hash_key_index: Option<u64>,
-    key_index: u64,
+    pub(super) hash_key_index: Option<u64>,
+    pub(super) key_index: u64,
 }
 
 impl RawRecord {
@@ -497,7 +281,8 @@ fn check_tag(message: &[u8]) -> Result<(), Malformed> {
 mod tests {
     use super::*;
     use crate::aggregate::Encoder;
-    use alloc::vec;
+    use crate::{Entry, HashKey, HashKeyRange, PartitionKey, PartitionKeyError};
+    use alloc::vec::Vec;
     use md5::{Digest, Md5};
 
     /// An aggregate of this body, with the trailer it needs.
@@ -595,19 +380,6 @@ mod tests {
         assert_eq!(members(&record(100)), Err(None));
     }
 
-    /// Half of the data is one key, to which all members of the other half refer.
-    #[test]
-    fn a_long_key_that_all_share_is_hashed_once() {
-        let mut body = b"\x0a\x80\x80\x10".to_vec();
-        body.extend_from_slice(&[b'k'; 1 << 18]);
-        for _ in 0..(1 << 18) / 6 {
-            body.extend_from_slice(b"\x1a\x04\x08\x00\x1a\x00");
-        }
-        let Decoded::Aggregate(aggregate) = decode(sealed(&body)) else { panic!("valid") };
-        // Hashed for each, this would take ten seconds and more.
-        assert_eq!(aggregate.as_kcl(HashKeyRange::ALL).delivered.len(), aggregate.len());
-    }
-
     #[test]
     fn nothing_prints_payloads_or_keys() {
         let mut encoder = Encoder::default();
@@ -633,58 +405,6 @@ mod tests {
             data: Bytes::from_static(b"data"),
             explicit_hash_key: hash_key.map(HashKey::new),
             partition_key: PartitionKey::new(key).expect("a valid key"),
-        }
-    }
-
-    #[test]
-    fn the_kcl_drops_an_aggregate_for_one_member_and_here_it_is_not_lost() {
-        let mut encoder = Encoder::default();
-        [5, 6, 20].into_iter().for_each(|key| encoder.append(&entry("k", Some(key))));
-        let data = encoder.finish().expect("three records").seal().data;
-        let Decoded::Aggregate(aggregate) = decode(data) else { panic!("an aggregate") };
-        let range = |start, end| HashKeyRange::new(HashKey::new(start), HashKey::new(end));
-        let all = aggregate.as_kcl(range(5, 20).expect("a range"));
-        assert_eq!((all.delivered.len(), all.dropped.len()), (3, 0));
-        let none = aggregate.as_kcl(range(5, 19).expect("a range"));
-        assert_eq!((none.delivered.len(), none.dropped.len()), (0, 3));
-    }
-
-    /// An aggregate of records with these explicit hash keys, one after the other.
-    fn with_hash_keys(texts: &[&str]) -> Aggregate {
-        let mut body = b"\x0a\x01k".to_vec();
-        for (index, text) in (0..).zip(texts) {
-            body.extend_from_slice(&[0x12, u8::try_from(text.len()).expect("short")]);
-            body.extend_from_slice(text.as_bytes());
-            body.extend_from_slice(&[0x1a, 7, 8, 0, 0x10, index, 0x1a, 1, b'x']);
-        }
-        let Decoded::Aggregate(aggregate) = decode(sealed(&body)) else { panic!("valid") };
-        aggregate
-    }
-
-    fn indexes(members: &[Member]) -> Vec<usize> {
-        members.iter().map(|member| member.index).collect()
-    }
-
-    #[test]
-    fn explicit_hash_keys_are_read_as_java_reads_them() {
-        let above = "340282366920938463463374607431768211456";
-        for outside in ["-1", above] {
-            let view = with_hash_keys(&["5", outside, "5"]).as_kcl(HashKeyRange::ALL);
-            assert_eq!((indexes(&view.delivered), indexes(&view.dropped)), (vec![], vec![0, 1, 2]));
-            assert_eq!(view.broken, []);
-        }
-        for inside in ["+5", "-0", "000005"] {
-            let view = with_hash_keys(&["5", inside, "5"]).as_kcl(HashKeyRange::ALL);
-            assert_eq!(indexes(&view.delivered), [0, 1, 2], "{inside}");
-        }
-    }
-
-    #[test]
-    fn at_a_broken_member_the_kcl_keeps_what_came_before_and_here_the_rest_is_not_lost() {
-        for broken in ["", "+", "--1", "1x"] {
-            let view = with_hash_keys(&["5", broken, "7"]).as_kcl(HashKeyRange::ALL);
-            assert_eq!((indexes(&view.delivered), indexes(&view.dropped)), (vec![0], vec![2]));
-            assert_eq!((view.broken.len(), view.broken[0].index), (1, 1), "{broken:?}");
         }
     }
 

@@ -42,12 +42,16 @@
 
 mod decode;
 mod encode;
+mod kcl;
 mod key_table;
+mod member;
 mod protobuf;
 mod unsealed;
 
-pub use decode::{Aggregate, Broken, BrokenMember, Decoded, KclView, Member, Members, decode};
+pub use decode::{Aggregate, Decoded, Members, decode};
 pub use encode::{Encoder, Full, OuterKey};
+pub use kcl::{BrokenMember, KclView};
+pub use member::{Broken, Member};
 pub use unsealed::Unsealed;
 
 /// The first bytes of an aggregate.
