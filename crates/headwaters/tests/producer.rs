@@ -263,6 +263,24 @@ impl Transport for Stuck {
     }
 }
 
+/// All answers come in the same moment, and each is heard.
+#[tokio::test(start_paused = true)]
+async fn answers_that_come_together_are_all_heard() {
+    let mock = mock(5 * MS);
+    let config = Config::builder().collection_max_count(1);
+    let producer = start(&mock, config.build().expect("valid settings"));
+    let mut tickets = Vec::new();
+    for number in 0..20 {
+        tickets.push(producer.put(record(&number.to_string())).await.expect("room"));
+    }
+    let before = tokio_now();
+    for ticket in tickets {
+        let delivery = ticket.await;
+        assert!(is_stored(&delivery) && delivery.attempts.count() == 1, "{delivery:?}");
+    }
+    assert_eq!((mock.requests(), tokio_now() - before), (20, 5 * MS));
+}
+
 /// Small records come all the time; the large one is served in its turn.
 #[tokio::test(start_paused = true)]
 async fn a_large_record_is_not_overtaken_for_ever() {
