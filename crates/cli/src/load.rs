@@ -323,7 +323,6 @@ mod tests {
 
     use super::*;
     use crate::input::{Format, Inputs};
-    use crate::readback::ReadBack;
 
     /// Records of one shard, from an input that may go on.
     fn batch(records: u64) -> Batch {
@@ -361,16 +360,7 @@ mod tests {
     }
 
     async fn run(load: &Load<'_>, batches: Receiver<Batch>) {
-        let mut settler = Settler {
-            acks: None,
-            failed: None,
-            files: &load.files,
-            read_back: ReadBack::default(),
-            refusal: None,
-            room: &load.room,
-            stop: &load.stop,
-            tally: &load.tally,
-        };
+        let mut settler = Settler::new(load, None, None);
         let mut signals = Signals::catch().expect("signals can be caught");
         let ended = load.run(batches, &mut settler, &mut signals, &Progress::None).await;
         assert!(ended.is_ok(), "no signal came");

@@ -11,7 +11,6 @@ use crate::failed::Failed;
 use crate::input::{self, Format, Inputs, Key, Keys};
 use crate::load::{Abandoned, Deadline, Failure, Load};
 use crate::progress::Progress;
-use crate::readback::ReadBack;
 use crate::reports;
 use crate::settle::Settler;
 use crate::sink::Sink;
@@ -93,16 +92,7 @@ impl<'a> Setup<'a> {
         if matches!(keys.key, Key::Random) && !inputs.readers.iter().all(brings_keys) {
             console.notice("no key is given: each record gets a random one of its own (see --key)");
         }
-        let mut settler = Settler {
-            acks,
-            failed,
-            files: &load.files,
-            read_back: ReadBack::default(),
-            refusal: None,
-            room: &load.room,
-            stop: &load.stop,
-            tally: &load.tally,
-        };
+        let mut settler = Settler::new(&load, acks, failed);
         let decoder = move |format: Format, file| format.decoder(file, &keys);
         let batches = input::start(inputs, decoder).map_err(internal)?;
         let result = load.run(batches, &mut settler, &mut signals, progress).await;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use crate::acks::{self, Acks, Place};
 use crate::failed::Failed;
 use crate::input::{BadInput, Files, Position};
+use crate::load::Load;
 use crate::readback::{Digest, ReadBack};
 use crate::sink::Broken;
 use crate::stop::{Reason, Stop};
@@ -53,7 +54,21 @@ pub(crate) struct Settler<'a> {
     pub(crate) tally: &'a SharedTally,
 }
 
-impl Settler<'_> {
+impl<'a> Settler<'a> {
+    /// Settles what becomes of a load, and keeps these reports of it.
+    pub(crate) fn new(load: &'a Load<'_>, acks: Option<Acks>, failed: Option<Failed>) -> Self {
+        Self {
+            acks,
+            failed,
+            files: &load.files,
+            read_back: ReadBack::default(),
+            refusal: None,
+            room: &load.room,
+            stop: &load.stop,
+            tally: &load.tally,
+        }
+    }
+
     /// Settles all that comes, until nothing more can come.
     pub(crate) async fn run(&mut self, mut pending: UnboundedReceiver<Pending>) {
         while let Some(next) = self.next(&mut pending).await {

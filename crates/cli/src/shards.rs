@@ -3,8 +3,7 @@ use core::str::FromStr;
 
 use headwaters::wire::{HashKey, HashKeyRange};
 
-/// The shards of a stream that divide the hash keys evenly, as CreateStream makes them: all have
-/// `floor(2^128 / count)` hash keys, and the last one also has the few that are left over.
+/// The shards of a stream that divide the hash keys evenly, as CreateStream makes them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Shards(NonZeroU32);
 
@@ -21,27 +20,15 @@ impl Shards {
     /// The index of the shard that `key` belongs to.
     pub(crate) fn index_of(self, key: HashKey) -> u32 {
         let last = self.0.get() - 1;
-        let index = key.value().checked_div(self.width()).unwrap_or(0);
+        // How many hash keys the first has; an only shard has one more than a `u128` holds, which wraps to 0.
+        let width = self.range(0).map_or(0, |first| first.end().value().wrapping_add(1));
+        let index = key.value().checked_div(width).unwrap_or(0);
         u32::try_from(index).map_or(last, |index| index.min(last))
     }
 
     /// The hash keys of the shard at this index, if there is one.
     pub(crate) fn range(self, index: u32) -> Option<HashKeyRange> {
-        let last = self.0.get() - 1;
-        if index > last {
-            return None;
-        }
-        let start = u128::from(index) * self.width();
-        let end = if index == last { u128::MAX } else { start + (self.width() - 1) };
-        HashKeyRange::new(start.into(), end.into())
-    }
-
-    /// 2^128 is one more than a `u128` holds, so the division is made with 2^128 - 1 and then
-    /// mended. Divided by 1 it wraps to 0.
-    fn width(self) -> u128 {
-        let count = u128::from(self.0.get());
-        let divides_evenly = u128::MAX % count == count - 1;
-        (u128::MAX / count).wrapping_add(divides_evenly.into())
+        HashKeyRange::of_even_shard(index, self.0)
     }
 }
 

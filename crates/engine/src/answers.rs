@@ -88,8 +88,7 @@ impl Engine {
         if error.code.class() == Class::Throttled {
             self.stats.throttled += 1;
         }
-        let attempt = Attempt { end: self.now, error: Some(error.clone()), start };
-        held.failed(attempt, &error, &mut self.room);
+        held.failed(start, self.now, &error, &mut self.room);
         match retry::judge(&error, held.attempts, held.expiration, &self.config, self.now) {
             Verdict::Fail(cause) => self.give_up(held, cause),
             Verdict::Requeue { not_before, deadline } => {

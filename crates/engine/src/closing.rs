@@ -3,7 +3,7 @@
 use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::Action;
-use crate::completion::{Attempt, Cause};
+use crate::completion::Cause;
 use crate::engine::Engine;
 use crate::time::Instant;
 
@@ -65,12 +65,11 @@ impl Engine {
         for held in self.buffer.drain() {
             self.give_up(held, cause.clone());
         }
+        let error = AttemptError::new(ErrorCode::Cancelled);
         for (batch, start, records) in self.in_flight.drain() {
             self.cancel(batch, ErrorCode::Cancelled);
             for mut held in records {
-                let error = AttemptError::new(ErrorCode::Cancelled);
-                let attempt = Attempt { end: self.now, error: Some(error.clone()), start };
-                held.failed(attempt, &error, &mut self.room);
+                held.failed(start, self.now, &error, &mut self.room);
                 self.give_up(held, cause.clone());
             }
         }

@@ -39,14 +39,20 @@ impl Held {
     }
 
     /// Notes a failed attempt; keeps what it can of it.
-    pub(crate) fn failed(&mut self, attempt: Attempt, error: &AttemptError, room: &mut Room) {
+    pub(crate) fn failed(
+        &mut self,
+        start: Instant,
+        end: Instant,
+        error: &AttemptError,
+        room: &mut Room,
+    ) {
         self.attempts = self.attempts.saturating_add(1);
         self.ambiguous |= error.code.certainty() == Certainty::MaybeStored;
         if self.history.is_none() && room.take_more(Attempts::BYTES) {
             self.history = Some(Box::new(Attempts::with_room(self.attempts - 1)));
         }
         if let Some(history) = &mut self.history {
-            history.push(attempt);
+            history.push(Attempt { end, error: Some(error.clone()), start });
         }
     }
 

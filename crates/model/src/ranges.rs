@@ -1,27 +1,10 @@
 use core::num::NonZeroU32;
 
-use headwaters_wire::{HashKey, HashKeyRange};
+use headwaters_wire::HashKeyRange;
 
-/// Divides the hash keys evenly among `count` shards, in ascending order, as CreateStream does:
-/// every range has `floor(2^128 / count)` hash keys, and the last one also has the few that are
-/// left over.
+/// Divides the hash keys evenly among `count` shards, in ascending order, as CreateStream does.
 pub(crate) fn divide(count: NonZeroU32) -> impl Iterator<Item = HashKeyRange> {
-    let count = count.get();
-    let width = floor_of_2_pow_128_by(count.into());
-    (0..count).map(move |index| {
-        let start = u128::from(index) * width;
-        let end = if index == count - 1 { u128::MAX } else { start + (width - 1) };
-        HashKeyRange::new(HashKey::new(start), HashKey::new(end))
-            .expect("2^32 shards have at least 2^96 hash keys each")
-    })
-}
-
-/// 2^128 is one more than a `u128` holds, so the division is made with 2^128 - 1 and then mended.
-/// Divided by 1 it wraps to 0, which does no harm: the only range starts at 0 and ends with the
-/// last hash key.
-fn floor_of_2_pow_128_by(count: u128) -> u128 {
-    let divides_evenly = u128::MAX % count == count - 1;
-    (u128::MAX / count).wrapping_add(divides_evenly.into())
+    (0..count.get()).filter_map(move |index| HashKeyRange::of_even_shard(index, count))
 }
 
 #[cfg(test)]
@@ -29,6 +12,7 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
     use alloc::vec::Vec;
+    use headwaters_wire::HashKey;
 
     fn ranges(count: u32) -> Vec<HashKeyRange> {
         divide(NonZeroU32::new(count).expect("the tests ask for shards")).collect()

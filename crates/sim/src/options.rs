@@ -152,17 +152,17 @@ fn draw_config(rng: &mut Rng) -> Config {
         RetryPolicy::Linear { max_attempts, step: millis(rng.pick(&[0, 10, 100])) }
     };
     let bounds = Bounds {
-        bytes: 2 * 1024 * 1024 + 1024 * draw_usize(rng, &[0, 500, 60_000]),
-        records: draw_usize(rng, &[1, 7, 600, 100_000]),
+        bytes: 2 * 1024 * 1024 + 1024 * rng.pick(&[0, 500, 60_000]),
+        records: rng.pick(&[1, 7, 600, 100_000]),
     };
     // The linear policy ends by itself; the KPL's needs a time to live where shards are too few.
     let ttls = [Some(millis(100)), Some(millis(700)), Some(millis(30_000)), None];
     Config::builder()
         .bounds(bounds)
         .cancel_grace(millis(rng.pick(&[0, 50, 1_000])))
-        .collection_max_count(draw_usize(rng, &[1, 3, 100, 500]))
-        .collection_max_size(draw_usize(rng, &[1, 10_000, 1_000_000, 10_485_760]))
-        .max_requests_in_flight(draw_usize(rng, &[1, 2, 24, 256]))
+        .collection_max_count(rng.pick(&[1, 3, 100, 500]))
+        .collection_max_size(rng.pick(&[1, 10_000, 1_000_000, 10_485_760]))
+        .max_requests_in_flight(rng.pick(&[1, 2, 24, 256]))
         .record_max_buffered_time(millis(rng.pick(&[0, 10, 100, 1_000])))
         .record_ttl(rng.pick(&ttls))
         .request_timeout(millis(rng.pick(&[100, 500, 6_000])))
@@ -211,10 +211,6 @@ fn draw_ending(rng: &mut Rng) -> Ending {
 fn draw_u32(rng: &mut Rng, ends: &[u32]) -> u32 {
     let end = u64::from(rng.pick(ends));
     u32::try_from(rng.range(end.div_ceil(2), end)).unwrap_or(u32::MAX)
-}
-
-fn draw_usize(rng: &mut Rng, of: &[usize]) -> usize {
-    rng.pick(of)
 }
 
 const fn millis(millis: u64) -> Duration {

@@ -1,4 +1,5 @@
 use core::fmt;
+use core::num::NonZeroU32;
 use core::str::FromStr;
 
 use crate::PartitionKey;
@@ -140,6 +141,24 @@ impl HashKeyRange {
     /// The range from `start` to `end`, both included; `None` if `start` lies above `end`.
     pub fn new(start: HashKey, end: HashKey) -> Option<Self> {
         (start <= end).then_some(Self { start, end })
+    }
+
+    /// The range of shard number `index` of a stream whose `count` shards divide the hash keys evenly, as
+    /// CreateStream makes them: each has `floor(2^128 / count)` hash keys, and the last one also has the few
+    /// that are left over. `None` if there is no such shard.
+    pub fn of_even_shard(index: u32, count: NonZeroU32) -> Option<Self> {
+        let last = count.get() - 1;
+        let shards = u128::from(count.get());
+        // 2^128 is one more than a `u128` holds, so the division is made with 2^128 - 1 and then mended.
+        // Divided by 1 it wraps to 0, which does no harm: that range starts at 0 and ends with the last key.
+        let divides_evenly = u128::MAX % shards == shards - 1;
+        let width = (u128::MAX / shards).wrapping_add(divides_evenly.into());
+        if index > last {
+            return None;
+        }
+        let start = u128::from(index) * width;
+        let end = if index == last { u128::MAX } else { start + (width - 1) };
+        Self::new(HashKey(start), HashKey(end))
     }
 
     /// Whether `key` lies in the range.

@@ -281,17 +281,9 @@ fn check_tag(message: &[u8]) -> Result<(), Malformed> {
 mod tests {
     use super::*;
     use crate::aggregate::Encoder;
-    use crate::{Entry, HashKey, HashKeyRange, PartitionKey, PartitionKeyError};
+    use crate::aggregate::testing::{entry, sealed};
+    use crate::{HashKey, HashKeyRange, PartitionKey, PartitionKeyError};
     use alloc::vec::Vec;
-    use md5::{Digest, Md5};
-
-    /// An aggregate of this body, with the trailer it needs.
-    fn sealed(body: &[u8]) -> Bytes {
-        let mut data = MAGIC.to_vec();
-        data.extend_from_slice(body);
-        data.extend_from_slice(&Md5::digest(body));
-        data.into()
-    }
 
     fn members(body: &[u8]) -> Result<Vec<Member>, Option<Broken>> {
         match decode(sealed(body)) {
@@ -398,14 +390,6 @@ mod tests {
                 aggregate.as_kcl(HashKeyRange::ALL)
             );
         assert!(!all.contains("data\"") && !all.contains("100, 97, 116, 97"), "{all}");
-    }
-
-    fn entry(key: &'static str, hash_key: Option<u128>) -> Entry {
-        Entry {
-            data: Bytes::from_static(b"data"),
-            explicit_hash_key: hash_key.map(HashKey::new),
-            partition_key: PartitionKey::new(key).expect("a valid key"),
-        }
     }
 
     #[test]

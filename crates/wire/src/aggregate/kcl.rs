@@ -115,32 +115,14 @@ fn java_number(text: &[u8]) -> Result<Option<HashKey>, HashKeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Decoded, Encoder, MAGIC, decode};
-    use crate::{Entry, PartitionKey};
+    use crate::aggregate::testing::{entry as record, sealed};
+    use crate::aggregate::{Decoded, Encoder, decode};
     use alloc::vec;
-    use bytes::Bytes;
-    use md5::{Digest, Md5};
-
-    /// An aggregate of this body, with the trailer it needs.
-    fn sealed(body: &[u8]) -> Bytes {
-        let mut data = MAGIC.to_vec();
-        data.extend_from_slice(body);
-        data.extend_from_slice(&Md5::digest(body));
-        data.into()
-    }
-
-    fn entry(key: &'static str, hash_key: Option<u128>) -> Entry {
-        Entry {
-            data: Bytes::from_static(b"data"),
-            explicit_hash_key: hash_key.map(HashKey::new),
-            partition_key: PartitionKey::new(key).expect("a valid key"),
-        }
-    }
 
     #[test]
     fn the_kcl_drops_an_aggregate_for_one_member_and_here_it_is_not_lost() {
         let mut encoder = Encoder::default();
-        [5, 6, 20].into_iter().for_each(|key| encoder.append(&entry("k", Some(key))));
+        [5, 6, 20].into_iter().for_each(|key| encoder.append(&record("k", Some(key))));
         let data = encoder.finish().expect("three records").seal().data;
         let Decoded::Aggregate(aggregate) = decode(data) else { panic!("an aggregate") };
         let range = |start, end| HashKeyRange::new(HashKey::new(start), HashKey::new(end));

@@ -46,6 +46,8 @@ mod kcl;
 mod key_table;
 mod member;
 mod protobuf;
+#[cfg(test)]
+mod testing;
 mod unsealed;
 
 pub use decode::{Aggregate, Decoded, Members, decode};
