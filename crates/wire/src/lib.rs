@@ -27,6 +27,7 @@ mod message;
 mod partition_key;
 mod sequence_number;
 mod shard_id;
+mod shard_page;
 mod stream_arn;
 mod stream_name;
 
@@ -37,5 +38,6 @@ pub use message::Message;
 pub use partition_key::{PartitionKey, PartitionKeyError};
 pub use sequence_number::{SequenceNumber, SequenceNumberError};
 pub use shard_id::{ShardId, ShardIdError};
+pub use shard_page::{ListedShard, NextToken, NextTokenError, ShardPage};
 pub use stream_arn::{StreamArn, StreamArnError};
 pub use stream_name::{StreamName, StreamNameError};

@@ -27,6 +27,12 @@ pub const STREAM_NAME_CHARS_MAX: usize = 128;
 /// Most characters in a shard id. Source: API reference, `ShardId`.
 pub const SHARD_ID_CHARS_MAX: usize = 128;
 
+/// Most bytes in a page token of ListShards. Source: API reference, `NextToken`.
+pub const NEXT_TOKEN_BYTES_MAX: usize = 1_048_576;
+
+/// Most shards on one page of ListShards. Source: ListShards, `MaxResults` (10,000); the KPL asks for 1,000.
+pub const SHARDS_PER_PAGE_MAX: usize = 10_000;
+
 /// Most digits in a sequence number. Source: API reference, the pattern `0|([1-9]\d{0,128})`.
 pub const SEQUENCE_NUMBER_DIGITS_MAX: usize = 129;
 
