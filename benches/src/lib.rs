@@ -1,39 +1,58 @@
 //! What the benches share: work for the engine, and a service that answers at once.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_engine::wire::{AttemptError, ErrorCode, Placement, ShardId};
+use headwaters_engine::wire::{
+    AttemptError, Entry, ErrorCode, HashKey, HashKeyRange, ListedShard, PartitionKey, Placement,
+    SequenceNumber, ShardId, ShardPage,
+};
 use headwaters_engine::{
-    Action, Batch, Bounds, Config, Engine, Event, Instant, PutRecordsResult, Token, UserRecord,
+    Action, Batch, Bounds, Config, ConfigBuilder, Engine, Event, Instant, PutRecordsResult,
+    RateLimit, Token, UserRecord,
 };
 
-/// Settings with room for `records` records and nothing that expires.
-///
-/// # Panics
-/// Never: the settings are valid.
-pub fn config(records: usize) -> Config {
+/// How many shards the stream has: a power of two, so that the first bits of a hash key name its shard.
+pub const SHARDS: u32 = 16;
+
+/// Settings with room for `records` records, nothing that expires, and limiters that are asked and always agree.
+pub fn settings(records: usize) -> ConfigBuilder {
     let bounds = Bounds { bytes: usize::MAX / 2, records };
-    let config = Config::builder().bounds(bounds).record_ttl(None);
-    config.build().expect("valid settings")
+    let rate_limit = RateLimit::Fixed { percent: u32::MAX };
+    Config::builder().bounds(bounds).record_ttl(None).rate_limit(rate_limit)
 }
 
-/// `count` records of `size` bytes that share one payload, so that the payload costs nothing.
+/// `count` records of `size` bytes that share one payload, so that the payload costs nothing. Each has an explicit
+/// hash key, so that the service need not hash.
 ///
 /// # Panics
 /// If `size` is beyond the service's limit.
 pub fn records(count: usize, size: usize) -> Vec<UserRecord> {
-    let payload = bytes::Bytes::from(vec![0; size]);
-    let record = |number| {
-        UserRecord::new(format!("partition-key-{number:018}"), payload.clone())
-            .expect("a valid record")
+    let scatter = |number: usize| (number as u128).wrapping_mul(0x9E37_79B9_7F4A_7C15 << 64 | 1);
+    let record = |(number, record): (usize, UserRecord)| {
+        record.with_explicit_hash_key(HashKey::new(scatter(number)))
     };
-    (0..count).map(record).collect()
+    hashed_records(count, size).into_iter().enumerate().map(record).collect()
+}
+
+/// `count` records of `size` bytes that share one payload, and go where their partition keys belong.
+///
+/// # Panics
+/// If `size` is beyond the service's limit.
+pub fn hashed_records(count: usize, size: usize) -> Vec<UserRecord> {
+    let data = bytes::Bytes::from(vec![0; size]);
+    let entry = |number| Entry {
+        data: data.clone(),
+        explicit_hash_key: None,
+        partition_key: PartitionKey::new(format!("key-{number:012}")).expect("a valid key"),
+    };
+    UserRecord::from_entries((0..count).map(entry).collect()).expect("small records")
 }
 
 /// Answers: each entry is stored but those whose index is a multiple of `failing`, which are throttled.
 #[derive(Debug)]
 pub struct Service {
-    placement: Placement,
+    number: SequenceNumber,
     failing: Option<usize>,
 }
 
@@ -43,21 +62,43 @@ impl Service {
     /// # Panics
     /// Never: the number is one.
     pub fn new(failing: Option<usize>) -> Self {
-        let number = "49590338271490256608559692538361571095921575989136588898";
-        let sequence_number = number.parse().expect("digits");
-        Self { placement: Placement { sequence_number, shard: ShardId::numbered(0) }, failing }
+        let digits = b"49590338271490256608559692538361571095921575989136588898";
+        let number = SequenceNumber::from_bytes(bytes::Bytes::from_static(digits));
+        Self { number: number.expect("digits"), failing }
     }
 
     fn answer(&self, batch: &Batch) -> PutRecordsResult {
-        let answer = |index: usize| match self.failing {
+        let answer = |(index, entry): (usize, &Entry)| match self.failing {
             Some(failing) if index.is_multiple_of(failing) => {
                 let code = ErrorCode::ProvisionedThroughputExceededException;
                 Err(AttemptError::new(code))
             }
-            _ => Ok(self.placement.clone()),
+            _ => {
+                let shard = entry.hash_key().value() >> (128 - SHARDS.ilog2());
+                let shard = ShardId::numbered(shard as u64);
+                Ok(Placement { sequence_number: self.number.clone(), shard })
+            }
         };
-        Ok((0..batch.entries.len()).map(answer).collect())
+        Ok(batch.entries.iter().enumerate().map(answer).collect())
     }
+}
+
+/// An engine that knows the shards.
+///
+/// # Panics
+/// If it does not ask for them.
+pub fn engine(config: Config) -> Engine {
+    let mut engine = Engine::new(config, Instant::ZERO);
+    let Action::ListShards(request) = engine.poll() else { panic!("it asks for the shards") };
+    let count = NonZeroU32::new(SHARDS).expect("there are some");
+    let shard = |index| ListedShard {
+        hash_keys: HashKeyRange::of_even_shard(index, count).expect("one of them"),
+        id: ShardId::numbered(index.into()),
+    };
+    let page = ShardPage { next_token: None, shards: (0..SHARDS).map(shard).collect() };
+    let event = Event::ShardsListed { request: request.id, result: Ok(page) };
+    engine.handle(event, Instant::ZERO);
+    engine
 }
 
 /// Puts all records, then drives the engine until each has its outcome; returns how many got one.

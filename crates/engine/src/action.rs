@@ -1,11 +1,11 @@
-use alloc::vec::Vec;
 use core::fmt;
 
-use headwaters_wire::{AttemptError, Entry};
+use headwaters_wire::{AttemptError, Entries, Entry};
 use smallvec::SmallVec;
 
 use crate::completion::Completion;
 use crate::event::Until;
+use crate::listing::ListShards;
 use crate::time::Instant;
 
 /// What the driver must do. Poll until [`Action::Wait`].
@@ -22,7 +22,7 @@ pub enum Action {
         /// How many records the deadline handed back.
         undelivered: u64,
     },
-    /// A record has its outcome, the only one it will ever get.
+    /// One or more user records have their outcome, the only one they will ever get.
     Complete(Completion),
     /// A flush is done, or its deadline has come.
     FlushFinished {
@@ -31,6 +31,10 @@ pub enum Action {
         /// How many of its records have no outcome yet (0 unless the deadline came first).
         pending: u64,
     },
+    /// Send this ListShards request, and say what came of it with
+    /// [`Event::ShardsListed`](crate::Event::ShardsListed). There is never more than one: a new one means that the
+    /// engine waits for the one before no more.
+    ListShards(ListShards),
     /// A notice: these entries of a batch failed and the engine has already put their records back.
     Requeue(Requeue),
     /// A record was refused for want of room before, and now there is some.
@@ -67,7 +71,7 @@ pub struct Batch {
     /// The name under which to report.
     pub id: BatchId,
     /// The entries, in the order in which to send them.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
 }
 
 /// Entries of a batch that failed together and will be sent again together or apart.
@@ -114,6 +118,10 @@ pub enum WakeupReason {
     Flush,
     /// Nothing: there is no record, or only an answer can help.
     Idle,
+    /// A limiter lets something pass again.
+    Limiter,
+    /// The list of shards: a request is due, or has been in flight for too long.
+    Listing,
     /// A request has been in flight for too long.
     RequestTimeout,
     /// The end of the wait before a retry.
@@ -151,6 +159,10 @@ impl fmt::Display for Action {
                 indexes.iter().enumerate().try_for_each(|(at, index)| {
                     write!(f, "{}{index}", if at == 0 { "" } else { "," })
                 })
+            }
+            Self::ListShards(ListShards { id, next_token }) => {
+                let page = if next_token.is_some() { "next page" } else { "first page" };
+                write!(f, "list-shards {id} {page}")
             }
             Self::RoomAvailable => f.write_str("room-available"),
             Self::SendBatch(Batch { id, entries }) => {

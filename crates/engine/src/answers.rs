@@ -1,103 +1,108 @@
-//! What becomes of a request: each of its records is stored, put back, or given up.
+//! What becomes of a request: each of its Kinesis records is stored, put back, or given up.
+//!
+//! | answer for the entry | what becomes of it | certainty | counted as |
+//! |---|---|---|---|
+//! | stored in the predicted shard, or without a prediction | `Stored` | certain | `stored` |
+//! | a plain record stored in another shard | `Stored`; the shard map is fetched again | certain | `stored`, `wrong_shard` |
+//! | an aggregate stored in another shard, all members belong there | `Stored`; the shard map is fetched again | certain | `stored`, `wrong_shard` |
+//! | an aggregate stored in another shard, not all members belong there, or nobody knows | waits for the next shard map; then `Stored`, or all members again | ambiguous, for consumers drop the aggregate | `wrong_shard`, `repacked` |
+//! | an error of class throttled, with `fail_if_throttled` | `NotStored`, [`Cause::Throttled`] | of the code | `throttled`, `not_stored` |
+//! | an error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
+//! | an error of class transient or an unknown one | again after the policy's wait | of the code | `requeued` |
+//! | an error of class credentials | again after the policy's wait, or when the transport is ready | of the code | `requeued` |
+//! | an error of class permanent or too large | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
+//! | whatever fails at or after its expiration | `NotStored`, [`Cause::Expired`] | of all attempts | `not_stored` |
+//! | whatever fails with no attempts left | `NotStored`, [`Cause::AttemptsExhausted`] | of all attempts | `not_stored` |
+//! | the request as a whole failed | each entry as if it had failed so | of the code | as above |
+//! | another number of results than entries | each entry as if it had failed with `UnusableAnswer` | ambiguous | `unusable_answers` |
+//! | no answer in time | each entry as if it had failed with `RequestTimeout` | ambiguous | `timeouts` |
+//! | cancelled before anything was sent | each entry as if it had failed with `NotSent` | certain | |
+//! | an answer nobody waits for any more | nothing | | `ignored_answers` |
+//!
+//! One ambiguous attempt makes a later success `maybe_duplicate`, and of `NotStored` it makes `MaybeStored`.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
+use alloc::vec::{IntoIter, Vec};
 
-use headwaters_wire::{AttemptError, Class, ErrorCode, Message, Placement};
-use smallvec::smallvec;
+use headwaters_wire::{AttemptError, Class, Entries, ErrorCode, Message, Placement};
+use smallvec::SmallVec;
 
 use crate::action::{Action, BatchId};
-use crate::completion::{Attempt, Completion, Outcome};
+use crate::bounds::Bounds;
+use crate::completion::{Attempt, Cause, Completion, Outcome};
 use crate::engine::Engine;
 use crate::event::{PutRecordsResult, Sent};
-use crate::held::Held;
-use crate::in_flight::Request;
+use crate::held::{Claim, Past};
+use crate::in_flight::{Cargo, Flight, Load, Request};
+use crate::kinesis_record::{Aggregate, KinesisRecord};
+use crate::record::Token;
 use crate::requeues::Requeues;
 use crate::retry::{self, Verdict};
+use crate::strays::Stray;
 use crate::time::Instant;
 
+/// An answer that has come. Its entries are read one by one as the engine is polled: so an outcome goes from
+/// here to the driver without being laid aside.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// When it came.
+    at: Instant,
+    batch: BatchId,
+    entries: Entries,
+    flights: IntoIter<Flight>,
+    generation: u32,
+    index: u16,
+    /// Draws the waits of retry policies that draw them: one number for all, so that what fails together
+    /// stays together.
+    jitter: u64,
+    requeues: Requeues,
+    results: Results,
+    start: Instant,
+}
+
+#[derive(Debug)]
+enum Results {
+    /// One for each entry.
+    Each(IntoIter<Result<Placement, AttemptError>>),
+    /// The same for all.
+    Failed(AttemptError),
+}
+
+/// One attempt that failed.
+struct Failure<'a> {
+    at: Instant,
+    error: AttemptError,
+    index: u16,
+    jitter: u64,
+    requeues: &'a mut Requeues,
+    start: Instant,
+}
+
 impl Engine {
-    /// The answer to a request: each entry is stored, sent again, or given up.
+    /// The answer to a request.
     pub(crate) fn put_records_finished(&mut self, batch: BatchId, result: PutRecordsResult) {
         // The records of a purged request have their outcomes, whatever its answer says.
-        let request = self.in_flight.finish(batch).filter(|request| !request.records.is_empty());
+        let request = self.in_flight.finish(batch).filter(|request| request.load.records > 0);
         let Some(request) = request else {
             self.stats.ignored_answers += 1;
             return;
         };
-        match result {
-            Ok(results) if results.len() == request.records.len() => {
-                self.entries_answered(batch, request, results);
+        let results = match result {
+            Ok(results) if results.len() == request.load.flights.len() => {
+                Results::Each(results.into_iter())
             }
             Ok(results) => {
                 self.stats.unusable_answers += 1;
-                let message =
-                    format!("{} results for {} entries", results.len(), request.records.len());
+                let entries = request.load.flights.len();
+                let message = format!("{} results for {entries} entries", results.len());
                 let message = Message::new(&message);
-                let error = AttemptError { code: ErrorCode::UnusableAnswer, message };
-                self.request_failed(batch, request, &error);
+                Results::Failed(AttemptError { code: ErrorCode::UnusableAnswer, message })
             }
-            Err(error) => self.request_failed(batch, request, &error),
-        }
-    }
-
-    fn entries_answered(
-        &mut self,
-        batch: BatchId,
-        request: Request,
-        results: Vec<Result<Placement, AttemptError>>,
-    ) {
-        let mut requeues = Requeues::new(batch);
-        for ((index, held), result) in (0..).zip(request.records).zip(results) {
-            match result {
-                Ok(placement) => self.stored(held, request.start, placement),
-                Err(error) => self.attempt_failed(held, index, request.start, error, &mut requeues),
-            }
-        }
-        self.actions.extend(requeues.into_actions());
-    }
-
-    fn request_failed(&mut self, batch: BatchId, request: Request, error: &AttemptError) {
-        let mut requeues = Requeues::new(batch);
-        for (index, held) in (0..).zip(request.records) {
-            self.attempt_failed(held, index, request.start, error.clone(), &mut requeues);
-        }
-        self.actions.extend(requeues.into_actions());
-    }
-
-    fn stored(&mut self, mut held: Held, start: Instant, placement: Placement) {
-        let (room, maybe_duplicate) = (held.room(), held.ambiguous);
-        let mut attempts = held.take_attempts();
-        attempts.push(Attempt { end: self.now, error: None, start });
-        let Placement { sequence_number, shard } = placement;
-        let outcome = Outcome::Stored { maybe_duplicate, sequence_number, shard };
-        let tokens = smallvec![held.token];
-        self.stats.stored += 1;
-        self.actions.push_back(Action::Complete(Completion { attempts, outcome, tokens }));
-        self.release(held.sequence, room);
-    }
-
-    fn attempt_failed(
-        &mut self,
-        mut held: Held,
-        index: u16,
-        start: Instant,
-        error: AttemptError,
-        requeues: &mut Requeues,
-    ) {
-        if error.code.class() == Class::Throttled {
-            self.stats.throttled += 1;
-        }
-        held.failed(start, self.now, &error, &mut self.room);
-        match retry::judge(&error, held.attempts, held.expiration, &self.config, self.now) {
-            Verdict::Fail(cause) => self.give_up(held, cause),
-            Verdict::Requeue { not_before, deadline } => {
-                self.stats.requeued += 1;
-                requeues.add(index, error, not_before, deadline);
-                held.deadline = deadline;
-                self.buffer.put_back(held, not_before, self.now);
-            }
-        }
+            Err(error) => Results::Failed(error),
+        };
+        self.note_answer(batch, request, results);
     }
 
     /// The end of a request without an answer.
@@ -110,6 +115,218 @@ impl Engine {
             Sent::No => ErrorCode::NotSent,
             Sent::Unknown => request.cancelled.clone().unwrap_or(ErrorCode::Cancelled),
         };
-        self.request_failed(batch, request, &AttemptError::new(code));
+        self.note_answer(batch, request, Results::Failed(AttemptError::new(code)));
+    }
+
+    fn note_answer(&mut self, batch: BatchId, request: Request, results: Results) {
+        let Request { load: Load { entries, flights, generation, records }, start, .. } = request;
+        self.answered += records;
+        self.answers.push_back(Box::new(Answer {
+            at: self.now,
+            batch,
+            entries,
+            flights: flights.into_iter(),
+            generation,
+            index: 0,
+            jitter: self.random.next(),
+            requeues: Requeues::new(batch),
+            results,
+            start,
+        }));
+    }
+
+    /// Reads what is left of all answers.
+    pub(crate) fn read_answers(&mut self) {
+        while self.read_entry() {}
+    }
+
+    /// Reads what the answers say of one more Kinesis record; false if there is nothing left to read.
+    pub(crate) fn read_entry(&mut self) -> bool {
+        let Some(mut answer) = self.answers.pop_front() else { return false };
+        let result = match &mut answer.results {
+            Results::Each(results) => results.next(),
+            Results::Failed(error) => Some(Err(error.clone())),
+        };
+        let (Some(flight), Some(result)) = (answer.flights.next(), result) else {
+            self.actions.extend(answer.requeues.into_actions());
+            return true;
+        };
+        let index = answer.index;
+        answer.index = index.saturating_add(1);
+        let (at, start) = (answer.at, answer.start);
+        let entry = &answer.entries[usize::from(index)];
+        match result {
+            Ok(placement) => {
+                let attempt = Attempt { end: at, error: None, start };
+                let was_predicted = answer.generation == self.lanes.generation;
+                let as_predicted = self.check_shard(was_predicted, flight.lane, &placement, start);
+                match flight.cargo {
+                    Cargo::Plain { claim, .. } => {
+                        self.answered -= 1;
+                        let room = Bounds::RECORD_OVERHEAD + entry.size();
+                        self.deliver_one(claim, room, attempt, placement);
+                    }
+                    Cargo::Aggregate(aggregate) => {
+                        self.answered -= aggregate.claims.len();
+                        let stray =
+                            Stray { aggregate, attempt, batch: answer.batch, index, placement };
+                        if as_predicted { self.deliver(stray) } else { self.judge(stray) }
+                    }
+                }
+            }
+            Err(error) => {
+                let record = flight.cargo.land(entry);
+                self.answered -= record.records();
+                let (jitter, requeues) = (answer.jitter, &mut answer.requeues);
+                self.failed(record, Failure { at, error, index, jitter, requeues, start });
+            }
+        }
+        self.answers.push_front(answer);
+        true
+    }
+
+    /// Whether a Kinesis record was stored where it was meant to be; if not, the shard map is old.
+    fn check_shard(
+        &mut self,
+        was_predicted: bool,
+        lane: u32,
+        placement: &Placement,
+        start: Instant,
+    ) -> bool {
+        let Some(predicted) = self.lanes.shard(lane).filter(|_| was_predicted) else {
+            self.lanes.note_shard(&placement.shard, self.now);
+            return false;
+        };
+        if *predicted == placement.shard {
+            return true;
+        }
+        self.stats.wrong_shard += 1;
+        self.listing.invalidate(predicted, start, self.now);
+        false
+    }
+
+    fn deliver_one(
+        &mut self,
+        claim: Claim,
+        room: usize,
+        attempt: Attempt,
+        placement: Placement,
+    ) {
+        let Claim { token, sequence, past, .. } = claim;
+        let mut attempts = Past::attempts(past.as_ref());
+        attempts.push(attempt);
+        let outcome = stored(placement, Past::is_ambiguous(past.as_ref()));
+        let mut tokens = SmallVec::new();
+        tokens.push(token);
+        self.stats.stored += 1;
+        self.actions.push_back(Action::Complete(Completion { attempts, outcome, tokens }));
+        Past::forget(past, &mut self.room);
+        self.flushes.completed(sequence);
+        self.release(1, room);
+    }
+
+    /// All members of an aggregate are stored: one completion for those that have a past in common.
+    pub(crate) fn deliver(&mut self, Stray { aggregate, attempt, placement, .. }: Stray) {
+        let Aggregate { claims, past: later, room, .. } = *aggregate;
+        let records = claims.len();
+        self.stats.stored += records as u64;
+        let mut claims = claims.into_iter().peekable();
+        while let Some(Claim { token, sequence, past, .. }) = claims.next() {
+            self.flushes.completed(sequence);
+            let mut tokens: SmallVec<[Token; 1]> = SmallVec::new();
+            if past.is_none() && later.is_none() {
+                tokens.reserve(claims.len() + 1);
+            }
+            tokens.push(token);
+            while let Some(next) = claims.next_if(|next| is_same(&next.past, &past)) {
+                self.flushes.completed(next.sequence);
+                tokens.push(next.token);
+            }
+            let joined = Past::joined(past, later.as_ref(), &mut self.room);
+            let mut attempts = Past::attempts(joined.as_ref());
+            attempts.push(attempt.clone());
+            let outcome = stored(placement.clone(), Past::is_ambiguous(joined.as_ref()));
+            self.actions.push_back(Action::Complete(Completion { attempts, outcome, tokens }));
+            Past::forget(joined, &mut self.room);
+        }
+        Past::forget(later, &mut self.room);
+        self.release(records, room);
+    }
+
+    /// A Kinesis record was not stored this time, as far as is known.
+    fn failed(&mut self, mut record: KinesisRecord, failure: Failure<'_>) {
+        let Failure { at: end, error, index, jitter, requeues, start } = failure;
+        if error.code.class() == Class::Throttled {
+            self.stats.throttled += 1;
+        }
+        let attempt = Attempt { end, error: Some(error.clone()), start };
+        Past::note(record.past_mut(), attempt, &mut self.room);
+        let verdict = retry::judge(&error, record.attempts(), jitter, &self.config, self.now);
+        let (not_before, deadline, class) = match verdict {
+            Verdict::Fail(cause) => return self.give_up_all(record, &cause),
+            Verdict::Retry { not_before, deadline } => (not_before, deadline, error.code.class()),
+        };
+        let retry = self.config.retry;
+        let kept = self.weed(record, |claim, attempts| {
+            if !retry.allows(attempts) {
+                return Some(Cause::AttemptsExhausted);
+            }
+            (claim.expiration <= not_before).then_some(Cause::Expired)
+        });
+        let Some(mut record) = kept else { return };
+        let deadline = retry::leave_by(deadline, record.expiration(), not_before);
+        record.set_deadline(deadline);
+        self.stats.requeued += record.records() as u64;
+        requeues.add(index, error, not_before, deadline);
+        self.waits.add(record, not_before, class == Class::Credentials);
+    }
+
+    /// Gives those user records of a Kinesis record up for which there is a cause, and returns the others: as
+    /// they were if there is none, else packed anew.
+    pub(crate) fn weed(
+        &mut self,
+        record: KinesisRecord,
+        cause: impl Fn(&Claim, u32) -> Option<Cause>,
+    ) -> Option<KinesisRecord> {
+        let aggregate = match record {
+            KinesisRecord::Plain(held) => {
+                let attempts = Past::count(held.claim.past.as_ref());
+                let Some(cause) = cause(&held.claim, attempts) else {
+                    return Some(KinesisRecord::Plain(held));
+                };
+                self.give_up(held, cause);
+                return None;
+            }
+            KinesisRecord::Aggregate(aggregate) => aggregate,
+        };
+        let later = Past::count(aggregate.past.as_ref());
+        let cause =
+            |claim: &Claim| cause(claim, Past::count(claim.past.as_ref()).saturating_add(later));
+        if aggregate.claims.iter().all(|claim| cause(claim).is_none()) {
+            return Some(KinesisRecord::Aggregate(aggregate));
+        }
+        let causes: Vec<Option<Cause>> = aggregate.claims.iter().map(cause).collect();
+        let mut kept = Vec::new();
+        for (held, cause) in aggregate.unpack(&mut self.room).into_iter().zip(causes) {
+            match cause {
+                Some(cause) => self.give_up(held, cause),
+                None => kept.push(held),
+            }
+        }
+        self.stats.repacked += kept.len() as u64;
+        self.lanes.pack(kept)
+    }
+}
+
+fn stored(placement: Placement, maybe_duplicate: bool) -> Outcome {
+    let Placement { sequence_number, shard } = placement;
+    Outcome::Stored { maybe_duplicate, sequence_number, shard }
+}
+
+fn is_same(one: &Option<Arc<Past>>, other: &Option<Arc<Past>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
     }
 }

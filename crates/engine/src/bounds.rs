@@ -1,6 +1,7 @@
 use headwaters_wire::Entry;
 
 use crate::held::Held;
+use crate::in_flight::Flight;
 
 /// How much the engine may hold, from acceptance to outcome: buffered, waiting for a retry, in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,9 +15,13 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// What the engine's own bookkeeping takes per record, in bytes: the record as it is held, and the entry
-    /// that is handed out for it.
-    pub const RECORD_OVERHEAD: usize = size_of::<Held>() + size_of::<Entry>();
+    /// What the engine's own bookkeeping takes per record, in bytes: the record as it is held or, in a request,
+    /// its entry and what is kept beside it. (A member of an aggregate takes less; it counts as much.)
+    pub const RECORD_OVERHEAD: usize = larger(size_of::<Held>(), size_of::<Entry>() + size_of::<Flight>());
+}
+
+const fn larger(one: usize, other: usize) -> usize {
+    if one > other { one } else { other }
 }
 
 /// What is held, against what may be.
@@ -66,11 +71,17 @@ impl Room {
         fits
     }
 
-    /// Gives back all the room of a record.
+    /// Gives room back.
     pub(crate) fn give_back(&mut self, bytes: usize) {
-        debug_assert!(self.bytes >= bytes && self.records > 0, "more room given back than taken");
+        debug_assert!(self.bytes >= bytes, "more room given back than taken");
         self.bytes -= bytes;
-        self.records -= 1;
+    }
+
+    /// Gives back the room of records that have their outcomes.
+    pub(crate) fn forget(&mut self, records: usize, bytes: usize) {
+        debug_assert!(self.records >= records, "more records given back than taken");
+        self.records -= records;
+        self.give_back(bytes);
     }
 
     pub(crate) const fn set(&mut self, bounds: Bounds) {
@@ -115,7 +126,7 @@ mod tests {
         assert_eq!(room.take(0), Err(NoRoom::Full), "records");
         assert!(!room.announce(), "there is none yet");
         assert!(room.take_more(1) && !room.take_more(1));
-        room.give_back(11);
+        room.forget(1, 11);
         assert!(room.announce());
         assert!(!room.announce(), "nobody was refused since");
     }

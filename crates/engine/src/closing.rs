@@ -1,10 +1,14 @@
 //! The ways out: close, its deadline, purge.
 
+use alloc::vec::Vec;
+
 use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::Action;
-use crate::completion::Cause;
+use crate::completion::{Attempt, Cause};
 use crate::engine::Engine;
+use crate::held::Past;
+use crate::kinesis_record::KinesisRecord;
 use crate::time::Instant;
 
 /// A close that was asked for, and stays.
@@ -28,6 +32,8 @@ impl Engine {
             }
             None => self.closing = Some(Closing { deadline, undelivered: 0, requests: 1 }),
         }
+        // Nothing will come that would be worth waiting for.
+        self.lanes.hurry(u64::MAX, self.now);
         // Whoever waits for room must learn that there will be none.
         if self.room.forget_wanted() {
             self.actions.push_back(Action::RoomAvailable);
@@ -62,15 +68,20 @@ impl Engine {
 
     /// Gives every record an outcome now.
     pub(crate) fn hand_back(&mut self, cause: &Cause) {
-        for held in self.buffer.drain() {
-            self.give_up(held, cause.clone());
+        let mut held: Vec<KinesisRecord> = self.lanes.drain(self.now);
+        held.extend(self.waits.drain());
+        held.sort_by_key(KinesisRecord::sequence);
+        for record in held {
+            self.give_up_all(record, cause);
         }
+        self.give_up_strays(cause);
         let error = AttemptError::new(ErrorCode::Cancelled);
-        for (batch, start, records) in self.in_flight.drain() {
+        for (batch, start, load) in self.in_flight.drain() {
             self.cancel(batch, ErrorCode::Cancelled);
-            for mut held in records {
-                held.failed(start, self.now, &error, &mut self.room);
-                self.give_up(held, cause.clone());
+            for mut record in load.land() {
+                let attempt = Attempt { end: self.now, error: Some(error.clone()), start };
+                Past::note(record.past_mut(), attempt, &mut self.room);
+                self.give_up_all(record, cause);
             }
         }
     }

@@ -60,6 +60,8 @@ pub enum Cause {
     Expired,
     /// The service refused it with an error that no retry can mend.
     Permanent(ErrorCode),
+    /// The service wants less, and [`Config::fail_if_throttled`](crate::Config::fail_if_throttled) is set.
+    Throttled,
     /// The producer was told to give everything back.
     Purged,
     /// It never was accepted: there is no room.
@@ -78,6 +80,7 @@ impl fmt::Display for Cause {
             Self::Closed => f.write_str("the producer was closed"),
             Self::Expired => f.write_str("its time to live ended (see `record_ttl`)"),
             Self::Permanent(code) => write!(f, "the service refused it for good: {code}"),
+            Self::Throttled => f.write_str("the service wants less (see `fail_if_throttled`)"),
             Self::Purged => f.write_str("the producer was purged"),
             Self::RefusedFull => f.write_str("there is no room (see `bounds`)"),
             Self::RefusedTooLarge { limit } => {
@@ -114,16 +117,6 @@ impl Attempts {
     /// Memory that the attempts of one record take while it is held.
     pub(crate) const BYTES: usize = size_of::<Self>() + Self::KEPT_MAX * size_of::<Attempt>();
 
-    /// Room for all that will be kept, after `count` attempts of which nothing is.
-    pub(crate) fn with_room(count: u32) -> Self {
-        Self { count, kept: SmallVec::with_capacity(Self::KEPT_MAX) }
-    }
-
-    /// So many attempts of which nothing is kept.
-    pub(crate) fn unkept(count: u32) -> Self {
-        Self { count, kept: SmallVec::new() }
-    }
-
     /// How many attempts were made.
     pub const fn count(&self) -> u32 {
         self.count
@@ -144,8 +137,24 @@ impl Attempts {
         if self.kept.len() == Self::KEPT_MAX {
             self.kept.remove(Self::KEPT_FIRST);
         }
-        self.count = self.count.saturating_add(1);
+        self.count_one();
         self.kept.push(attempt);
+    }
+
+    /// Counts an attempt of which nothing is kept.
+    pub(crate) const fn count_one(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Adds later attempts; only their number if nothing is to be kept.
+    pub(crate) fn extend(&mut self, later: &Self, keep: bool) {
+        let count = self.count.saturating_add(later.count);
+        if keep {
+            later.kept.iter().cloned().for_each(|attempt| self.push(attempt));
+        } else {
+            self.kept = SmallVec::new();
+        }
+        self.count = count;
     }
 }
 

@@ -2,12 +2,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use headwaters_wire::aggregate::OuterKey;
 use headwaters_wire::limits::{
     RECORD_BYTES_DEFAULT, RECORD_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX,
 };
 
 use crate::bounds::Bounds;
 use crate::completion::Attempts;
+use crate::limiter::RateLimit;
 use crate::retry::RetryPolicy;
 
 macro_rules! settings {
@@ -42,33 +44,88 @@ macro_rules! settings {
 }
 
 settings! {
+    /// Whether several user records of one shard are packed into one Kinesis record, as the KPL does and its
+    /// consumers take apart. Default: true.
+    aggregation_enabled: bool,
+    /// Most user records in an aggregate. Default: 4,294,967,295; at most 2^63 - 1.
+    aggregation_max_count: u64,
+    /// Bytes of data at which an aggregate is full. Default: 51,200; from 64 to 10 MiB. A user record that is
+    /// larger goes alone, and so does one in a stream that takes no larger records.
+    aggregation_max_size: usize,
     /// How much may be held. Default: 64 MiB and 500,000 records. (The KPL has no bound.)
     bounds: Bounds,
     /// How long to wait for the answer to a cancel before the request counts as lost. Default: 1 s.
     cancel_grace: Duration,
     /// Most entries in a request. Default and maximum: 500, the service's limit.
     collection_max_count: usize,
+    /// Bytes for one shard, not sent before, at which a request leaves at once. Default: 256 KiB (what the KPL
+    /// has without a setting); at least 1.
+    collection_max_shard_size: usize,
     /// Bytes (data and partition keys) at which a request is full. Default: 5 MiB, at most 10 MiB. A record
     /// that is larger goes alone.
     collection_max_size: usize,
+    /// Whether a record that the service throttles fails at once. Default: false.
+    fail_if_throttled: bool,
     /// Most requests at a time, those being cancelled included. Default: 24 (the KPL's `MaxConnections`), at
     /// most 256.
     max_requests_in_flight: usize,
     /// Largest record that the stream takes, data and partition key together, in bytes. Default: 1 MiB,
     /// the service's default for streams; at most 10 MiB. (The KPL does not count the key.)
     max_user_record_size: usize,
-    /// How long a record may wait for others to share a request with. Default: 100 ms.
+    /// The partition key of an aggregate. Default: [`OuterKey::Kpl`].
+    outer_key: OuterKey,
+    /// How fast each shard is fed. Default: [`RateLimit::Fixed`] with 150 percent of what a shard takes.
+    rate_limit: RateLimit,
+    /// How long a record may wait for others to share a request with, and before that an aggregate. Default:
+    /// 100 ms. What was aggregated waits up to a fifth of it (at most 50 ms) more for aggregates of other shards,
+    /// as in the KPL.
     record_max_buffered_time: Duration,
     /// How long a record may take from acceptance to the start of its last attempt; `None` for ever.
     /// Default: 30 s, at least 100 ms.
     record_ttl: Option<Duration>,
     /// How long a request may take before it is cancelled. Default: 6 s; from 100 ms to 10 minutes.
     request_timeout: Duration,
-    /// When failed records are sent again. Default: [`RetryPolicy::Linear`], 100 ms, 10 attempts.
+    /// When failed records are sent again. Default: [`RetryPolicy::Exponential`], 100 ms to 5 s.
     retry: RetryPolicy,
+    /// What chance is drawn from (the waits of [`RetryPolicy::Exponential`] and of failed listings): the same
+    /// seed and the same events give the same actions. Give each producer another one, or all of them will try
+    /// again at the same moments. Default: 0.
+    seed: u64,
+    /// Whether the engine lists the shards of the stream and foretells where each record belongs. Default:
+    /// [`ShardPrediction::On`].
+    shard_prediction: ShardPrediction,
+}
+
+/// Whether the engine foretells the shard of each record.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ShardPrediction {
+    /// It lists the shards and keeps the list fresh. Aggregation and limits per shard need that.
+    #[default]
+    On,
+    /// It does not ask, and knows nothing of shards: for streams that distribute records by themselves. Nothing
+    /// is aggregated, and one limiter serves for the whole stream: for as many shards as answers have named.
+    Off,
 }
 
 impl Config {
+    /// The KPL's defaults and its timing. The [`RetryPolicy`] is its own; so is everything it has a setting for.
+    ///
+    /// What the KPL lists as behaviour and everybody else as defects is mended: see
+    /// [the guide](https://github.com/headwaters/headwaters/blob/main/docs/kpl-settings.md).
+    pub fn kpl() -> Self {
+        Self { retry: RetryPolicy::Kpl, ..Self::default() }
+    }
+
+    /// How long what was aggregated may wait for aggregates of other shards.
+    pub(crate) fn linger(&self) -> Duration {
+        if self.aggregation_enabled {
+            LINGER_MAX.min(self.record_max_buffered_time / 5)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// A builder that starts from the defaults.
     pub fn builder() -> ConfigBuilder {
         Self::default().into_builder()
@@ -83,16 +140,25 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            aggregation_enabled: true,
+            aggregation_max_count: u64::from(u32::MAX),
+            aggregation_max_size: 51_200,
             bounds: Bounds { bytes: 64 * 1024 * 1024, records: 500_000 },
             cancel_grace: Duration::from_secs(1),
             collection_max_count: REQUEST_ENTRIES_MAX,
             collection_max_size: 5 * 1024 * 1024,
+            collection_max_shard_size: 256 * 1024,
+            fail_if_throttled: false,
             max_requests_in_flight: 24,
+            outer_key: OuterKey::Kpl,
+            rate_limit: RateLimit::default(),
             max_user_record_size: RECORD_BYTES_DEFAULT,
             record_max_buffered_time: Duration::from_millis(100),
             record_ttl: Some(Duration::from_secs(30)),
             request_timeout: Duration::from_secs(6),
             retry: RetryPolicy::default(),
+            seed: 0,
+            shard_prediction: ShardPrediction::On,
         }
     }
 }
@@ -104,6 +170,12 @@ pub struct ConfigBuilder {
     config: Config,
 }
 
+/// The longest that the KPL lets aggregates wait in its second stage.
+const LINGER_MAX: Duration = Duration::from_millis(50);
+/// The KPL's range for `AggregationMaxCount`.
+const AGGREGATION_COUNT_MAX: u64 = i64::MAX as u64;
+/// The KPL's minimum for `AggregationMaxSize`.
+const AGGREGATION_BYTES_MIN: u64 = 64;
 /// Most requests in flight: the KPL's maximum for `MaxConnections`.
 const REQUESTS_IN_FLIGHT_MAX: u64 = 256;
 /// The KPL's range for `RequestTimeout`, in milliseconds.
@@ -120,45 +192,72 @@ impl ConfigBuilder {
     /// # Errors
     /// [`ConfigError`] lists every setting that is out of its bounds, not only the first.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let Config {
-            bounds,
-            cancel_grace,
-            collection_max_count,
-            collection_max_size,
-            max_requests_in_flight,
-            max_user_record_size,
-            record_max_buffered_time,
-            record_ttl,
-            request_timeout,
-            retry,
-        } = &self.config;
         let mut check = Check::default();
-        // The largest record must fit, with the attempts that are kept of it.
-        let overhead = Bounds::RECORD_OVERHEAD + Attempts::BYTES;
-        let room = (*max_user_record_size).saturating_add(overhead);
-        check.count("bounds.bytes", bounds.bytes, room as u64, u64::MAX);
-        check.count("bounds.records", bounds.records, 1, u64::MAX);
-        check.millis("cancel_grace", *cancel_grace, 0, DURATION_MS_MAX);
-        check.count("collection_max_count", *collection_max_count, 1, REQUEST_ENTRIES_MAX as u64);
-        check.count("collection_max_size", *collection_max_size, 1, REQUEST_BYTES_MAX as u64);
-        let requests = *max_requests_in_flight;
-        check.count("max_requests_in_flight", requests, 1, REQUESTS_IN_FLIGHT_MAX);
-        check.count("max_user_record_size", *max_user_record_size, 1, RECORD_BYTES_MAX as u64);
-        let buffered_time = *record_max_buffered_time;
-        check.millis("record_max_buffered_time", buffered_time, 0, DURATION_MS_MAX);
-        if let Some(ttl) = record_ttl {
-            check.millis("record_ttl", *ttl, RECORD_TTL_MS_MIN, DURATION_MS_MAX);
-        }
-        let (shortest, longest) = REQUEST_TIMEOUT_MS;
-        check.millis("request_timeout", *request_timeout, shortest, longest);
-        if let RetryPolicy::Linear { max_attempts, step } = retry {
-            check.count("retry.max_attempts", *max_attempts as usize, 1, u64::from(u32::MAX));
-            check.millis("retry.step", *step, 0, DURATION_MS_MAX);
-        }
+        self.check_batching(&mut check);
+        self.check_limits(&mut check);
+        self.check_times(&mut check);
         if check.faults.is_empty() {
             return Ok(self.config);
         }
+        check.faults.sort_by_key(|fault| fault.field);
         Err(ConfigError { faults: check.faults })
+    }
+
+    fn check_batching(&self, check: &mut Check) {
+        let Config {
+            aggregation_max_count,
+            aggregation_max_size,
+            collection_max_count,
+            collection_max_shard_size,
+            collection_max_size,
+            ..
+        } = self.config;
+        check.range("aggregation_max_count", aggregation_max_count, 1, AGGREGATION_COUNT_MAX, "");
+        let (least, most) = (AGGREGATION_BYTES_MIN, RECORD_BYTES_MAX as u64);
+        check.count("aggregation_max_size", aggregation_max_size, least, most);
+        check.count("collection_max_count", collection_max_count, 1, REQUEST_ENTRIES_MAX as u64);
+        check.count("collection_max_shard_size", collection_max_shard_size, 1, u64::MAX);
+        check.count("collection_max_size", collection_max_size, 1, REQUEST_BYTES_MAX as u64);
+    }
+
+    fn check_limits(&self, check: &mut Check) {
+        let Config { bounds, max_requests_in_flight, max_user_record_size, rate_limit, .. } =
+            self.config;
+        // The largest record must fit, with the attempts that are kept of it.
+        let overhead = Bounds::RECORD_OVERHEAD + Attempts::BYTES;
+        let room = max_user_record_size.saturating_add(overhead);
+        check.count("bounds.bytes", bounds.bytes, room as u64, u64::MAX);
+        check.count("bounds.records", bounds.records, 1, u64::MAX);
+        let requests = max_requests_in_flight;
+        check.count("max_requests_in_flight", requests, 1, REQUESTS_IN_FLIGHT_MAX);
+        check.count("max_user_record_size", max_user_record_size, 1, RECORD_BYTES_MAX as u64);
+        if let RateLimit::Fixed { percent } = rate_limit {
+            check.range("rate_limit.percent", percent.into(), 1, u32::MAX.into(), "");
+        }
+    }
+
+    fn check_times(&self, check: &mut Check) {
+        let Config {
+            cancel_grace, record_max_buffered_time, record_ttl, request_timeout, retry, ..
+        } = self.config;
+        check.millis("cancel_grace", cancel_grace, 0, DURATION_MS_MAX);
+        check.millis("record_max_buffered_time", record_max_buffered_time, 0, DURATION_MS_MAX);
+        if let Some(ttl) = record_ttl {
+            check.millis("record_ttl", ttl, RECORD_TTL_MS_MIN, DURATION_MS_MAX);
+        }
+        let (shortest, longest) = REQUEST_TIMEOUT_MS;
+        check.millis("request_timeout", request_timeout, shortest, longest);
+        match retry {
+            RetryPolicy::Exponential { base, cap } => {
+                check.millis("retry.base", base, 0, DURATION_MS_MAX);
+                check.millis("retry.cap", cap, 0, DURATION_MS_MAX);
+            }
+            RetryPolicy::Kpl => {}
+            RetryPolicy::Linear { max_attempts, step } => {
+                check.range("retry.max_attempts", max_attempts.into(), 1, u32::MAX.into(), "");
+                check.millis("retry.step", step, 0, DURATION_MS_MAX);
+            }
+        }
     }
 }
 

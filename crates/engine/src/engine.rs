@@ -1,23 +1,26 @@
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use headwaters_wire::ErrorCode;
 
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
-use crate::bounds::{NoRoom, Room};
-use crate::buffer::Buffer;
+use crate::answers::Answer;
+use crate::bounds::Room;
 use crate::closing::Closing;
+use crate::collector::Collector;
 use crate::completion::Cause;
-use crate::config::Config;
+use crate::config::{Config, ShardPrediction};
 use crate::event::{Event, Sent};
 use crate::flushes::Flushes;
-use crate::held::Held;
 use crate::in_flight::InFlight;
-use crate::record::{Token, UserRecord};
-use crate::refused::{Refused, RefusedReason};
-use crate::retry;
+use crate::lanes::Lanes;
+use crate::listing::{Listing, MapStatus};
+use crate::random::Random;
 use crate::stats::Stats;
+use crate::strays::Stray;
 use crate::time::Instant;
+use crate::waits::Waits;
 
 /// A Kinesis producer without input and output, for one stream.
 ///
@@ -31,65 +34,61 @@ use crate::time::Instant;
 pub struct Engine {
     pub(crate) config: Config,
     pub(crate) now: Instant,
+    /// What is to be done, and does not come out of the rooms below by itself.
     pub(crate) actions: VecDeque<Action>,
-    pub(crate) buffer: Buffer,
+    /// Answers that have come and are not read to their end.
+    pub(crate) answers: VecDeque<Box<Answer>>,
+    /// User records in those.
+    pub(crate) answered: usize,
     pub(crate) closing: Option<Closing>,
     pub(crate) flushes: Flushes,
     pub(crate) in_flight: InFlight,
-    next_sequence: u64,
+    pub(crate) lanes: Lanes,
+    pub(crate) listing: Listing,
+    pub(crate) next_sequence: u64,
+    pub(crate) random: Random,
     pub(crate) room: Room,
     pub(crate) stats: Stats,
+    pub(crate) strays: Vec<Stray>,
+    /// User records in those.
+    pub(crate) stray_records: usize,
+    pub(crate) waits: Waits,
 }
 
 impl Engine {
     /// An engine that holds nothing yet.
     pub fn new(config: Config, now: Instant) -> Self {
+        let mut random = Random::new(config.seed);
+        let mut lanes = Lanes::new(&config);
+        lanes.await_map(config.shard_prediction == ShardPrediction::On);
         Self {
-            room: Room::new(config.bounds),
-            config,
-            now,
             actions: VecDeque::new(),
-            buffer: Buffer::default(),
+            answers: VecDeque::new(),
+            answered: 0,
             closing: None,
             flushes: Flushes::default(),
             in_flight: InFlight::default(),
+            lanes,
+            listing: Listing::new(random.next(), config.request_timeout),
             next_sequence: 0,
+            now,
+            random,
+            room: Room::new(config.bounds),
             stats: Stats::default(),
+            strays: Vec::new(),
+            stray_records: 0,
+            waits: Waits::default(),
+            config,
         }
-    }
-
-    /// Accepts a record: from now on it will get exactly one outcome.
-    ///
-    /// # Errors
-    /// [`Refused`] gives the record back: there is no room, the engine is closing, or the record is larger
-    /// than the stream takes.
-    pub fn add(&mut self, token: Token, record: UserRecord, now: Instant) -> Result<(), Refused> {
-        self.advance(now);
-        if let Err(reason) = self.admit(&record) {
-            self.stats.refused += 1;
-            return Err(Refused { reason, record });
-        }
-        let expiration = self.config.record_ttl.map(|ttl| self.now.after(ttl));
-        let deadline = self.now.after(self.config.record_max_buffered_time);
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        self.stats.accepted += 1;
-        self.buffer.add(Held {
-            ambiguous: false,
-            attempts: 0,
-            deadline: retry::leave_by(deadline, expiration, self.now),
-            expiration,
-            history: None,
-            record,
-            sequence,
-            token,
-        });
-        Ok(())
     }
 
     /// Takes note of what happened.
     pub fn handle(&mut self, event: Event, now: Instant) {
         self.advance(now);
+        if !matches!(event, Event::PutRecordsFinished { .. } | Event::TimeAdvanced) {
+            // Whatever else happened, it happened after the answers that have come.
+            self.read_answers();
+        }
         match event {
             Event::BatchCancelled { batch, sent } => self.batch_cancelled(batch, sent),
             Event::BoundsChanged(bounds) => {
@@ -100,31 +99,44 @@ impl Engine {
             Event::FlushRequested { flush, deadline } => {
                 let held = self.room.records() as u64;
                 self.flushes.start(flush, self.next_sequence, held, deadline);
+                self.lanes.hurry(self.next_sequence, self.now);
                 self.finish_flushes();
             }
             Event::PurgeRequested => self.hand_back(&Cause::Purged),
             Event::PutRecordsFinished { batch, result } => self.put_records_finished(batch, result),
-            Event::RecordAdded { token, record } => {
-                if let Err(refused) = self.add(token, record, now) {
+            Event::RecordAdded { token, record, timing } => {
+                if let Err(refused) = self.add_timed(token, record, timing, now) {
                     self.actions.push_back(Action::Complete(refused.into_completion(token)));
                 }
             }
+            Event::ShardsListed { request, result } => self.shards_listed(request, result),
             Event::TimeAdvanced => {}
+            Event::TransportReady => self.waits.end_for_credentials(),
         }
         self.check();
     }
 
     /// What to do next.
     pub fn poll(&mut self) -> Action {
-        if let Some(action) = self.actions.pop_front() {
-            return action;
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return action;
+            }
+            if !self.read_entry() {
+                break;
+            }
         }
         self.elapse();
         if let Some(action) = self.actions.pop_front() {
             return action;
         }
-        if self.is_batch_due() {
-            return Action::SendBatch(self.collect());
+        if let Some(request) = self.next_listing() {
+            return Action::ListShards(request);
+        }
+        while self.is_batch_due() {
+            if let Some(batch) = self.collect() {
+                return Action::SendBatch(batch);
+            }
         }
         self.check();
         Action::Wait(self.wakeup())
@@ -135,30 +147,39 @@ impl Engine {
     ///
     /// The answer changes with every call to `add`, `handle` and `poll`.
     pub fn wakeup(&self) -> Wakeup {
-        if !self.actions.is_empty() || self.is_batch_due() {
+        if !self.actions.is_empty() || !self.answers.is_empty() || self.is_batch_due() {
             return Wakeup { at: Some(self.now), reason: WakeupReason::Actions };
         }
         let mut wakeup = Wakeup::IDLE;
         if self.has_free_request() {
-            wakeup = wakeup.sooner(self.buffer.next_deadline(), WakeupReason::Deadline);
+            wakeup = wakeup
+                .sooner(self.lanes.next_due(), WakeupReason::Deadline)
+                .sooner(self.lanes.next_unblocked(), WakeupReason::Limiter);
         }
         let close = self.closing.as_ref().and_then(|closing| closing.deadline);
         wakeup
-            .sooner(self.buffer.next_wait_end(), WakeupReason::Retry)
-            .sooner(self.buffer.next_expiration(), WakeupReason::Expiration)
+            .sooner(self.waits.next(), WakeupReason::Retry)
+            .sooner(self.lanes.next_expiration(), WakeupReason::Expiration)
             .sooner(self.in_flight.next_timeout(), WakeupReason::RequestTimeout)
             .sooner(self.in_flight.next_grace(), WakeupReason::CancelGrace)
             .sooner(self.flushes.next_deadline(), WakeupReason::Flush)
             .sooner(close, WakeupReason::Close)
+            .sooner(self.next_listing_at(), WakeupReason::Listing)
     }
 
     /// Counters and levels.
     pub fn stats(&self) -> Stats {
+        let in_flight = self.in_flight.records() + self.answered + self.stray_records;
         Stats {
-            buffered: self.buffer.len() as u64,
+            buffered: (self.lanes.records() + self.waits.records()) as u64,
             bytes_held: self.room.bytes() as u64,
-            in_flight: self.in_flight.records() as u64,
+            in_flight: in_flight as u64,
+            lanes_held_back: self.lanes.held_back() as u64,
+            listings: self.listing.requests(),
+            listings_failed: self.listing.failures(),
             requests_in_flight: self.in_flight.requests() as u64,
+            shard_map: self.map_status(),
+            shards: self.listing.map().map_or(0, |map| map.len() as u64),
             ..self.stats
         }
     }
@@ -173,30 +194,29 @@ impl Engine {
         self.room.records() == 0
     }
 
-    fn advance(&mut self, now: Instant) {
-        self.now = self.now.max(now);
+    pub(crate) fn map_status(&self) -> MapStatus {
+        match self.config.shard_prediction {
+            ShardPrediction::On => self.listing.status(),
+            ShardPrediction::Off => MapStatus::Loading,
+        }
     }
 
-    fn admit(&mut self, record: &UserRecord) -> Result<(), RefusedReason> {
-        if self.closing.is_some() {
-            return Err(RefusedReason::Closed);
-        }
-        let limit = self.config.max_user_record_size;
-        if record.size() > limit {
-            return Err(RefusedReason::TooLarge { limit });
-        }
-        self.room.take(Held::room_of(record)).map_err(|no_room| match no_room {
-            NoRoom::Full => RefusedReason::Full,
-            NoRoom::Never => RefusedReason::TooLarge { limit: self.room.largest() },
-        })
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
     }
 
     /// Does what has become due.
     fn elapse(&mut self) {
         let now = self.now;
-        self.buffer.end_waits(now);
-        while let Some(held) = self.buffer.take_expired(now) {
-            self.give_up(held, Cause::Expired);
+        while let Some(records) = self.waits.take_due(now) {
+            records.into_iter().for_each(|record| self.place(record));
+        }
+        self.list_elapse();
+        while let Some((lane, record)) = self.lanes.take_expired(now) {
+            let expired = |claim: &crate::held::Claim, _| claim.is_expired(now).then_some(Cause::Expired);
+            if let Some(rest) = self.weed(record, expired) {
+                self.lanes.place(lane, rest);
+            }
         }
         self.in_flight.skip_answered();
         while let Some(batch) = self.in_flight.take_timed_out(now) {
@@ -208,10 +228,12 @@ impl Engine {
             self.batch_cancelled(batch, Sent::Unknown);
             self.in_flight.skip_answered();
         }
+        self.read_answers();
         while let Some((flush, pending)) = self.flushes.take_late(now) {
             self.actions.push_back(Action::FlushFinished { flush, pending });
         }
         self.end_close();
+        self.lanes.elapse(now);
     }
 
     fn has_free_request(&self) -> bool {
@@ -219,56 +241,41 @@ impl Engine {
     }
 
     fn is_batch_due(&self) -> bool {
-        let (buffer, config) = (&self.buffer, &self.config);
-        self.has_free_request()
-            && (buffer.fills(config.collection_max_count, config.collection_max_size)
-                || buffer.next_deadline().is_some_and(|deadline| deadline <= self.now)
-                || (self.closing.is_some() && buffer.has_new_before(u64::MAX))
-                || self.flushes.barrier().is_some_and(|barrier| buffer.has_new_before(barrier)))
-    }
-
-    /// Makes a batch of the records that leave next.
-    fn collect(&mut self) -> Batch {
         let config = &self.config;
-        let records = self.buffer.take(config.collection_max_count, config.collection_max_size);
-        let entries: Vec<_> = records.iter().map(|held| held.record.as_entry().clone()).collect();
+        self.has_free_request()
+            && (self.lanes.fills(config.collection_max_count, config.collection_max_size)
+                || self.lanes.next_due().is_some_and(|due| due <= self.now))
+    }
+
+    /// Makes a batch of what leaves next; `None` if the limiters let nothing pass.
+    fn collect(&mut self) -> Option<Batch> {
+        self.lanes.elapse(self.now);
+        let collector =
+            Collector::new(self.config.collection_max_count, self.config.collection_max_size);
+        let load = collector.collect(&mut self.lanes, self.now)?;
         self.stats.requests += 1;
-        self.stats.entries += entries.len() as u64;
-        let timeout = self.now.after(config.request_timeout);
-        let id = self.in_flight.start(records, self.now, timeout);
-        Batch { entries, id }
+        self.stats.entries += load.entries.len() as u64;
+        let timeout = self.now.after(self.config.request_timeout);
+        let entries = load.entries.clone();
+        let id = self.in_flight.start(load, self.now, timeout);
+        Some(Batch { entries, id })
     }
 
-    /// Gives a record that was not stored its outcome.
-    pub(crate) fn give_up(&mut self, held: Held, cause: Cause) {
-        if matches!(cause, Cause::Purged | Cause::Closed) {
-            self.stats.handed_back += 1;
-        } else if held.ambiguous {
-            self.stats.maybe_stored += 1;
-        } else {
-            self.stats.not_stored += 1;
-        }
-        let (sequence, room) = (held.sequence, held.room());
-        self.actions.push_back(Action::Complete(held.undelivered(cause)));
-        self.release(sequence, room);
-    }
-
-    /// Forgets a record that has its outcome.
-    pub(crate) fn release(&mut self, sequence: u64, room: usize) {
-        self.room.give_back(room);
-        self.flushes.completed(sequence);
+    /// Forgets records that have their outcomes.
+    pub(crate) fn release(&mut self, records: usize, room: usize) {
+        self.room.forget(records, room);
         self.announce_room();
         self.finish_flushes();
         self.finish_close();
     }
 
-    fn announce_room(&mut self) {
+    pub(crate) fn announce_room(&mut self) {
         if self.room.announce() {
             self.actions.push_back(Action::RoomAvailable);
         }
     }
 
-    fn finish_flushes(&mut self) {
+    pub(crate) fn finish_flushes(&mut self) {
         while let Some(flush) = self.flushes.take_done() {
             self.actions.push_back(Action::FlushFinished { flush, pending: 0 });
         }
@@ -282,7 +289,7 @@ impl Engine {
     }
 
     /// What must hold after each call, in debug builds of a size that allows it.
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         #[cfg(debug_assertions)]
         {
             let stats = self.stats();
@@ -292,7 +299,7 @@ impl Engine {
             // Walking everything after each call would make large tests quadratic.
             const WALKED_MAX: usize = 64;
             if self.room.records() <= WALKED_MAX {
-                self.buffer.invariants();
+                self.lanes.invariants();
                 self.in_flight.invariants();
             }
         }

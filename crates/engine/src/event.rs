@@ -1,11 +1,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use headwaters_wire::{AttemptError, Placement};
+use headwaters_wire::{AttemptError, Placement, ShardPage};
 
 use crate::action::{BatchId, FlushId};
 use crate::bounds::Bounds;
-use crate::record::{Token, UserRecord};
+use crate::listing::ListingId;
+use crate::record::{Timing, Token, UserRecord};
 use crate::time::Instant;
 
 /// What happened outside the engine.
@@ -58,9 +59,21 @@ pub enum Event {
         token: Token,
         /// The record.
         record: UserRecord,
+        /// When it is to leave and when it is too late, where that differs from the settings.
+        timing: Timing,
+    },
+    /// The answer to [`Action::ListShards`](crate::Action::ListShards), or its failure.
+    ShardsListed {
+        /// Which request.
+        request: ListingId,
+        /// One page of the shards.
+        result: Result<ShardPage, AttemptError>,
     },
     /// Nothing but time went by.
     TimeAdvanced,
+    /// The transport has new credentials, or its clock is right again: what waits for that need not wait any
+    /// more.
+    TransportReady,
 }
 
 /// The result of a PutRecords request: one result per entry, in the order of the entries, or the failure
@@ -104,10 +117,26 @@ impl fmt::Display for Event {
                 }
                 Ok(())
             }
-            Self::RecordAdded { token, record } => {
-                write!(f, "record-added {} size={}", token.0, record.size())
+            Self::RecordAdded { token, record, timing } => {
+                write!(f, "record-added {} size={}", token.0, record.size())?;
+                if let Some(time) = timing.max_buffered_time {
+                    write!(f, " max-buffered-time={time:?}")?;
+                }
+                match timing.ttl {
+                    Some(Some(ttl)) => write!(f, " ttl={ttl:?}"),
+                    Some(None) => f.write_str(" ttl=never"),
+                    None => Ok(()),
+                }
+            }
+            Self::ShardsListed { request, result: Err(error) } => {
+                write!(f, "shards-listed {request} error={}", error.code)
+            }
+            Self::ShardsListed { request, result: Ok(page) } => {
+                let more = if page.next_token.is_some() { " and more" } else { "" };
+                write!(f, "shards-listed {request} shards={}{more}", page.shards.len())
             }
             Self::TimeAdvanced => f.write_str("time-advanced"),
+            Self::TransportReady => f.write_str("transport-ready"),
         }
     }
 }

@@ -63,11 +63,6 @@ impl Flushes {
         Some((late.id, pending))
     }
 
-    /// Records below this number must not wait for company; `None` if no flush is going on.
-    pub(crate) fn barrier(&self) -> Option<u64> {
-        self.flushes.back().map(|flush| flush.barrier)
-    }
-
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.flushes.iter().filter_map(|flush| flush.deadline).min()
     }

@@ -1,80 +1,130 @@
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 
-use headwaters_wire::{AttemptError, Certainty};
-use smallvec::smallvec;
+use headwaters_wire::{Certainty, ErrorCode};
 
 use crate::bounds::{Bounds, Room};
-use crate::completion::{Attempt, Attempts, Cause, Completion, Outcome};
+use crate::completion::{Attempt, Attempts};
 use crate::record::{Token, UserRecord};
 use crate::time::Instant;
 
-/// A record that the engine has accepted and has no outcome for yet.
+/// A user record that the engine has accepted and has no outcome for yet.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) record: UserRecord,
+    pub(crate) claim: Claim,
+    /// When it leaves the buffer at the latest, if a request is free and the limiter allows it.
+    pub(crate) deadline: Instant,
+}
+
+/// What the engine keeps of a user record beside its content: whom to tell, when it came, how long it lives.
+#[derive(Debug)]
+pub(crate) struct Claim {
     pub(crate) token: Token,
     /// Place in the order of acceptance.
     pub(crate) sequence: u64,
-    /// When it leaves the buffer at the latest, if a request is free.
-    pub(crate) deadline: Instant,
-    /// When it is too late to send it; `None` for never.
-    pub(crate) expiration: Option<Instant>,
-    /// How many attempts have failed.
-    pub(crate) attempts: u32,
-    /// Whether one of them may have stored the record.
-    pub(crate) ambiguous: bool,
-    /// What is kept of them. Most records never have any; where there is no room, only their number is kept.
-    pub(crate) history: Option<Box<Attempts>>,
+    /// When it is too late to send it; [`Instant::NEVER`] for never.
+    pub(crate) expiration: Instant,
+    /// What happened to it in earlier attempts. Most records never have any.
+    pub(crate) past: Option<Arc<Past>>,
 }
 
+/// Failed attempts. The members of an aggregate share one, and go on sharing it when they are packed anew.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// What is kept of them; where there is no room, only their number is.
+    attempts: Attempts,
+    /// Whether one of them may have stored the record.
+    ambiguous: bool,
+    /// How much room it takes, in bytes.
+    room: usize,
+}
+
+// The memory per record is a promise: payload, key and 128 bytes for one that goes plain.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Held>() <= 128 && size_of::<Claim>() <= 32);
+
 impl Held {
-    /// The room that a record takes when it is accepted, in bytes.
+    /// The room that a record takes, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        Self::room_of(&self.record)
+    }
+
     pub(crate) fn room_of(record: &UserRecord) -> usize {
         record.size() + Bounds::RECORD_OVERHEAD
     }
+}
 
-    /// The room that it takes now.
-    pub(crate) fn room(&self) -> usize {
-        Self::room_of(&self.record) + if self.history.is_some() { Attempts::BYTES } else { 0 }
-    }
-
-    /// Notes a failed attempt; keeps what it can of it.
-    pub(crate) fn failed(
-        &mut self,
-        start: Instant,
-        end: Instant,
-        error: &AttemptError,
-        room: &mut Room,
-    ) {
-        self.attempts = self.attempts.saturating_add(1);
-        self.ambiguous |= error.code.certainty() == Certainty::MaybeStored;
-        if self.history.is_none() && room.take_more(Attempts::BYTES) {
-            self.history = Some(Box::new(Attempts::with_room(self.attempts - 1)));
-        }
-        if let Some(history) = &mut self.history {
-            history.push(Attempt { end, error: Some(error.clone()), start });
-        }
-    }
-
+impl Claim {
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
-        self.expiration.is_some_and(|expiration| expiration <= now)
+        self.expiration <= now
     }
+}
 
-    /// Its attempts so far.
-    pub(crate) fn take_attempts(&mut self) -> Attempts {
-        let kept = self.history.take().map(|history| *history);
-        kept.unwrap_or_else(|| Attempts::unkept(self.attempts))
-    }
-
-    /// Its outcome if none of its attempts was confirmed.
-    pub(crate) fn undelivered(mut self, cause: Cause) -> Completion {
-        let attempts = self.take_attempts();
-        let (ambiguous, record) = (self.ambiguous, self.record);
-        let outcome = if ambiguous {
-            Outcome::MaybeStored { cause, record }
-        } else {
-            Outcome::NotStored { cause, record }
+impl Past {
+    /// Notes a failed attempt; keeps what it can of it.
+    pub(crate) fn note(past: &mut Option<Arc<Self>>, attempt: Attempt, room: &mut Room) {
+        let mut mine = match past.take().map(Arc::try_unwrap) {
+            Some(Ok(mine)) => mine,
+            // Others go on with what they have in common so far.
+            Some(Err(shared)) => shared.copy(room),
+            None => Self::with_room(room),
         };
-        Completion { attempts, outcome, tokens: smallvec![self.token] }
+        let code = attempt.error.as_ref().map(|error| &error.code);
+        mine.ambiguous |= code.map(ErrorCode::certainty) == Some(Certainty::MaybeStored);
+        if mine.room > 0 {
+            mine.attempts.push(attempt);
+        } else {
+            mine.attempts.count_one();
+        }
+        *past = Some(Arc::new(mine));
+    }
+
+    fn copy(&self, room: &mut Room) -> Self {
+        let mut copy = Self { ambiguous: self.ambiguous, ..Self::with_room(room) };
+        copy.attempts.extend(&self.attempts, copy.room > 0);
+        copy
+    }
+
+    fn with_room(room: &mut Room) -> Self {
+        let taken = if room.take_more(Attempts::BYTES) { Attempts::BYTES } else { 0 };
+        Self { attempts: Attempts::default(), ambiguous: false, room: taken }
+    }
+
+    /// The past of a record that had `earlier` attempts before those of `later`.
+    pub(crate) fn joined(
+        earlier: Option<Arc<Self>>,
+        later: Option<&Arc<Self>>,
+        room: &mut Room,
+    ) -> Option<Arc<Self>> {
+        let (Some(first), Some(second)) = (&earlier, later) else {
+            return earlier.or_else(|| later.cloned());
+        };
+        let mut joined = first.copy(room);
+        joined.ambiguous |= second.ambiguous;
+        joined.attempts.extend(&second.attempts, joined.room > 0);
+        Self::forget(earlier, room);
+        Some(Arc::new(joined))
+    }
+
+    /// Gives the room of a past back, unless others share it.
+    pub(crate) fn forget(past: Option<Arc<Self>>, room: &mut Room) {
+        if let Some(past) = past.and_then(Arc::into_inner) {
+            room.give_back(past.room);
+        }
+    }
+
+    /// How many attempts there were.
+    pub(crate) fn count(past: Option<&Arc<Self>>) -> u32 {
+        past.map_or(0, |past| past.attempts.count())
+    }
+
+    /// Whether one of them may have stored the record.
+    pub(crate) fn is_ambiguous(past: Option<&Arc<Self>>) -> bool {
+        past.is_some_and(|past| past.ambiguous)
+    }
+
+    /// The attempts, for a completion.
+    pub(crate) fn attempts(past: Option<&Arc<Self>>) -> Attempts {
+        past.map(|past| past.attempts.clone()).unwrap_or_default()
     }
 }

@@ -1,10 +1,13 @@
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use headwaters_wire::ErrorCode;
+use headwaters_wire::{Entries, Entry, ErrorCode, HashKey};
 
 use crate::action::BatchId;
-use crate::held::Held;
+use crate::held::{Claim, Held};
+use crate::kinesis_record::{Aggregate, KinesisRecord};
+use crate::record::UserRecord;
 use crate::time::Instant;
 
 /// The requests that the driver has not answered for yet.
@@ -29,19 +32,66 @@ struct Slot {
 /// A batch that was sent.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Its records, in the order of its entries; none if they were purged.
-    pub(crate) records: Vec<Held>,
-    pub(crate) start: Instant,
     /// Why it is being cancelled, if it is.
     pub(crate) cancelled: Option<ErrorCode>,
+    pub(crate) load: Load,
+    pub(crate) start: Instant,
+}
+
+/// What a request carries.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    /// What was sent.
+    pub(crate) entries: Entries,
+    /// What is kept beside each entry, in their order; nothing if they were purged.
+    pub(crate) flights: Vec<Flight>,
+    /// The shard map by which it was sent.
+    pub(crate) generation: u32,
+    /// How many user records it has.
+    pub(crate) records: usize,
+}
+
+/// What is kept of a Kinesis record while its entry is on the way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) cargo: Cargo,
+    /// The lane that it left.
+    pub(crate) lane: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum Cargo {
+    Aggregate(Box<Aggregate>),
+    Plain { claim: Claim, hash_key: HashKey },
+}
+
+impl Cargo {
+    /// The Kinesis record again, as it was before it was sent as this entry.
+    pub(crate) fn land(self, entry: &Entry) -> KinesisRecord {
+        match self {
+            Self::Aggregate(aggregate) => KinesisRecord::Aggregate(aggregate),
+            Self::Plain { claim, hash_key } => {
+                let record = UserRecord::hashed(entry.clone(), hash_key);
+                KinesisRecord::Plain(Held { record, claim, deadline: Instant::NEVER })
+            }
+        }
+    }
+}
+
+impl Load {
+    /// The Kinesis records again.
+    pub(crate) fn land(self) -> impl Iterator<Item = KinesisRecord> {
+        let Self { entries, flights, .. } = self;
+        flights.into_iter().enumerate().map(move |(at, flight)| flight.cargo.land(&entries[at]))
+    }
 }
 
 impl InFlight {
-    /// Notes that `records` leave now, and names their batch.
-    pub(crate) fn start(&mut self, records: Vec<Held>, now: Instant, timeout: Instant) -> BatchId {
-        self.records += records.len();
+    /// Notes that a request leaves now, and names its batch.
+    pub(crate) fn start(&mut self, load: Load, now: Instant, timeout: Instant) -> BatchId {
+        self.records += load.records;
         self.requests += 1;
-        let request = Some(Request { records, start: now, cancelled: None });
+        let request = Some(Request { cancelled: None, load, start: now });
         let id = if let Some(slot) = self.free.pop() {
             let generation = self.slots[slot as usize].generation;
             self.slots[slot as usize].request = request;
@@ -67,7 +117,7 @@ impl InFlight {
             slot.generation = next;
             self.free.push(id.slot);
         }
-        self.records -= request.records.len();
+        self.records -= request.load.records;
         self.requests -= 1;
         Some(request)
     }
@@ -84,8 +134,8 @@ impl InFlight {
         }
     }
 
-    /// Takes the records out of all requests, which stay until they are answered.
-    pub(crate) fn drain(&mut self) -> Vec<(BatchId, Instant, Vec<Held>)> {
+    /// Takes the load out of all requests, which stay until they are answered.
+    pub(crate) fn drain(&mut self) -> Vec<(BatchId, Instant, Load)> {
         self.records = 0;
         let slots = self.slots.iter_mut().enumerate();
         slots
@@ -93,7 +143,7 @@ impl InFlight {
                 let request = request.as_mut()?;
                 let slot = u32::try_from(slot).unwrap_or(u32::MAX);
                 let id = BatchId { slot, generation: *generation };
-                Some((id, request.start, core::mem::take(&mut request.records)))
+                Some((id, request.start, core::mem::take(&mut request.load)))
             })
             .collect()
     }
@@ -136,7 +186,7 @@ impl InFlight {
         if slot.generation == id.generation { slot.request.as_mut() } else { None }
     }
 
-    /// How many records are in requests.
+    /// How many user records are in requests.
     pub(crate) const fn records(&self) -> usize {
         self.records
     }
@@ -160,7 +210,7 @@ impl InFlight {
         let requests = self.slots.iter().filter_map(|slot| slot.request.as_ref());
         debug_assert_eq!(
             self.records,
-            requests.map(|request| request.records.len()).sum::<usize>()
+            requests.map(|request| request.load.records).sum::<usize>()
         );
     }
 }
@@ -172,10 +222,10 @@ mod tests {
     #[test]
     fn a_name_is_good_for_one_answer() {
         let mut in_flight = InFlight::default();
-        let first = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        let first = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
         assert!(in_flight.finish(first).is_some());
         assert!(in_flight.finish(first).is_none(), "answered already");
-        let second = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        let second = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
         assert_ne!(first, second, "the slot is used again, the name is not");
         assert!(in_flight.finish(first).is_none());
         assert_eq!(in_flight.requests(), 1);
@@ -184,18 +234,18 @@ mod tests {
     #[test]
     fn a_slot_retires_before_its_names_repeat() {
         let mut in_flight = InFlight::default();
-        let id = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        let id = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
         in_flight.slots[0].generation = u32::MAX;
         assert!(in_flight.finish(BatchId { generation: u32::MAX, ..id }).is_some());
-        let next = in_flight.start(Vec::new(), Instant::ZERO, Instant::ZERO);
+        let next = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
         assert_eq!((next.slot, in_flight.requests()), (1, 1));
     }
 
     #[test]
     fn timers_of_answered_requests_are_skipped() {
         let mut in_flight = InFlight::default();
-        let first = in_flight.start(Vec::new(), Instant::ZERO, Instant::from_nanos(5));
-        let second = in_flight.start(Vec::new(), Instant::ZERO, Instant::from_nanos(6));
+        let first = in_flight.start(Load::default(), Instant::ZERO, Instant::from_nanos(5));
+        let second = in_flight.start(Load::default(), Instant::ZERO, Instant::from_nanos(6));
         in_flight.finish(first);
         in_flight.skip_answered();
         assert_eq!(in_flight.next_timeout(), Some(Instant::from_nanos(6)));

@@ -9,27 +9,39 @@
 //! # The loop
 //!
 //! ```
-//! use headwaters_engine::wire::{Entry, Placement, ShardId};
+//! use headwaters_engine::wire::{
+//!     AttemptError, Entry, HashKeyRange, ListedShard, Placement, ShardId, ShardPage,
+//! };
 //! use headwaters_engine::{Action, Config, Engine, Event, Instant, Outcome, Token, UserRecord};
 //!
-//! // What a transport does: here it stores everything.
-//! fn send(entries: &[Entry]) -> Vec<Result<Placement, headwaters_engine::wire::AttemptError>> {
+//! // What a transport does: here it stores everything, in a stream of one shard.
+//! fn put_records(entries: &[Entry]) -> Vec<Result<Placement, AttemptError>> {
 //!     let sequence_number = "49590338271490256608559692538361571095921575989136588898";
 //!     let sequence_number = sequence_number.parse().expect("digits");
 //!     let placement = Placement { sequence_number, shard: ShardId::numbered(0) };
 //!     entries.iter().map(|_| Ok(placement.clone())).collect()
 //! }
+//! fn list_shards() -> ShardPage {
+//!     let shard = ListedShard { hash_keys: HashKeyRange::ALL, id: ShardId::numbered(0) };
+//!     ShardPage { next_token: None, shards: vec![shard] }
+//! }
 //!
 //! let mut now = Instant::ZERO;
 //! let mut engine = Engine::new(Config::default(), now);
 //! engine.add(Token(7), UserRecord::new("customer-17", "hello")?, now)?;
+//! engine.add(Token(8), UserRecord::new("customer-18", "good-bye")?, now)?;
 //!
 //! let mut stored = Vec::new();
 //! loop {
 //!     match engine.poll() {
 //!         Action::SendBatch(batch) => {
-//!             let result = Ok(send(&batch.entries));
+//!             assert_eq!(batch.entries.len(), 1, "both records were packed into one");
+//!             let result = Ok(put_records(&batch.entries));
 //!             engine.handle(Event::PutRecordsFinished { batch: batch.id, result }, now);
+//!         }
+//!         Action::ListShards(request) => {
+//!             let result = Ok(list_shards());
+//!             engine.handle(Event::ShardsListed { request: request.id, result }, now);
 //!         }
 //!         Action::Complete(completion) => match completion.outcome {
 //!             Outcome::Stored { .. } => stored.extend(completion.tokens),
@@ -50,8 +62,8 @@
 //!         | Action::RoomAvailable => {}
 //!     }
 //! }
-//! assert_eq!(stored, [Token(7)]);
-//! assert_eq!(now.as_nanos(), 100_000_000, "the record waited 100 ms for company");
+//! assert_eq!(stored, [Token(7), Token(8)]);
+//! assert_eq!(now.as_nanos(), 120_000_000, "100 ms for other records, 20 ms for other shards");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -87,10 +99,12 @@
 extern crate alloc;
 
 mod action;
+mod admission;
+mod aggregator;
 mod answers;
 mod bounds;
-mod buffer;
 mod closing;
+mod collector;
 mod completion;
 mod config;
 mod engine;
@@ -98,21 +112,36 @@ mod event;
 mod flushes;
 mod held;
 mod in_flight;
+mod kinesis_record;
+mod lane;
+mod lanes;
+mod limiter;
+mod listing;
+mod random;
 mod record;
 mod refused;
 mod requeues;
+mod reshard;
 mod retry;
+mod shard_map;
+mod shards;
 mod stats;
+mod strays;
 mod time;
+mod token_bucket;
+mod waits;
 
 pub use action::{Action, Batch, BatchId, FlushId, Requeue, Wakeup, WakeupReason};
 pub use bounds::Bounds;
 pub use completion::{Attempt, Attempts, Cause, Completion, Outcome};
-pub use config::{Config, ConfigBuilder, ConfigError, ConfigFault};
+pub use config::{Config, ConfigBuilder, ConfigError, ConfigFault, ShardPrediction};
 pub use engine::Engine;
 pub use event::{Event, PutRecordsResult, Sent};
 pub use headwaters_wire as wire;
-pub use record::{RecordError, Token, UserRecord};
+pub use headwaters_wire::aggregate::OuterKey;
+pub use limiter::RateLimit;
+pub use listing::{ListShards, ListingId, MapStatus};
+pub use record::{RecordError, Timing, Token, UserRecord};
 pub use refused::{Refused, RefusedReason};
 pub use retry::RetryPolicy;
 pub use stats::Stats;

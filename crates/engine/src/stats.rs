@@ -1,3 +1,5 @@
+use crate::listing::MapStatus;
+
 /// What the engine has done and holds: counters since its start, and levels of now.
 ///
 /// At any time `accepted = stored + not_stored + maybe_stored + handed_back + buffered + in_flight`.
@@ -10,14 +12,21 @@ pub struct Stats {
     pub buffered: u64,
     /// Bytes held now, bookkeeping included.
     pub bytes_held: u64,
-    /// Entries that were sent, again and again included.
+    /// Entries (Kinesis records) that were sent, again and again included.
     pub entries: u64,
     /// Records that a purge or the deadline of a close gave back, whatever is known of them.
     pub handed_back: u64,
     /// Answers that no request was waiting for any more.
     pub ignored_answers: u64,
-    /// Records that are in requests now.
+    /// Records that are in requests now, or whose answers wait for a list of the shards.
     pub in_flight: u64,
+    /// Lanes that their limiters hold back now. There is a lane for each shard, and one for records whose shard is
+    /// not known.
+    pub lanes_held_back: u64,
+    /// ListShards requests that were sent.
+    pub listings: u64,
+    /// ListShards requests that failed, or brought a list that cannot be.
+    pub listings_failed: u64,
     /// Records that may have been stored.
     pub maybe_stored: u64,
     /// Records that were not stored.
@@ -28,8 +37,15 @@ pub struct Stats {
     pub requests: u64,
     /// Requests in flight now.
     pub requests_in_flight: u64,
+    /// Members of aggregates that were packed anew: their shard was split or merged, or a neighbour expired.
+    pub repacked: u64,
     /// Records that were put back for another attempt.
     pub requeued: u64,
+    /// How it stands with the list of the shards; [`MapStatus::Loading`] for ever if
+    /// [`Config::shard_prediction`](crate::Config::shard_prediction) is off.
+    pub shard_map: MapStatus,
+    /// How many shards the list has.
+    pub shards: u64,
     /// Records that were stored.
     pub stored: u64,
     /// Entries that failed because the service wants less.
@@ -38,4 +54,6 @@ pub struct Stats {
     pub timeouts: u64,
     /// Answers with another number of results than entries.
     pub unusable_answers: u64,
+    /// Entries that were stored in another shard than predicted.
+    pub wrong_shard: u64,
 }

@@ -11,6 +11,8 @@ pub struct Instant(u64);
 impl Instant {
     /// The origin.
     pub const ZERO: Self = Self(0);
+    /// The last point, which never comes.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
 
     /// The point `nanos` nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Self {

@@ -5,8 +5,16 @@ use core::time::Duration;
 use headwaters_engine::wire::{AttemptError, ErrorCode, Placement, ShardId};
 use headwaters_engine::{
     Action, Batch, Bounds, Config, ConfigBuilder, Engine, Event, FlushId, Instant, Outcome,
-    RefusedReason, RetryPolicy, Sent, Token, UserRecord,
+    RateLimit, RefusedReason, RetryPolicy, Sent, ShardPrediction, Token, UserRecord,
 };
+
+/// Settings for an engine that neither packs nor limits nor asks for shards.
+fn plain() -> ConfigBuilder {
+    Config::builder()
+        .aggregation_enabled(false)
+        .rate_limit(RateLimit::Off)
+        .shard_prediction(ShardPrediction::Off)
+}
 
 /// An engine and its time.
 struct Story {
@@ -81,7 +89,7 @@ fn names(actions: &[Action]) -> Vec<String> {
 
 #[test]
 fn a_request_leaves_when_its_entries_or_its_bytes_are_full() {
-    let mut story = Story::of(Config::builder().collection_max_count(3).collection_max_size(100));
+    let mut story = Story::of(plain().collection_max_count(3).collection_max_size(100));
     (0..2).for_each(|token| story.add(token, 10));
     assert!(story.batches().is_empty(), "neither is");
     story.add(2, 10);
@@ -96,7 +104,7 @@ fn a_request_leaves_when_its_entries_or_its_bytes_are_full() {
 
 #[test]
 fn a_flush_hurries_what_is_new_and_leaves_retries_their_deadlines() {
-    let mut story = Story::of(Config::builder().retry(RetryPolicy::Kpl));
+    let mut story = Story::of(plain().retry(RetryPolicy::Kpl));
     story.add(1, 10);
     story.later(100);
     let first = story.batch();
@@ -116,7 +124,7 @@ fn a_flush_hurries_what_is_new_and_leaves_retries_their_deadlines() {
 
 #[test]
 fn a_close_hurries_what_is_new_and_wakes_those_who_wait() {
-    let mut story = Story::of(Config::builder().bounds(Bounds { bytes: 4_000_000, records: 1 }));
+    let mut story = Story::of(plain().bounds(Bounds { bytes: 4_000_000, records: 1 }));
     story.add(1, 10);
     assert_eq!(story.refused(10), RefusedReason::Full);
     story.handle(Event::CloseRequested { deadline: None });
@@ -132,7 +140,7 @@ fn a_close_hurries_what_is_new_and_wakes_those_who_wait() {
 
 #[test]
 fn more_room_is_announced() {
-    let mut story = Story::of(Config::builder().bounds(Bounds { bytes: 4_000_000, records: 1 }));
+    let mut story = Story::of(plain().bounds(Bounds { bytes: 4_000_000, records: 1 }));
     story.add(1, 10);
     assert_eq!(story.refused(10), RefusedReason::Full);
     story.handle(Event::BoundsChanged(Bounds { bytes: 4_000_000, records: 2 }));
@@ -145,7 +153,7 @@ fn more_room_is_announced() {
 #[test]
 fn a_cancel_that_held_everything_back_leaves_no_doubt() {
     for (sent, maybe_duplicate) in [(Sent::No, false), (Sent::Unknown, true)] {
-        let mut story = Story::of(Config::builder());
+        let mut story = Story::of(plain());
         story.add(1, 10);
         story.later(100);
         let batch = story.batch();
@@ -166,7 +174,7 @@ fn a_cancel_that_held_everything_back_leaves_no_doubt() {
 
 #[test]
 fn a_silent_transport_is_waited_for_and_then_not() {
-    let mut story = Story::of(Config::builder().max_requests_in_flight(1));
+    let mut story = Story::of(plain().max_requests_in_flight(1));
     story.add(1, 10);
     story.later(100);
     let batch = story.batch();
@@ -187,7 +195,7 @@ fn a_silent_transport_is_waited_for_and_then_not() {
 fn attempts_are_kept_while_there_is_room_for_them() {
     let record_bytes = Bounds::RECORD_OVERHEAD + 11;
     let bounds = Bounds { bytes: record_bytes * 5, records: 10 };
-    let mut story = Story::of(Config::builder().max_user_record_size(11).bounds(bounds));
+    let mut story = Story::of(plain().max_user_record_size(11).bounds(bounds));
     (0..5).for_each(|token| story.add(token, 10));
     let held = story.engine.stats().bytes_held;
     assert_eq!(held, bounds.bytes as u64, "not a byte is left");

@@ -1,11 +1,11 @@
-use headwaters_wire::limits::{RECORD_BYTES_DEFAULT, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
+use headwaters_wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
 use headwaters_wire::{AttemptError, Entry};
 
-use crate::errors;
+use crate::{MaxRecordSize, errors};
 
 /// Checks what the service checks before it looks at any entry by itself: the first rule that is
 /// broken refuses the request as a whole.
-pub(crate) fn check(entries: &[Entry]) -> Result<(), AttemptError> {
+pub(crate) fn check(entries: &[Entry], max_record_size: MaxRecordSize) -> Result<(), AttemptError> {
     if entries.is_empty() {
         return Err(errors::no_entries());
     }
@@ -15,8 +15,8 @@ pub(crate) fn check(entries: &[Entry]) -> Result<(), AttemptError> {
     let mut total = 0;
     for (index, entry) in entries.iter().enumerate() {
         let size = entry.size();
-        if size > RECORD_BYTES_DEFAULT {
-            return Err(errors::record_size(index, size));
+        if size > max_record_size.bytes() {
+            return Err(errors::record_size(index, size, max_record_size));
         }
         total += size;
     }
@@ -35,7 +35,7 @@ mod tests {
     use headwaters_wire::{ErrorCode, HashKey};
 
     fn refusal(entries: &[Entry]) -> Option<AttemptError> {
-        check(entries).err()
+        check(entries, MaxRecordSize::DEFAULT).err()
     }
 
     fn sized(sizes: impl IntoIterator<Item = usize>) -> Vec<Entry> {
@@ -64,6 +64,16 @@ mod tests {
             error.message.as_str(),
             "Record 1 has 1048577 bytes, which exceeds the limit of 1048576"
         );
+    }
+
+    #[test]
+    fn a_record_has_at_most_what_the_stream_takes() {
+        let size = MaxRecordSize::from_kib(2_048).expect("2 MiB lies between 1 and 10");
+        assert_eq!(check(&sized([2_097_152]), size), Ok(()));
+        let error = check(&sized([2_097_153]), size).expect_err("one byte above 2 MiB");
+        assert!(error.message.as_str().ends_with("the limit of 2097152"), "{error}");
+        assert_eq!(check(&sized([10_485_760]), MaxRecordSize::MAX), Ok(()));
+        assert!(check(&sized([10_485_761]), MaxRecordSize::MAX).is_err());
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! What the service says when it does not store. The words matter to people who read them in logs,
-//! and to programs that look for the shard in them.
+//! What the service says when it does not do what it is asked for. The words matter to people who
+//! read them in logs, and to programs that look for the shard in them.
 
 use alloc::format;
 
-use headwaters_wire::limits::{RECORD_BYTES_DEFAULT, REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
-use headwaters_wire::{AttemptError, ErrorCode, Message, ShardId, StreamName};
+use headwaters_wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, SHARDS_PER_PAGE_MAX};
+use headwaters_wire::{AttemptError, ErrorCode, HashKey, Message, ShardId, StreamName};
+
+use crate::{MaxRecordSize, Shard};
 
 /// The account that every modelled stream belongs to.
 const ACCOUNT: &str = "000000000000";
@@ -29,12 +31,11 @@ pub(crate) fn too_many_entries() -> AttemptError {
 }
 
 /// The service's documents do not give its words for this one.
-pub(crate) fn record_size(index: usize, size: usize) -> AttemptError {
+pub(crate) fn record_size(index: usize, size: usize, max: MaxRecordSize) -> AttemptError {
+    let max = max.bytes();
     error(
         ErrorCode::InvalidArgumentException,
-        &format!(
-            "Record {index} has {size} bytes, which exceeds the limit of {RECORD_BYTES_DEFAULT}"
-        ),
+        &format!("Record {index} has {size} bytes, which exceeds the limit of {max}"),
     )
 }
 
@@ -50,6 +51,89 @@ pub(crate) fn throttled(shard: &ShardId, stream: &StreamName) -> AttemptError {
     error(
         ErrorCode::ProvisionedThroughputExceededException,
         &format!("Rate exceeded for shard {shard} in stream {stream} under account {ACCOUNT}."),
+    )
+}
+
+pub(crate) fn no_such_shard(shard: &ShardId, stream: &StreamName) -> AttemptError {
+    error(
+        ErrorCode::ResourceNotFoundException,
+        &format!("Could not find shard {shard} in stream {stream} under account {ACCOUNT}."),
+    )
+}
+
+pub(crate) fn split_key(shard: &Shard, key: HashKey, stream: &StreamName) -> AttemptError {
+    let (id, start, end) = (shard.id(), shard.range().start(), shard.range().end());
+    error(
+        ErrorCode::InvalidArgumentException,
+        &format!(
+            "NewStartingHashKey {key} used in SplitShard() on shard {id} in stream {stream} under \
+             account {ACCOUNT} is not both greater than one plus the shard's StartingHashKey \
+             {start} and less than the shard's EndingHashKey {end}."
+        ),
+    )
+}
+
+pub(crate) fn not_adjacent(
+    shard: &ShardId,
+    adjacent: &ShardId,
+    stream: &StreamName,
+) -> AttemptError {
+    error(
+        ErrorCode::InvalidArgumentException,
+        &format!(
+            "Shards {shard} and {adjacent} in stream {stream} under account {ACCOUNT} are not an \
+             adjacent pair of shards eligible for merging"
+        ),
+    )
+}
+
+pub(crate) fn updating(stream: &StreamName) -> AttemptError {
+    error(
+        ErrorCode::ResourceInUseException,
+        &format!("Stream {stream} under account {ACCOUNT} not ACTIVE, instead in state UPDATING"),
+    )
+}
+
+pub(crate) fn listing_denied(stream: &StreamName) -> AttemptError {
+    error(
+        ErrorCode::AccessDeniedException,
+        &format!(
+            "User: arn:aws:iam::{ACCOUNT}:user/producer is not authorized to perform: \
+             kinesis:ListShards on resource: arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{stream} \
+             because no identity-based policy allows the kinesis:ListShards action"
+        ),
+    )
+}
+
+pub(crate) fn listing_throttled(stream: &StreamName) -> AttemptError {
+    error(
+        ErrorCode::LimitExceededException,
+        &format!("Rate exceeded for stream {stream} under account {ACCOUNT}."),
+    )
+}
+
+/// The service's documents do not give its words for this one.
+pub(crate) fn expired_token() -> AttemptError {
+    error(ErrorCode::ExpiredNextTokenException, "NextToken is older than 300 seconds")
+}
+
+/// The service's documents do not give its words for this one.
+pub(crate) fn wrong_token() -> AttemptError {
+    error(ErrorCode::InvalidArgumentException, "NextToken is not one of this stream's")
+}
+
+pub(crate) fn max_results(value: usize) -> AttemptError {
+    let bound = if value == 0 {
+        "greater than or equal to 1".into()
+    } else {
+        format!("less than or equal to {SHARDS_PER_PAGE_MAX}")
+    };
+    error(
+        ErrorCode::ValidationException,
+        &format!(
+            "1 validation error detected: Value '{value}' at 'maxResults' failed to satisfy \
+             constraint: Member must have value {bound}"
+        ),
     )
 }
 
@@ -72,6 +156,7 @@ fn error(code: ErrorCode, message: &str) -> AttemptError {
 mod tests {
     use super::*;
     use crate::testing::name;
+    use headwaters_wire::HashKeyRange;
 
     #[test]
     fn the_words_are_those_of_the_service() {
@@ -87,6 +172,34 @@ mod tests {
                 no_such_stream(&stream),
                 "ResourceNotFoundException: Stream orders under account 000000000000 not found.",
             ),
+            (
+                no_such_shard(&ShardId::numbered(5), &stream),
+                "ResourceNotFoundException: Could not find shard shardId-000000000005 in stream \
+                 orders under account 000000000000.",
+            ),
+            (
+                not_adjacent(&ShardId::numbered(0), &ShardId::numbered(2), &stream),
+                "InvalidArgumentException: Shards shardId-000000000000 and shardId-000000000002 in \
+                 stream orders under account 000000000000 are not an adjacent pair of shards \
+                 eligible for merging",
+            ),
+            (
+                split_key(&shard(0), HashKey::new(1), &stream),
+                "InvalidArgumentException: NewStartingHashKey 1 used in SplitShard() on shard \
+                 shardId-000000000000 in stream orders under account 000000000000 is not both \
+                 greater than one plus the shard's StartingHashKey 0 and less than the shard's \
+                 EndingHashKey 340282366920938463463374607431768211455.",
+            ),
+            (
+                updating(&stream),
+                "ResourceInUseException: Stream orders under account 000000000000 not ACTIVE, \
+                 instead in state UPDATING",
+            ),
+            (
+                listing_throttled(&stream),
+                "LimitExceededException: Rate exceeded for stream orders under account \
+                 000000000000.",
+            ),
         ];
         for (error, words) in cases {
             assert_eq!(alloc::string::ToString::to_string(&error), words);
@@ -96,7 +209,19 @@ mod tests {
     #[test]
     fn the_longest_names_are_not_cut_off() {
         let stream = StreamName::new(&"s".repeat(128)).expect("a valid name");
-        let error = throttled(&ShardId::numbered(u64::MAX), &stream);
-        assert!(error.message.as_str().ends_with(" under account 000000000000."));
+        let shard_id = ShardId::numbered(u64::MAX);
+        let cases = [
+            (throttled(&shard_id, &stream), " under account 000000000000."),
+            (not_adjacent(&shard_id, &shard_id, &stream), " eligible for merging"),
+            (split_key(&shard(u64::MAX), HashKey::MAX, &stream), "768211455."),
+            (listing_denied(&stream), " the kinesis:ListShards action"),
+        ];
+        for (error, end) in cases {
+            assert!(error.message.as_str().ends_with(end), "{error}");
+        }
+    }
+
+    fn shard(number: u64) -> Shard {
+        Shard::new(ShardId::numbered(number), HashKeyRange::ALL, None, &name())
     }
 }

@@ -5,7 +5,12 @@
 //! with what the [ledger](Stream::ledger) says. The same calls give the same answers, down to the
 //! sequence numbers. Time comes in as a parameter: a [`Duration`](core::time::Duration) since an
 //! origin that the caller chooses, so it may stand still or jump. What must fail is said
-//! beforehand, entry by entry, in [`EntryFaults`].
+//! beforehand: entry by entry in [`EntryFaults`], and call by call as a [`ListFault`].
+//!
+//! The shards of a stream change by [`split`](Stream::split), [`merge`](Stream::merge) and
+//! [`update_shard_count`](Stream::update_shard_count), and a [`Handover`] says when the children
+//! take over. [`list_shards`](Stream::list_shards) shows what is open when each page is asked for,
+//! so that a change between two pages makes them overlap, as it can happen to a producer.
 //!
 //! The crate shares no code with the engine that it judges, only the vocabulary of
 //! [`headwaters_wire`]. It is `no_std` and needs `alloc`.
@@ -49,7 +54,14 @@ extern crate alloc;
 mod checks;
 mod errors;
 mod faults;
+mod generations;
+mod handover;
+mod list_fault;
+mod list_request;
+mod max_record_size;
+mod page_token;
 mod ranges;
+mod reshard;
 mod sequence_numbers;
 mod shard;
 mod shard_limits;
@@ -62,6 +74,10 @@ mod throttle;
 mod token_bucket;
 
 pub use faults::{EntryFault, EntryFaults};
+pub use handover::Handover;
+pub use list_fault::ListFault;
+pub use list_request::ListRequest;
+pub use max_record_size::{MaxRecordSize, MaxRecordSizeError};
 pub use shard::Shard;
 pub use shard_limits::ShardLimits;
 pub use stored::Stored;

@@ -5,7 +5,10 @@ use headwaters_wire::{AttemptError, HashKeyRange, ShardId, StreamName};
 use crate::throttle::Throttle;
 use crate::{ShardLimits, errors};
 
-/// One shard of a [`Stream`](crate::Stream) and what happened to it so far.
+/// One shard of a [`Stream`](crate::Stream), open or closed, and what happened to it so far.
+///
+/// Each shard has limits of its own, and its room is full when it opens: a child inherits neither
+/// what its parents had left nor their debt.
 #[derive(Clone, Debug)]
 pub struct Shard {
     bytes: u64,

@@ -1,49 +1,69 @@
+mod listing;
+mod resharding;
+
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use headwaters_wire::{AttemptError, Entry, HashKey, Placement, ShardId, StreamName};
 
+use self::resharding::Pending;
+use crate::generations::Generations;
 use crate::sequence_numbers::SequenceNumbers;
-use crate::{EntryFault, EntryFaults, Shard, Stored, StreamOptions, checks, errors, ranges};
+use crate::{EntryFault, EntryFaults, MaxRecordSize, Shard, Stored, StreamOptions, checks, errors};
 
 /// A deterministic model of one stream: requests in, answers out, and a ledger of what was stored.
 ///
-/// Commands: [`put_records`](Self::put_records). Getters: [`ledger`](Self::ledger),
-/// [`name`](Self::name), [`requests`](Self::requests), [`shard_of`](Self::shard_of),
+/// Commands: [`advance`](Self::advance), [`list_shards`](Self::list_shards),
+/// [`merge`](Self::merge), [`put_records`](Self::put_records), [`split`](Self::split),
+/// [`update_max_record_size`](Self::update_max_record_size),
+/// [`update_shard_count`](Self::update_shard_count). Getters:
+/// [`closed_shards`](Self::closed_shards), [`ledger`](Self::ledger), [`name`](Self::name),
+/// [`requests`](Self::requests), [`shard`](Self::shard), [`shard_of`](Self::shard_of),
 /// [`shards`](Self::shards).
+///
+/// Every command takes the time at which it comes, as `now`, from an origin of the caller's. If it
+/// lies before that of an earlier command, the earlier time is taken instead. Getters say what
+/// holds at the time of the last command.
 ///
 /// `Debug` prints how much there is, not the records.
 #[derive(Clone)]
 pub struct Stream {
+    generations: Generations,
     internal_failure: AttemptError,
     ledger: Vec<Stored>,
+    max_record_size: MaxRecordSize,
     name: StreamName,
     /// The latest time that was ever passed in.
     now: Duration,
+    /// The change that is under way; its time has not come at `now`.
+    pending: Option<Pending>,
     requests: u64,
     sequence_numbers: SequenceNumbers,
-    /// In the order of their ranges, which cover all hash keys.
-    shards: Vec<Shard>,
 }
 
 impl Stream {
     /// A stream without records, at time zero. The hash keys are divided evenly among its shards.
     pub fn new(options: StreamOptions) -> Self {
-        let StreamOptions { limits, name, shards } = options;
-        let shards = (0..)
-            .zip(ranges::divide(shards))
-            .map(|(number, range)| Shard::new(ShardId::numbered(number), range, limits, &name))
-            .collect();
+        let StreamOptions { limits, max_record_size, name, shards } = options;
         Self {
+            generations: Generations::new(shards, limits, name.clone()),
             internal_failure: errors::internal_failure(),
             ledger: Vec::new(),
+            max_record_size,
             name,
             now: Duration::ZERO,
+            pending: None,
             requests: 0,
             sequence_numbers: SequenceNumbers::new(),
-            shards,
         }
+    }
+
+    /// Moves the time on to `now`, as every command does first: a change whose time has come is
+    /// done then.
+    pub fn advance(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        self.settle();
     }
 
     /// Answers one PutRecords request that arrives at `now`: one result per entry, in their order.
@@ -52,14 +72,11 @@ impl Stream {
     /// room, and is stored otherwise. A throttled entry takes nothing from the shard's limits, so a
     /// smaller one after it may still find room.
     ///
-    /// `now` counts from an origin of the caller's. If it lies before the time of an earlier
-    /// request, that earlier time is taken instead.
-    ///
     /// # Errors
     /// The request is refused as a whole, and nothing is stored, if it is for another stream
     /// (`ResourceNotFoundException`), has not 1 to 500 entries (`ValidationException`), or has a
-    /// record above 1 MiB or 10 MiB in total (`InvalidArgumentException`); the first of these
-    /// counts.
+    /// record above the stream's [`MaxRecordSize`] or 10 MiB in total (`InvalidArgumentException`);
+    /// the first of these counts.
     pub fn put_records(
         &mut self,
         stream: &StreamName,
@@ -69,17 +86,38 @@ impl Stream {
     ) -> Result<Vec<Result<Placement, AttemptError>>, AttemptError> {
         let request = self.requests;
         self.requests += 1;
-        self.now = self.now.max(now);
+        self.advance(now);
         if *stream != self.name {
             return Err(errors::no_such_stream(stream));
         }
-        checks::check(entries)?;
+        checks::check(entries, self.max_record_size)?;
         let put = |(index, entry)| self.put(entry, faults.get(index), request, index);
         Ok(entries.iter().enumerate().map(put).collect())
     }
 
+    /// Sets at `now` how large a record may be from then on.
+    ///
+    /// # Errors
+    /// Nothing changes if another change is under way (`ResourceInUseException`).
+    pub fn update_max_record_size(
+        &mut self,
+        max_record_size: MaxRecordSize,
+        now: Duration,
+    ) -> Result<(), AttemptError> {
+        self.advance(now);
+        self.check_active()?;
+        self.max_record_size = max_record_size;
+        Ok(())
+    }
+
+    /// The shards that took records once and no longer do, in the order of their ids. Their counts
+    /// stand still.
+    pub fn closed_shards(&self) -> impl Iterator<Item = &Shard> {
+        self.generations.closed()
+    }
+
     /// Every record that was stored, in the order of storing, which is that of the sequence
-    /// numbers.
+    /// numbers, within each shard and across all generations of shards.
     pub fn ledger(&self) -> &[Stored] {
         &self.ledger
     }
@@ -89,19 +127,24 @@ impl Stream {
         &self.name
     }
 
-    /// How many requests came, refused ones included.
+    /// How many PutRecords requests came, refused ones included.
     pub const fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// The shard that `key` belongs to.
-    pub fn shard_of(&self, key: HashKey) -> &Shard {
-        &self.shards[self.position(key)]
+    /// The shard with this id, open or closed; `None` if there never was one.
+    pub fn shard(&self, id: &ShardId) -> Option<&Shard> {
+        self.generations.shard(id)
     }
 
-    /// The shards, in the order of their ranges.
+    /// The open shard that `key` belongs to.
+    pub fn shard_of(&self, key: HashKey) -> &Shard {
+        self.generations.at(key)
+    }
+
+    /// The open shards, in the order of their ranges, which cover all hash keys without overlap.
     pub fn shards(&self) -> &[Shard] {
-        &self.shards
+        self.generations.open()
     }
 
     fn put(
@@ -111,24 +154,24 @@ impl Stream {
         request: u64,
         index: usize,
     ) -> Result<Placement, AttemptError> {
-        let position = self.position(entry.hash_key());
-        let shard = &mut self.shards[position];
+        let hash_key = entry.hash_key();
+        let shard = self.generations.at_mut(hash_key);
         match fault {
             None if shard.has_room(entry.size() as u64, self.now) => {
-                Ok(self.store(entry, position, request, index))
+                Ok(self.store(entry, hash_key, request, index))
             }
             None | Some(EntryFault::Throttled) => Err(shard.count_throttled()),
             Some(EntryFault::InternalFailure { stored }) => {
                 if stored {
-                    self.store(entry, position, request, index);
+                    self.store(entry, hash_key, request, index);
                 }
                 Err(self.internal_failure.clone())
             }
         }
     }
 
-    fn store(&mut self, entry: &Entry, position: usize, request: u64, index: usize) -> Placement {
-        let shard = &mut self.shards[position];
+    fn store(&mut self, entry: &Entry, hash_key: HashKey, request: u64, index: usize) -> Placement {
+        let shard = self.generations.at_mut(hash_key);
         shard.count_stored(entry.size() as u64, self.now);
         let placement =
             Placement { sequence_number: self.sequence_numbers.take(), shard: shard.id().clone() };
@@ -141,12 +184,6 @@ impl Stream {
         });
         placement
     }
-
-    /// Where the shard of `key` is in `shards`: always inside, for the last range ends with the
-    /// last hash key.
-    fn position(&self, key: HashKey) -> usize {
-        self.shards.partition_point(|shard| shard.range().end() < key)
-    }
 }
 
 impl fmt::Debug for Stream {
@@ -156,7 +193,7 @@ impl fmt::Debug for Stream {
             .field("now", &self.now)
             .field("requests", &self.requests)
             .field("ledger", &format_args!("{} records", self.ledger.len()))
-            .field("shards", &self.shards.len())
+            .field("shards", &self.shards().len())
             .finish()
     }
 }
@@ -165,20 +202,12 @@ impl fmt::Debug for Stream {
 mod tests {
     use super::*;
     use crate::ShardLimits;
-    use crate::testing::{Random, entry, name, options};
+    use crate::testing::{Random, Results, entry, name, options, put};
     use alloc::format;
     use alloc::vec;
     use headwaters_wire::{ErrorCode, PartitionKey};
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    type Results = Vec<Result<Placement, AttemptError>>;
-
-    fn put(stream: &mut Stream, entries: &[Entry], now: Duration) -> Results {
-        stream
-            .put_records(&name(), entries, &EntryFaults::default(), now)
-            .expect("the request keeps the rules")
-    }
 
     fn stored_count(results: &Results) -> usize {
         results.iter().filter(|result| result.is_ok()).count()
@@ -344,6 +373,26 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(stored_count(&put(&mut stream, &entries, Duration::ZERO)), 500);
         }
+    }
+
+    #[test]
+    fn the_largest_record_can_be_set_and_changed() {
+        let large = [entry(HashKey::MIN, 3 * 1_048_576)];
+        let size = MaxRecordSize::from_kib(3 * 1_024).expect("3 MiB lies between 1 and 10");
+        let mut stream = Stream::new(options(1).max_record_size(size));
+        assert!(put(&mut stream, &large, SECOND)[0].is_ok());
+        // Three seconds' worth came out of one: two more seconds pass before the next byte.
+        let small = [entry(HashKey::MIN, 1)];
+        assert!(put(&mut stream, &small, 3 * SECOND)[0].is_err());
+        assert!(put(&mut stream, &small, 3 * SECOND + SECOND / 1_000)[0].is_ok());
+
+        assert_eq!(stream.update_max_record_size(MaxRecordSize::DEFAULT, 9 * SECOND), Ok(()));
+        let faults = EntryFaults::default();
+        let refused = stream.put_records(&name(), &large, &faults, 9 * SECOND);
+        let code = refused.expect_err("it is above 1 MiB now").code;
+        assert_eq!(code, ErrorCode::InvalidArgumentException);
+        assert_eq!(stream.update_max_record_size(MaxRecordSize::MAX, 9 * SECOND), Ok(()));
+        assert!(put(&mut stream, &large, 9 * SECOND)[0].is_ok());
     }
 
     /// A stream of five shards after 400 requests of all kinds, and its answers.

@@ -1,11 +1,13 @@
 //! What the unit tests of this crate have in common.
 
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use bytes::Bytes;
-use headwaters_wire::{Entry, HashKey, PartitionKey, StreamName};
+use headwaters_wire::{AttemptError, Entry, HashKey, PartitionKey, Placement, ShardId, StreamName};
 
-use crate::StreamOptions;
+use crate::{EntryFaults, Stream, StreamOptions};
 
 /// The stream of the tests.
 pub(crate) fn name() -> StreamName {
@@ -23,6 +25,33 @@ pub(crate) fn entry(hash_key: HashKey, size: usize) -> Entry {
         explicit_hash_key: Some(hash_key),
         partition_key: PartitionKey::new("k").expect("a valid key"),
     }
+}
+
+/// The answer to a request that keeps the rules.
+pub(crate) type Results = Vec<Result<Placement, AttemptError>>;
+
+/// Puts entries that keep the rules, without faults.
+pub(crate) fn put(stream: &mut Stream, entries: &[Entry], now: Duration) -> Results {
+    stream
+        .put_records(&name(), entries, &EntryFaults::default(), now)
+        .expect("the request keeps the rules")
+}
+
+/// The id of a shard by its number.
+pub(crate) const fn id(number: u64) -> ShardId {
+    ShardId::numbered(number)
+}
+
+/// The numbers of the open shards, in the order of their ranges.
+pub(crate) fn open(stream: &Stream) -> Vec<u64> {
+    stream.shards().iter().filter_map(|shard| shard.id().number()).collect()
+}
+
+/// The hash key in the middle of a shard: where it is split into halves.
+pub(crate) fn middle(stream: &Stream, shard: &ShardId) -> HashKey {
+    let range = stream.shard(shard).expect("the tests ask for shards that are there").range();
+    let [start, end] = [range.start(), range.end()].map(HashKey::value);
+    HashKey::new(start + (end - start) / 2 + 1)
 }
 
 /// SplitMix64: enough to vary the tests, the same in every run.

@@ -161,6 +161,9 @@ codes! {
     RequestTimeout | "RequestTimeoutException" => Transient, MaybeStored;
     /// An answer came that does not fit the request: wrong number of results, no result, not readable.
     UnusableAnswer => Transient, MaybeStored;
+    /// An aggregate was stored, but in a shard to which not all of its members belong: consumers drop it. The
+    /// KPL calls it `Wrong Shard`.
+    WrongShard | "Wrong Shard" => Transient, MaybeStored;
 }
 
 impl ErrorCode {
@@ -256,6 +259,8 @@ mod tests {
             ("NotSent", Transient, NotStored),
             ("RequestTimeout", Transient, MaybeStored),
             ("UnusableAnswer", Transient, MaybeStored),
+            ("WrongShard", Transient, MaybeStored),
+            ("Wrong Shard", Transient, MaybeStored),
         ];
         let mut covered = alloc::vec::Vec::new();
         for (text, class, certainty) in rows {

@@ -19,6 +19,7 @@
 extern crate alloc;
 
 pub mod aggregate;
+mod entries;
 mod entry;
 mod error_code;
 mod hash_key;
@@ -31,6 +32,7 @@ mod shard_page;
 mod stream_arn;
 mod stream_name;
 
+pub use entries::Entries;
 pub use entry::{AttemptError, Entry, Placement};
 pub use error_code::{Certainty, Class, ErrorCode};
 pub use hash_key::{HashKey, HashKeyError, HashKeyRange};

@@ -1,0 +1,228 @@
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use headwaters_wire::aggregate::{Encoder, KPL_OUTER_KEY, OuterKey};
+use headwaters_wire::limits::PARTITION_KEY_CHARS_MAX;
+
+use crate::config::Config;
+use crate::held::{Claim, Held};
+use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
+use crate::time::Instant;
+
+/// Packs the user records of one shard. What they are packed into goes on filling until it is full or due.
+#[derive(Debug)]
+pub(crate) struct Aggregator {
+    limits: Limits,
+    /// When what is packed leaves at the latest.
+    due: Instant,
+    expiration: Instant,
+    open: Open,
+    /// From when on it may leave with others: the earliest deadline of its members.
+    ripe: Instant,
+    room: usize,
+    sequence: u64,
+}
+
+/// What ends an aggregate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How much room a new aggregate gets at once.
+    capacity: usize,
+    pub(crate) count: usize,
+    pub(crate) linger: Duration,
+    pub(crate) outer_key: OuterKey,
+    pub(crate) size: usize,
+}
+
+#[derive(Debug)]
+enum Open {
+    Empty,
+    /// Alone it goes plain, so it stays as it is until a second comes.
+    One(Held),
+    Many { claims: Vec<Claim>, encoder: Box<Encoder> },
+}
+
+impl Limits {
+    pub(crate) fn of(config: &Config) -> Self {
+        // Data and partition key together must be a record that the stream takes.
+        let key = match config.outer_key {
+            OuterKey::Kpl => KPL_OUTER_KEY.len(),
+            _ => PARTITION_KEY_CHARS_MAX * 4,
+        };
+        let size = config.aggregation_max_size.min(config.max_user_record_size.saturating_sub(key));
+        Self {
+            capacity: size,
+            count: usize::try_from(config.aggregation_max_count).unwrap_or(usize::MAX),
+            linger: config.linger(),
+            outer_key: config.outer_key,
+            size,
+        }
+    }
+}
+
+impl Aggregator {
+    pub(crate) const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            due: Instant::NEVER,
+            expiration: Instant::NEVER,
+            open: Open::Empty,
+            ripe: Instant::NEVER,
+            room: 0,
+            sequence: u64::MAX,
+        }
+    }
+
+    /// Adds a record; returns what is complete thereby: what was there before if the two do not fit together,
+    /// or all of it if it is full now.
+    pub(crate) fn add(
+        &mut self,
+        held: Held,
+        spare: &mut Vec<Box<Encoder>>,
+        generation: u32,
+        now: Instant,
+    ) -> (Option<KinesisRecord>, Option<KinesisRecord>) {
+        if held.record.data().len() > self.limits.size {
+            // It goes alone, whatever is there already.
+            return (None, Some(KinesisRecord::Plain(held)));
+        }
+        let before = match self.pack(held, spare) {
+            None => None,
+            Some(held) => {
+                let before = self.close(spare, generation, now);
+                self.pack(held, spare);
+                before
+            }
+        };
+        let full = self.len() >= self.limits.count || self.size() >= self.limits.size;
+        (before, if full { self.close(spare, generation, now) } else { None })
+    }
+
+    /// Packs a record with those that are there; gives it back if it does not fit.
+    fn pack(&mut self, held: Held, spare: &mut Vec<Box<Encoder>>) -> Option<Held> {
+        let (deadline, expiration) = (held.deadline, held.claim.expiration);
+        let (room, sequence) = (held.room(), held.claim.sequence);
+        match core::mem::replace(&mut self.open, Open::Empty) {
+            Open::Empty => self.open = Open::One(held),
+            Open::One(first) => {
+                let mut encoder = spare.pop().unwrap_or_else(|| {
+                    Box::new(Encoder::new(self.limits.capacity, self.limits.outer_key))
+                });
+                encoder.append(&first.record.to_entry());
+                let entry = held.record.to_entry();
+                if encoder.try_append(&entry, self.limits.size).is_err() {
+                    encoder.finish();
+                    spare.push(encoder);
+                    self.open = Open::One(first);
+                    return Some(held);
+                }
+                let claims = [first.claim, held.claim].into();
+                self.open = Open::Many { claims, encoder };
+            }
+            Open::Many { mut claims, mut encoder } => {
+                let entry = held.record.to_entry();
+                let fits = encoder.try_append(&entry, self.limits.size).is_ok();
+                if !fits {
+                    self.open = Open::Many { claims, encoder };
+                    return Some(held);
+                }
+                claims.push(held.claim);
+                self.open = Open::Many { claims, encoder };
+            }
+        }
+        self.ripe = self.ripe.min(deadline);
+        self.expiration = self.expiration.min(expiration);
+        let lingered = self.ripe.after(self.limits.linger);
+        // Where the expiration is near the record leaves without lingering.
+        self.due = if self.expiration <= lingered { self.ripe } else { lingered };
+        self.room += room;
+        self.sequence = self.sequence.min(sequence);
+        None
+    }
+
+    /// Packs records again that were packed together before, whatever the limits are; `None` if there are none.
+    pub(crate) fn repack(
+        limits: Limits,
+        records: Vec<Held>,
+        spare: &mut Vec<Box<Encoder>>,
+        generation: u32,
+    ) -> Option<KinesisRecord> {
+        let limits = Limits { count: usize::MAX, size: usize::MAX, linger: Duration::ZERO, ..limits };
+        let mut aggregator = Self::new(limits);
+        for held in records {
+            aggregator.pack(held, spare);
+        }
+        aggregator.close(spare, generation, Instant::ZERO)
+    }
+
+    /// Takes out what is packed.
+    pub(crate) fn close(
+        &mut self,
+        spare: &mut Vec<Box<Encoder>>,
+        generation: u32,
+        now: Instant,
+    ) -> Option<KinesisRecord> {
+        let Self { due, expiration, ripe, room, sequence, limits, .. } = *self;
+        let open = core::mem::replace(&mut self.open, Open::Empty);
+        *self = Self::new(limits);
+        // The KPL's rule for the second stage: not before the records' own deadline, and not at once.
+        let deadline = due.min(ripe.max(now.after(limits.linger)));
+        match open {
+            Open::Empty => None,
+            Open::One(held) => Some(KinesisRecord::Plain(Held { deadline, ..held })),
+            Open::Many { mut claims, mut encoder } => {
+                let size = encoder.size() + encoder.outer_key_len();
+                let unsealed = encoder.finish();
+                spare.push(encoder);
+                claims.shrink_to_fit();
+                Some(KinesisRecord::Aggregate(Box::new(Aggregate {
+                    claims,
+                    content: Content::Unsealed(unsealed),
+                    deadline,
+                    expiration,
+                    generation,
+                    past: None,
+                    room,
+                    sequence,
+                    size,
+                })))
+            }
+        }
+    }
+
+    /// How many records are packed.
+    pub(crate) fn len(&self) -> usize {
+        match &self.open {
+            Open::Empty => 0,
+            Open::One(_) => 1,
+            Open::Many { claims, .. } => claims.len(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.open {
+            Open::Empty => 0,
+            Open::One(held) => held.record.data().len(),
+            Open::Many { encoder, .. } => encoder.size(),
+        }
+    }
+
+    /// When what is packed leaves at the latest; `None` if nothing is.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        (self.len() > 0).then_some(self.due)
+    }
+
+    pub(crate) const fn ripe(&self) -> Instant {
+        self.ripe
+    }
+
+    pub(crate) const fn expiration(&self) -> Instant {
+        self.expiration
+    }
+
+    /// The lowest place of a packed record in the order of acceptance; the highest number if there is none.
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}

@@ -1,0 +1,158 @@
+//! Puts Kinesis records of all lanes together into one request.
+
+use alloc::vec::Vec;
+
+use headwaters_wire::Entry;
+use headwaters_wire::aggregate::Unsealed;
+
+use crate::in_flight::{Cargo, Flight, Load};
+use crate::kinesis_record::{Content, KinesisRecord, NOTHING};
+use crate::lanes::Lanes;
+use crate::time::Instant;
+
+/// A lane's share of a request, when others wait: one in so many.
+const LANES_PER_REQUEST: usize = 8;
+
+/// A request in the making.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    count_max: usize,
+    size_max: usize,
+    entries: Vec<Entry>,
+    flights: Vec<Flight>,
+    is_full: bool,
+    records: usize,
+    size: usize,
+    /// Aggregates whose check sums are still to be made, all at once, and where they go.
+    unsealed: Vec<(usize, Unsealed)>,
+}
+
+/// Whether a lane goes on after its turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// It has nothing more, or its limiter lets nothing more pass.
+    Done,
+    /// It has more.
+    More,
+}
+
+impl Collector {
+    /// A request of at most `count_max` entries and `size_max` bytes; one that is larger goes alone.
+    pub(crate) fn new(count_max: usize, size_max: usize) -> Self {
+        Self {
+            count_max,
+            size_max,
+            entries: Vec::new(),
+            flights: Vec::new(),
+            is_full: false,
+            records: 0,
+            size: 0,
+            unsealed: Vec::new(),
+        }
+    }
+
+    /// Takes what is due, the earliest first, and then what may ride along; `None` if the limiters let nothing
+    /// pass.
+    ///
+    /// Each lane in its turn may send its share (deficit round robin), so that none has to wait for a busier
+    /// one; the turns go round until the request is full or nothing is left.
+    pub(crate) fn collect(mut self, lanes: &mut Lanes, now: Instant) -> Option<Load> {
+        // Each lane that is asked gives at least one entry, or is held back by its limiter and asked no more.
+        let mut waiting: Vec<u32> = lanes.queued(self.count_max).collect();
+        let mut asked = waiting.len();
+        while !self.is_full && !waiting.is_empty() {
+            waiting.retain(|&lane| !self.is_full && self.ask(lane, lanes, now) == Turn::More);
+            if waiting.is_empty() && asked == self.count_max {
+                waiting.extend(lanes.queued(self.count_max));
+                asked = waiting.len();
+            }
+        }
+        (!self.entries.is_empty()).then(|| self.seal(lanes.generation))
+    }
+
+    /// One lane's turn.
+    fn ask(&mut self, at: u32, lanes: &mut Lanes, now: Instant) -> Turn {
+        let share = self.size_max.div_ceil(LANES_PER_REQUEST);
+        lanes.get_mut(at).deficit += share;
+        let turn = loop {
+            let size = lanes.next_size(at, now);
+            let lane = lanes.get_mut(at);
+            let Some(size) = size else {
+                lane.deficit = 0;
+                break Turn::Done;
+            };
+            // An entry costs its bytes, or its part of the number of entries if that is more.
+            let cost = size.max(self.size_max / self.count_max);
+            if cost > lane.deficit {
+                break Turn::More;
+            }
+            if !lane.limiter.allows(size as u64, now) {
+                lane.deficit = 0;
+                let ready = lane.limiter.ready_at(size as u64, now);
+                lanes.block(at, ready);
+                break Turn::Done;
+            }
+            if !self.has_room(size) {
+                self.is_full = true;
+                // What is left of its share does not add up over requests.
+                lane.deficit = lane.deficit.min(share);
+                break Turn::More;
+            }
+            lane.deficit -= cost;
+            lane.limiter.spend(size as u64, now);
+            if let Some(record) = lanes.pop_first(at) {
+                self.add(record, size, at);
+            }
+        };
+        lanes.settle(at);
+        turn
+    }
+
+    fn has_room(&self, size: usize) -> bool {
+        self.entries.is_empty()
+            || (self.entries.len() < self.count_max && self.size + size <= self.size_max)
+    }
+
+    fn add(&mut self, record: KinesisRecord, size: usize, lane: u32) {
+        if self.entries.is_empty() {
+            self.entries.reserve(self.count_max);
+            self.flights.reserve(self.count_max);
+        }
+        self.size += size;
+        let cargo = match record {
+            KinesisRecord::Plain(held) => {
+                self.records += 1;
+                let hash_key = held.record.hash_key();
+                self.entries.push(held.record.into_entry());
+                Cargo::Plain { claim: held.claim, hash_key }
+            }
+            KinesisRecord::Aggregate(mut aggregate) => {
+                self.records += aggregate.claims.len();
+                match &mut aggregate.content {
+                    Content::Sealed(entry) => self.entries.push(entry.clone()),
+                    Content::Unsealed(unsealed) => {
+                        let unsealed = unsealed.take().map(|unsealed| (self.entries.len(), unsealed));
+                        self.unsealed.extend(unsealed);
+                        self.entries.push(NOTHING);
+                    }
+                }
+                Cargo::Aggregate(aggregate)
+            }
+        };
+        self.flights.push(Flight { cargo, lane });
+        self.is_full = self.entries.len() >= self.count_max || self.size >= self.size_max;
+    }
+
+    /// Makes the check sums of new aggregates side by side.
+    fn seal(mut self, generation: u32) -> Load {
+        let (places, unsealed): (Vec<usize>, Vec<Unsealed>) = self.unsealed.into_iter().unzip();
+        for (at, entry) in places.into_iter().zip(Unsealed::seal_all(unsealed)) {
+            if let Cargo::Aggregate(aggregate) = &mut self.flights[at].cargo {
+                aggregate.content = Content::Sealed(entry.clone());
+            }
+            self.entries[at] = entry;
+        }
+        let (flights, records) = (self.flights, self.records);
+        Load { entries: self.entries.into(), flights, generation, records }
+    }
+}

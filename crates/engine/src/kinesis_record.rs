@@ -1,0 +1,192 @@
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use headwaters_wire::aggregate::{Decoded, Unsealed, decode};
+use headwaters_wire::{Entry, PartitionKey};
+
+use crate::bounds::Room;
+use crate::held::{Claim, Held, Past};
+use crate::record::UserRecord;
+use crate::time::Instant;
+
+/// What becomes one entry of a request: a user record as it is, or an aggregate of several.
+#[derive(Debug)]
+pub(crate) enum KinesisRecord {
+    Aggregate(Box<Aggregate>),
+    Plain(Held),
+}
+
+/// Several user records of one shard, packed together.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    /// What is kept of its members, in their order.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) content: Content,
+    /// When it leaves the buffer at the latest, if a request is free and the limiter allows it.
+    pub(crate) deadline: Instant,
+    /// When the first of its members expires.
+    pub(crate) expiration: Instant,
+    /// The shard map by which it was packed.
+    pub(crate) generation: u32,
+    /// Its own failed attempts; its members may have had others before they were packed.
+    pub(crate) past: Option<Arc<Past>>,
+    /// The room that its members take, in bytes.
+    pub(crate) room: usize,
+    /// The lowest place of a member in the order of acceptance.
+    pub(crate) sequence: u64,
+    /// Bytes of data and outer partition key.
+    pub(crate) size: usize,
+}
+
+/// The bytes of an aggregate, without or with their check sum.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Sealed(Entry),
+    /// `None` only while it is being sealed.
+    Unsealed(Option<Unsealed>),
+}
+
+/// Stands in for an entry that is being made.
+pub(crate) const NOTHING: Entry = Entry {
+    data: Bytes::new(),
+    explicit_hash_key: None,
+    partition_key: PartitionKey::KPL_OUTER_KEY,
+};
+
+impl KinesisRecord {
+    pub(crate) fn deadline(&self) -> Instant {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.deadline,
+            Self::Plain(held) => held.deadline,
+        }
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.deadline = deadline,
+            Self::Plain(held) => held.deadline = deadline,
+        }
+    }
+
+    /// When the first of its user records expires.
+    pub(crate) fn expiration(&self) -> Instant {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.expiration,
+            Self::Plain(held) => held.claim.expiration,
+        }
+    }
+
+    /// The lowest place of its user records in the order of acceptance.
+    pub(crate) fn sequence(&self) -> u64 {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.sequence,
+            Self::Plain(held) => held.claim.sequence,
+        }
+    }
+
+    /// What the service counts: the bytes of data and partition key.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.size,
+            Self::Plain(held) => held.record.size(),
+        }
+    }
+
+    /// Whether it was in a request before.
+    pub(crate) fn was_sent(&self) -> bool {
+        match self {
+            Self::Aggregate(aggregate) => {
+                aggregate.past.is_some() || aggregate.claims.iter().any(|claim| claim.past.is_some())
+            }
+            Self::Plain(held) => held.claim.past.is_some(),
+        }
+    }
+
+    /// How many attempts the one of its user records had that had most.
+    pub(crate) fn attempts(&self) -> u32 {
+        match self {
+            Self::Aggregate(aggregate) => {
+                let earlier = aggregate.claims.iter().map(|claim| Past::count(claim.past.as_ref()));
+                let earlier = earlier.max().unwrap_or(0);
+                earlier.saturating_add(Past::count(aggregate.past.as_ref()))
+            }
+            Self::Plain(held) => Past::count(held.claim.past.as_ref()),
+        }
+    }
+
+    /// Its own failed attempts.
+    pub(crate) fn past_mut(&mut self) -> &mut Option<Arc<Past>> {
+        match self {
+            Self::Aggregate(aggregate) => &mut aggregate.past,
+            Self::Plain(held) => &mut held.claim.past,
+        }
+    }
+
+    /// Its user records as they were before they were packed.
+    pub(crate) fn unpack(self, room: &mut Room) -> Vec<Held> {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.unpack(room),
+            Self::Plain(held) => [held].into(),
+        }
+    }
+
+    /// How many user records it has.
+    pub(crate) fn records(&self) -> usize {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.claims.len(),
+            Self::Plain(_) => 1,
+        }
+    }
+}
+
+impl Aggregate {
+    /// The entry to send, its check sum included.
+    pub(crate) fn seal(&mut self) -> Entry {
+        if let Content::Unsealed(unsealed) = &mut self.content
+            && let Some(unsealed) = unsealed.take()
+        {
+            self.content = Content::Sealed(unsealed.seal());
+        }
+        match &self.content {
+            Content::Sealed(entry) => entry.clone(),
+            Content::Unsealed(_) => NOTHING,
+        }
+    }
+
+    /// Its members as they were before they were packed, sharing its data.
+    pub(crate) fn members(&mut self) -> Vec<UserRecord> {
+        let Decoded::Aggregate(aggregate) = decode(self.seal().data) else {
+            return Vec::new();
+        };
+        // What was encoded from valid records has valid members.
+        let entries: Vec<Entry> =
+            aggregate.members().filter_map(|member| member.ok()?.to_entry().ok()).collect();
+        UserRecord::from_entries(entries).unwrap_or_default()
+    }
+
+    /// Its members as records of their own again, each with the whole past. They share its data.
+    pub(crate) fn unpack(mut self, room: &mut Room) -> Vec<Held> {
+        let records = self.members();
+        assert_eq!(records.len(), self.claims.len(), "an aggregate gives back what was packed");
+        let (deadline, past) = (self.deadline, self.past);
+        let join = |(record, mut claim): (UserRecord, Claim)| {
+            claim.past = Past::joined(claim.past, past.as_ref(), room);
+            Held { record, claim, deadline }
+        };
+        let held = records.into_iter().zip(self.claims).map(join).collect();
+        Past::forget(past, room);
+        held
+    }
+}
+
+/// A copy of a record that shares no buffer with its former neighbours.
+pub(crate) fn detached(record: &UserRecord) -> UserRecord {
+    let entry = Entry {
+        data: Bytes::copy_from_slice(record.data()),
+        explicit_hash_key: record.explicit_hash_key(),
+        partition_key: record.partition_key().detached(),
+    };
+    UserRecord::hashed(entry, record.hash_key())
+}

@@ -1,0 +1,205 @@
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use headwaters_wire::ListedShard;
+
+use crate::aggregator::Aggregator;
+use crate::kinesis_record::KinesisRecord;
+use crate::limiter::Limiter;
+use crate::time::Instant;
+
+/// The Kinesis records of one shard that wait for a request, and what is still being packed for it.
+///
+/// What comes in the order of its deadlines and expirations, as nearly everything does, is held in a queue;
+/// only retried records and those with a timing of their own need an order of their own.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// `None` for the lane of records whose shard is not known.
+    pub(crate) shard: Option<ListedShard>,
+    pub(crate) limiter: Limiter,
+    pub(crate) aggregator: Aggregator,
+    /// Bytes that the lane may still send before it is the next lane's turn (deficit round robin).
+    pub(crate) deficit: usize,
+    /// What came in order and was not sent before.
+    fresh: VecDeque<KinesisRecord>,
+    fresh_size: usize,
+    /// The others, by deadline and place in the order of acceptance.
+    ordered: BTreeMap<Key, KinesisRecord>,
+    /// Those in `ordered` that can expire.
+    expirations: BTreeSet<(Instant, Key)>,
+    /// Under what the lane is found in the sets of `Lanes`.
+    pub(crate) marks: Marks,
+}
+
+type Key = (Instant, u64);
+
+/// Where a lane is noted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Marks {
+    /// Until when its limiter lets nothing pass.
+    pub(crate) blocked: Option<Instant>,
+    /// When something of it expires at the earliest.
+    pub(crate) expiring: Option<Instant>,
+    /// When what is being packed is due.
+    pub(crate) filling: Option<Instant>,
+    /// When the first of its Kinesis records is due.
+    pub(crate) queued: Option<Instant>,
+}
+
+impl Lane {
+    pub(crate) fn new(
+        shard: Option<ListedShard>,
+        limiter: Limiter,
+        aggregator: Aggregator,
+    ) -> Self {
+        Self {
+            shard,
+            limiter,
+            aggregator,
+            deficit: 0,
+            fresh: VecDeque::new(),
+            fresh_size: 0,
+            ordered: BTreeMap::new(),
+            expirations: BTreeSet::new(),
+            marks: Marks::default(),
+        }
+    }
+
+    /// Adds a Kinesis record that was not sent before.
+    pub(crate) fn add(&mut self, record: KinesisRecord) {
+        let in_order = self.fresh.back().is_none_or(|last| {
+            last.deadline() <= record.deadline() && last.expiration() <= record.expiration()
+        });
+        if !in_order {
+            return self.insert(record);
+        }
+        self.fresh_size += record.size();
+        self.fresh.push_back(record);
+    }
+
+    /// Adds a Kinesis record wherever its deadline belongs.
+    pub(crate) fn insert(&mut self, record: KinesisRecord) {
+        let key = (record.deadline(), record.sequence());
+        if record.expiration() != Instant::NEVER {
+            self.expirations.insert((record.expiration(), key));
+        }
+        let twin = self.ordered.insert(key, record);
+        debug_assert!(twin.is_none(), "two records with one place in the order of acceptance");
+    }
+
+    /// The Kinesis record that leaves next.
+    pub(crate) fn first(&self) -> Option<&KinesisRecord> {
+        if self.takes_ordered() {
+            return self.ordered.first_key_value().map(|(_, record)| record);
+        }
+        self.fresh.front()
+    }
+
+    pub(crate) fn pop_first(&mut self) -> Option<KinesisRecord> {
+        if self.takes_ordered() {
+            let &key = self.ordered.first_key_value()?.0;
+            return self.remove(key);
+        }
+        self.pop_fresh()
+    }
+
+    fn takes_ordered(&self) -> bool {
+        match (self.fresh.front(), self.ordered.first_key_value()) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(fresh), Some((&key, _))) => key < (fresh.deadline(), fresh.sequence()),
+        }
+    }
+
+    fn pop_fresh(&mut self) -> Option<KinesisRecord> {
+        let record = self.fresh.pop_front()?;
+        self.fresh_size -= record.size();
+        Some(record)
+    }
+
+    fn remove(&mut self, key: Key) -> Option<KinesisRecord> {
+        let record = self.ordered.remove(&key)?;
+        if record.expiration() != Instant::NEVER {
+            self.expirations.remove(&(record.expiration(), key));
+        }
+        Some(record)
+    }
+
+    /// Takes out a Kinesis record of which something has expired.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<KinesisRecord> {
+        if self.fresh.front().is_some_and(|record| record.expiration() <= now) {
+            return self.pop_fresh();
+        }
+        let &(expiration, key) = self.expirations.first()?;
+        if expiration > now { None } else { self.remove(key) }
+    }
+
+    /// Takes out all Kinesis records, by deadline.
+    pub(crate) fn drain(&mut self) -> Vec<KinesisRecord> {
+        core::iter::from_fn(|| self.pop_first()).collect()
+    }
+
+    /// When the lane has something to send, if its limiter lets it pass; the origin of time if it has enough
+    /// of it to be sent at once: `full_at` bytes that were not sent before, or one that was accepted before
+    /// the record number `hurry_before`.
+    ///
+    /// Retried records keep their deadlines, whoever is in a hurry: else a flush or a close would make a storm
+    /// of the retries.
+    pub(crate) fn due(&self, full_at: usize, hurry_before: u64) -> Option<Instant> {
+        let Some(fresh) = self.fresh.front() else {
+            return self.ordered.first_key_value().map(|(&(deadline, _), _)| deadline);
+        };
+        if self.fresh_size >= full_at || fresh.sequence() < hurry_before {
+            return Some(Instant::ZERO);
+        }
+        let ordered = self.ordered.first_key_value().map(|(&(deadline, _), _)| deadline);
+        Some(ordered.map_or(fresh.deadline(), |ordered| ordered.min(fresh.deadline())))
+    }
+
+    /// When something of it expires.
+    pub(crate) fn next_expiration(&self) -> Option<Instant> {
+        let fresh = self.fresh.front().map(KinesisRecord::expiration);
+        let ordered = self.expirations.first().map(|&(expiration, _)| expiration);
+        let open = Some(self.aggregator.expiration());
+        let next = [fresh, ordered, open].into_iter().flatten().min();
+        next.filter(|&expiration| expiration != Instant::NEVER)
+    }
+
+    /// How many Kinesis records there are that were not sent before.
+    pub(crate) fn fresh(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// Bytes of those.
+    pub(crate) const fn fresh_size(&self) -> usize {
+        self.fresh_size
+    }
+
+    /// Whether it has nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.ordered.is_empty() && self.aggregator.len() == 0
+    }
+
+    /// How many user records it has.
+    #[cfg(debug_assertions)]
+    pub(crate) fn records(&self) -> usize {
+        let all = self.fresh.iter().chain(self.ordered.values());
+        all.map(KinesisRecord::records).sum::<usize>() + self.aggregator.len()
+    }
+
+    /// What must hold between calls.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self) {
+        debug_assert_eq!(
+            self.fresh_size,
+            self.fresh.iter().map(KinesisRecord::size).sum::<usize>()
+        );
+        let can_expire =
+            self.ordered.values().filter(|record| record.expiration() != Instant::NEVER).count();
+        debug_assert_eq!(self.expirations.len(), can_expire);
+        for (first, second) in self.fresh.iter().zip(self.fresh.iter().skip(1)) {
+            debug_assert!(first.deadline() <= second.deadline(), "the queue is in order");
+            debug_assert!(first.expiration() <= second.expiration(), "the queue is in order");
+        }
+    }
+}

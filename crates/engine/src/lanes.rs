@@ -1,0 +1,443 @@
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use headwaters_wire::aggregate::Encoder;
+use headwaters_wire::{HashKey, HashKeyRange, ListedShard, ShardId};
+
+use crate::aggregator::{Aggregator, Limits};
+use crate::config::Config;
+use crate::held::Held;
+use crate::kinesis_record::KinesisRecord;
+use crate::lane::{Lane, Marks};
+use crate::limiter::{Limiter, RateLimit};
+use crate::shard_map::ShardMap;
+use crate::time::Instant;
+
+/// All lanes: one for each shard of the map, and one for records whose shard is not known. Says which of them
+/// has something to do, and when.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    /// In the order of the map; the last is that of records whose shard is not known.
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) map: Option<ShardMap>,
+    /// The map before: answers to what was sent by it go on coming for a while.
+    pub(crate) previous: Option<ShardMap>,
+    /// Counts the maps.
+    pub(crate) generation: u32,
+    /// Lanes that may send something, by when it is due.
+    queued: BTreeSet<(Instant, u32)>,
+    /// Lanes that are packing something and may send it, by when it is due.
+    filling: BTreeSet<(Instant, u32)>,
+    /// Lanes whose limiters let nothing pass before this time.
+    blocked: BTreeSet<(Instant, u32)>,
+    /// Lanes that hold what can expire, by a time that is not after the first expiration.
+    expiring: BTreeSet<(Instant, u32)>,
+    /// Kinesis records, and their bytes, that were not sent before and may leave.
+    fresh: usize,
+    fresh_size: usize,
+    /// Records accepted before this one do not wait for company.
+    hurry_before: u64,
+    /// User records in all lanes.
+    pub(crate) records: usize,
+    /// Encoders that are not in use keep their memory here.
+    pub(crate) spare: Vec<Box<Encoder>>,
+    pub(crate) settings: Settings,
+    /// Shards that answers have named while there was no map.
+    seen: BTreeSet<ShardId>,
+    /// Whether records wait for the first map: then none of them leaves before its deadline.
+    awaits_map: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    aggregate: bool,
+    full_at: usize,
+    limits: Limits,
+    rate_limit: RateLimit,
+}
+
+impl Settings {
+    /// An empty lane with a limiter for so many shards.
+    pub(crate) fn lane(&self, shard: Option<ListedShard>, shards: u32) -> Lane {
+        Lane::new(shard, Limiter::new(self.rate_limit, shards), Aggregator::new(self.limits))
+    }
+}
+
+/// How often lanes that their limiters hold back are looked at: they send what has become possible since,
+/// together, rather than each record by itself. The KPL polls its limiters as often.
+const LIMITER_POLL: Duration = Duration::from_millis(25);
+
+/// How many shards the stream is taken to have as long as nothing is known: a new on-demand stream has four.
+pub(crate) const SHARDS_ASSUMED: u32 = 4;
+
+/// Most shards that are remembered while there is no map; the default quota of an account is 20,000.
+const SHARDS_SEEN_MAX: usize = 20_000;
+
+impl Lanes {
+    pub(crate) fn new(config: &Config) -> Self {
+        let settings = Settings {
+            aggregate: config.aggregation_enabled,
+            full_at: config.collection_max_shard_size,
+            limits: Limits::of(config),
+            rate_limit: config.rate_limit,
+        };
+        Self {
+            lanes: [settings.lane(None, SHARDS_ASSUMED)].into(),
+            map: None,
+            previous: None,
+            generation: 0,
+            queued: BTreeSet::new(),
+            filling: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            expiring: BTreeSet::new(),
+            fresh: 0,
+            fresh_size: 0,
+            hurry_before: 0,
+            records: 0,
+            spare: Vec::new(),
+            settings,
+            seen: BTreeSet::new(),
+            awaits_map: false,
+        }
+    }
+
+    /// Says whether records wait for the first map.
+    pub(crate) fn await_map(&mut self, awaits_map: bool) {
+        if core::mem::replace(&mut self.awaits_map, awaits_map) != awaits_map {
+            self.mark(self.unknown());
+        }
+    }
+
+    /// Learns from an answer that there is this shard: as long as there is no map, the stream is taken to have
+    /// as many shards as have been seen.
+    pub(crate) fn note_shard(&mut self, shard: &ShardId, now: Instant) {
+        if self.map.is_some() || self.seen.len() >= SHARDS_SEEN_MAX || self.seen.contains(shard) {
+            return;
+        }
+        self.seen.insert(shard.clone());
+        let shards = u32::try_from(self.seen.len()).unwrap_or(u32::MAX).max(SHARDS_ASSUMED);
+        let unknown = self.unknown();
+        self.get_mut(unknown).limiter.set_shards(shards, now);
+    }
+
+    /// The range of a shard that the map has, or the one before had.
+    pub(crate) fn range_of(&self, shard: &ShardId) -> Option<HashKeyRange> {
+        let of = |map: &ShardMap| Some(map.shard(map.position(shard)?).hash_keys);
+        let range = self.map.as_ref().and_then(of);
+        range.or_else(|| self.previous.as_ref().and_then(of))
+    }
+
+    /// Counts what the lanes hold, and notes it in the sets.
+    pub(crate) fn recount(&mut self) {
+        (self.fresh, self.fresh_size) = (0, 0);
+        for set in [&mut self.queued, &mut self.filling, &mut self.blocked, &mut self.expiring] {
+            set.clear();
+        }
+        for at in 0..self.lanes.len() as u32 {
+            let lane = &mut self.lanes[at as usize];
+            lane.marks = Marks { blocked: lane.marks.blocked, ..Marks::default() };
+            match lane.marks.blocked {
+                Some(until) => {
+                    self.blocked.insert((until, at));
+                }
+                None => {
+                    self.fresh += lane.fresh();
+                    self.fresh_size += lane.fresh_size();
+                }
+            }
+            self.mark(at);
+        }
+    }
+
+    /// The lane of the shard that has this hash key.
+    pub(crate) fn predict(&self, key: HashKey) -> u32 {
+        match &self.map {
+            Some(map) => map.predict(key) as u32,
+            None => self.unknown(),
+        }
+    }
+
+    /// The lane of records whose shard is not known.
+    pub(crate) fn unknown(&self) -> u32 {
+        (self.lanes.len() - 1) as u32
+    }
+
+    pub(crate) fn get(&self, lane: u32) -> &Lane {
+        &self.lanes[lane as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, lane: u32) -> &mut Lane {
+        &mut self.lanes[lane as usize]
+    }
+
+    /// The shard that a lane of the present map belongs to.
+    pub(crate) fn shard(&self, lane: u32) -> Option<&ShardId> {
+        self.lanes.get(lane as usize)?.shard.as_ref().map(|shard| &shard.id)
+    }
+
+    /// Takes a record that is not packed yet: for its shard's aggregate, or by itself.
+    pub(crate) fn add(&mut self, held: Held, now: Instant) {
+        let lane = self.predict(held.record.hash_key());
+        self.records += 1;
+        if !self.settings.aggregate || lane == self.unknown() {
+            self.push(lane, KinesisRecord::Plain(held));
+            return;
+        }
+        let aggregator = &mut self.lanes[lane as usize].aggregator;
+        let (before, full) = aggregator.add(held, &mut self.spare, self.generation, now);
+        if let Some(record) = before {
+            self.push(lane, record);
+        }
+        if let Some(record) = full {
+            self.push(lane, record);
+        }
+        if self.lanes[lane as usize].aggregator.sequence() < self.hurry_before {
+            self.close(lane, now);
+        }
+        self.mark(lane);
+    }
+
+    fn push(&mut self, at: u32, record: KinesisRecord) {
+        let lane = &mut self.lanes[at as usize];
+        let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
+        lane.add(record);
+        if lane.marks.blocked.is_none() {
+            self.fresh += lane.fresh() - fresh;
+            self.fresh_size += lane.fresh_size() - fresh_size;
+        }
+        self.mark(at);
+    }
+
+    /// Packs records again that were packed together before; `None` if there are none.
+    pub(crate) fn pack(&mut self, records: Vec<Held>) -> Option<KinesisRecord> {
+        Aggregator::repack(self.settings.limits, records, &mut self.spare, self.generation)
+    }
+
+    /// Takes a Kinesis record as it is. One that was sent before waits for its deadline, whatever else there is.
+    pub(crate) fn place(&mut self, lane: u32, record: KinesisRecord) {
+        self.records += record.records();
+        if !record.was_sent() {
+            return self.push(lane, record);
+        }
+        self.lanes[lane as usize].insert(record);
+        self.mark(lane);
+    }
+
+    /// Ends the aggregate that is being packed.
+    fn close(&mut self, at: u32, now: Instant) {
+        let aggregator = &mut self.lanes[at as usize].aggregator;
+        if let Some(record) = aggregator.close(&mut self.spare, self.generation, now) {
+            self.push(at, record);
+        }
+    }
+
+    /// Lets records that were accepted before number `before` leave without waiting for company.
+    pub(crate) fn hurry(&mut self, before: u64, now: Instant) {
+        self.hurry_before = self.hurry_before.max(before);
+        for at in 0..self.lanes.len() as u32 {
+            if self.get(at).aggregator.sequence() < self.hurry_before {
+                self.close(at, now);
+            }
+            self.mark(at);
+        }
+    }
+
+    /// Notes in the sets what has changed in a lane.
+    fn mark(&mut self, at: u32) {
+        let lane = &mut self.lanes[at as usize];
+        let (old, mut new) = (lane.marks, lane.marks);
+        if old.blocked.is_none() {
+            let full_at = if self.awaits_map { usize::MAX } else { self.settings.full_at };
+            new.queued = lane.due(full_at, self.hurry_before);
+            new.filling = lane.aggregator.due();
+        } else {
+            (new.queued, new.filling) = (None, None);
+        }
+        // An old mark that comes too early does no harm, and need not be moved each time.
+        new.expiring = match (old.expiring, lane.next_expiration()) {
+            (Some(old), Some(next)) if old <= next => Some(old),
+            (_, next) => next,
+        };
+        if old == new {
+            return;
+        }
+        lane.marks = new;
+        move_mark(&mut self.queued, at, old.queued, new.queued);
+        move_mark(&mut self.filling, at, old.filling, new.filling);
+        move_mark(&mut self.expiring, at, old.expiring, new.expiring);
+    }
+
+    /// Holds a lane back until its limiter lets something pass, at `ready`.
+    pub(crate) fn block(&mut self, at: u32, ready: Instant) {
+        let poll = LIMITER_POLL.as_nanos() as u64;
+        let until = Instant::from_nanos(ready.as_nanos().div_ceil(poll).saturating_mul(poll));
+        let lane = &mut self.lanes[at as usize];
+        debug_assert!(lane.marks.blocked.is_none(), "blocked twice");
+        lane.marks.blocked = Some(until);
+        self.fresh -= lane.fresh();
+        self.fresh_size -= lane.fresh_size();
+        self.blocked.insert((until, at));
+        self.mark(at);
+    }
+
+    /// Lets the lanes go on whose limiters let something pass, and ends the aggregates that are ripe.
+    pub(crate) fn elapse(&mut self, now: Instant) {
+        while let Some(&(until, at)) = self.blocked.first()
+            && until <= now
+        {
+            self.unblock(at);
+        }
+        while let Some(&(_, at)) = self.filling.first()
+            && self.get(at).aggregator.ripe() <= now
+        {
+            self.close(at, now);
+        }
+    }
+
+    fn unblock(&mut self, at: u32) {
+        let lane = &mut self.lanes[at as usize];
+        if let Some(until) = lane.marks.blocked.take() {
+            self.blocked.remove(&(until, at));
+            self.fresh += lane.fresh();
+            self.fresh_size += lane.fresh_size();
+        }
+        self.mark(at);
+    }
+
+    /// Takes out a Kinesis record of which something has expired, and the lane in which it was.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<(u32, KinesisRecord)> {
+        loop {
+            let &(_, at) = self.expiring.first().filter(|(expiration, _)| *expiration <= now)?;
+            if self.get(at).aggregator.expiration() <= now {
+                self.close(at, now);
+            }
+            if let Some(record) = self.take_from(at, |lane| lane.take_expired(now)) {
+                return Some((at, record));
+            }
+            // The mark came too early.
+            let next = self.get(at).next_expiration();
+            let old = core::mem::replace(&mut self.lanes[at as usize].marks.expiring, next);
+            move_mark(&mut self.expiring, at, old, next);
+        }
+    }
+
+    /// The size of the Kinesis record that leaves next; `None` if none may leave now.
+    pub(crate) fn next_size(&self, at: u32, now: Instant) -> Option<usize> {
+        let first = self.get(at).first()?;
+        // As long as the first map may come in time, nothing rides along before its deadline.
+        let stays = self.awaits_map
+            && first.deadline() > now
+            && (first.was_sent() || first.sequence() >= self.hurry_before);
+        (!stays).then(|| first.size())
+    }
+
+    /// Takes the Kinesis record out that leaves next; call [`settle`](Self::settle) when done with the lane.
+    pub(crate) fn pop_first(&mut self, at: u32) -> Option<KinesisRecord> {
+        let lane = &mut self.lanes[at as usize];
+        let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
+        let record = lane.pop_first()?;
+        self.fresh -= fresh - lane.fresh();
+        self.fresh_size -= fresh_size - lane.fresh_size();
+        self.records -= record.records();
+        Some(record)
+    }
+
+    fn take_from(
+        &mut self,
+        at: u32,
+        take: impl FnOnce(&mut Lane) -> Option<KinesisRecord>,
+    ) -> Option<KinesisRecord> {
+        let lane = &mut self.lanes[at as usize];
+        let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
+        let record = take(lane)?;
+        if lane.marks.blocked.is_none() {
+            self.fresh -= fresh - lane.fresh();
+            self.fresh_size -= fresh_size - lane.fresh_size();
+        }
+        self.records -= record.records();
+        self.mark(at);
+        Some(record)
+    }
+
+    /// Notes what has changed in a lane from which something was taken.
+    pub(crate) fn settle(&mut self, at: u32) {
+        self.mark(at);
+    }
+
+    /// The lanes that may send something, the earliest due first; at most `count` of them.
+    pub(crate) fn queued(&self, count: usize) -> impl Iterator<Item = u32> {
+        self.queued.iter().take(count).map(|&(_, at)| at)
+    }
+
+    /// Whether what was not sent before, and may leave, fills a request of `count` entries or `size` bytes.
+    pub(crate) fn fills(&self, count: usize, size: usize) -> bool {
+        !self.awaits_map && (self.fresh >= count || self.fresh_size >= size)
+    }
+
+    /// When the next lane has something to send; what is being packed included.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let queued = self.queued.first().map(|&(due, _)| due);
+        let filling = self.filling.first().map(|&(due, _)| due);
+        queued.into_iter().chain(filling).min()
+    }
+
+    /// When a limiter lets something pass again.
+    pub(crate) fn next_unblocked(&self) -> Option<Instant> {
+        self.blocked.first().map(|&(until, _)| until)
+    }
+
+    /// When something may have expired.
+    pub(crate) fn next_expiration(&self) -> Option<Instant> {
+        self.expiring.first().map(|&(expiration, _)| expiration)
+    }
+
+    /// How many lanes their limiters hold back.
+    pub(crate) fn held_back(&self) -> usize {
+        self.blocked.len()
+    }
+
+    /// How many user records there are.
+    pub(crate) const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// What must hold between calls.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self) {
+        self.lanes.iter().for_each(Lane::invariants);
+        debug_assert_eq!(self.records, self.lanes.iter().map(Lane::records).sum::<usize>());
+        let free = self.lanes.iter().filter(|lane| lane.marks.blocked.is_none());
+        debug_assert_eq!(self.fresh, free.clone().map(Lane::fresh).sum::<usize>());
+        debug_assert_eq!(self.fresh_size, free.map(Lane::fresh_size).sum::<usize>());
+        for (at, lane) in (0..).zip(&self.lanes) {
+            let noted = |set: &BTreeSet<(Instant, u32)>| set.iter().filter(|mark| mark.1 == at).count();
+            let Marks { blocked, expiring, filling, queued } = lane.marks;
+            debug_assert_eq!(noted(&self.blocked), usize::from(blocked.is_some()));
+            debug_assert_eq!(noted(&self.expiring), usize::from(expiring.is_some()));
+            debug_assert_eq!(noted(&self.filling), usize::from(filling.is_some()));
+            debug_assert_eq!(noted(&self.queued), usize::from(queued.is_some()));
+            debug_assert!(blocked.is_some() || queued.is_some() || filling.is_some() || lane.is_empty());
+            let next = lane.next_expiration();
+            debug_assert!(next.is_none_or(|next| expiring.is_some_and(|mark| mark <= next)));
+        }
+    }
+}
+
+fn move_mark(
+    set: &mut BTreeSet<(Instant, u32)>,
+    lane: u32,
+    old: Option<Instant>,
+    new: Option<Instant>,
+) {
+    if old == new {
+        return;
+    }
+    if let Some(old) = old {
+        set.remove(&(old, lane));
+    }
+    if let Some(new) = new {
+        set.insert((new, lane));
+    }
+}

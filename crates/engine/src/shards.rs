@@ -1,0 +1,90 @@
+//! What the list of the shards changes: where records are put.
+
+use headwaters_wire::{AttemptError, ShardPage};
+
+use crate::config::ShardPrediction;
+use crate::engine::Engine;
+use crate::kinesis_record::KinesisRecord;
+use crate::listing::{ListShards, Listed, ListingId, MapStatus};
+use crate::time::Instant;
+
+impl Engine {
+    /// The ListShards request to send now, if one is due and of any use.
+    pub(crate) fn next_listing(&mut self) -> Option<ListShards> {
+        if self.is_list_wanted() { self.listing.take_request(self.now) } else { None }
+    }
+
+    /// When the list of the shards needs attention.
+    pub(crate) fn next_listing_at(&self) -> Option<Instant> {
+        if self.is_list_wanted() { self.listing.wake_at() } else { None }
+    }
+
+    /// An engine that holds nothing asks once, to be ready, and not again before it holds something.
+    fn is_list_wanted(&self) -> bool {
+        self.config.shard_prediction == ShardPrediction::On
+            && (self.room.records() > 0 || self.listing.requests() == 0)
+    }
+
+    /// A page of the list has come.
+    pub(crate) fn shards_listed(
+        &mut self,
+        request: ListingId,
+        result: Result<ShardPage, AttemptError>,
+    ) {
+        match self.listing.listed(request, result, self.now) {
+            Listed::Changed => self.install_map(),
+            Listed::Failed => self.settle_strays(false),
+            Listed::Ignored => self.stats.ignored_answers += 1,
+            Listed::More => {}
+            Listed::Unchanged => self.settle_strays(true),
+        }
+        self.lanes.await_map(self.listing.status() == MapStatus::Loading);
+    }
+
+    /// Gives up a listing that takes too long.
+    pub(crate) fn list_elapse(&mut self) {
+        let failures = self.listing.failures();
+        self.listing.elapse(self.now);
+        if self.listing.failures() > failures {
+            self.settle_strays(false);
+            self.lanes.await_map(self.listing.status() == MapStatus::Loading);
+        }
+    }
+
+    fn install_map(&mut self) {
+        let Some(map) = self.listing.map() else { return };
+        for record in self.lanes.install(map.clone(), self.now) {
+            self.place(record);
+        }
+        self.settle_strays(true);
+    }
+
+    /// Puts a Kinesis record into the lane where it belongs by now: as it is if all its members belong there,
+    /// else its members by themselves.
+    pub(crate) fn place(&mut self, record: KinesisRecord) {
+        let aggregate = match record {
+            KinesisRecord::Plain(held) if held.claim.past.is_none() => {
+                return self.lanes.add(held, self.now);
+            }
+            KinesisRecord::Plain(held) => {
+                let lane = self.lanes.predict(held.record.hash_key());
+                return self.lanes.place(lane, KinesisRecord::Plain(held));
+            }
+            KinesisRecord::Aggregate(aggregate) => aggregate,
+        };
+        let mut aggregate = aggregate;
+        let lane_of_first = self.lanes.predict(aggregate.seal().hash_key());
+        if aggregate.generation != self.lanes.generation {
+            let lanes = &self.lanes;
+            let mut members = aggregate.members().into_iter();
+            if members.any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
+                let members = aggregate.unpack(&mut self.room);
+                self.stats.repacked += members.len() as u64;
+                members.into_iter().for_each(|held| self.lanes.add(held, self.now));
+                return;
+            }
+            aggregate.generation = self.lanes.generation;
+        }
+        self.lanes.place(lane_of_first, KinesisRecord::Aggregate(aggregate));
+    }
+}

@@ -1,0 +1,111 @@
+//! Aggregates that were stored in another shard than the one they were packed for.
+//!
+//! The Kinesis Client Library drops an aggregate as a whole when one of its members does not belong to the shard
+//! it was read from. Whether that is so only the shard map can tell, and the map is what has just proved to be
+//! old: so such an aggregate waits for the next one.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use headwaters_wire::{AttemptError, ErrorCode, Placement};
+
+use crate::action::BatchId;
+use crate::completion::{Attempt, Cause};
+use crate::engine::Engine;
+use crate::held::{Held, Past};
+use crate::kinesis_record::{Aggregate, KinesisRecord, detached};
+use crate::requeues::Requeues;
+use crate::retry;
+
+/// An aggregate that was stored, and where.
+#[derive(Debug)]
+pub(crate) struct Stray {
+    pub(crate) aggregate: Box<Aggregate>,
+    pub(crate) attempt: Attempt,
+    pub(crate) batch: BatchId,
+    pub(crate) index: u16,
+    pub(crate) placement: Placement,
+}
+
+impl Engine {
+    /// Decides about an aggregate that was stored in another shard than predicted, or lets it wait.
+    pub(crate) fn judge(&mut self, stray: Stray) {
+        if self.listing.status().is_loading() {
+            self.stray_records += stray.aggregate.claims.len();
+            self.strays.push(stray);
+        } else {
+            let map_is_fresh = self.listing.fault().is_none();
+            self.settle_stray(stray, map_is_fresh);
+        }
+    }
+
+    /// Decides about those that wait: there is a fresh map, or there will be none for a while.
+    pub(crate) fn settle_strays(&mut self, map_is_fresh: bool) {
+        for stray in core::mem::take(&mut self.strays) {
+            self.stray_records -= stray.aggregate.claims.len();
+            self.settle_stray(stray, map_is_fresh);
+        }
+    }
+
+    fn settle_stray(&mut self, mut stray: Stray, map_is_fresh: bool) {
+        let range = self.lanes.range_of(&stray.placement.shard);
+        let members = stray.aggregate.members();
+        if range.is_some_and(|range| members.iter().all(|one| range.contains(one.hash_key()))) {
+            return self.deliver(stray);
+        }
+        self.send_again(stray, map_is_fresh);
+    }
+
+    /// Sends the members of an aggregate again: packed by the fresh map, or without one each by itself, which is
+    /// right wherever it is stored.
+    fn send_again(&mut self, stray: Stray, map_is_fresh: bool) {
+        let Stray { batch, index, .. } = stray;
+        let error = AttemptError::new(ErrorCode::WrongShard);
+        let members = self.unpack_stray(stray);
+        let half = self.now.after(self.config.record_max_buffered_time / 2);
+        let retry = self.config.retry;
+        let mut again: Vec<Held> = Vec::new();
+        for held in members {
+            if !retry.allows(Past::count(held.claim.past.as_ref())) {
+                self.give_up(held, Cause::AttemptsExhausted);
+            } else if held.claim.is_expired(self.now) {
+                self.give_up(held, Cause::Expired);
+            } else {
+                let deadline = retry::leave_by(half, held.claim.expiration, self.now);
+                again.push(Held { deadline, ..held });
+            }
+        }
+        let Some(deadline) = again.iter().map(|held| held.deadline).min() else { return };
+        self.stats.repacked += again.len() as u64;
+        self.stats.requeued += again.len() as u64;
+        let mut requeues = Requeues::new(batch);
+        requeues.add(index, error, self.now, deadline);
+        self.actions.extend(requeues.into_actions());
+        for mut held in again {
+            if map_is_fresh {
+                self.lanes.add(held, self.now);
+            } else {
+                held.record = detached(&held.record);
+                let lane = self.lanes.predict(held.record.hash_key());
+                self.lanes.place(lane, KinesisRecord::Plain(held));
+            }
+        }
+    }
+
+    /// The members of a stray aggregate, which count as having failed.
+    fn unpack_stray(&mut self, Stray { mut aggregate, attempt, .. }: Stray) -> Vec<Held> {
+        let error = Some(AttemptError::new(ErrorCode::WrongShard));
+        Past::note(&mut aggregate.past, Attempt { error, ..attempt }, &mut self.room);
+        aggregate.unpack(&mut self.room)
+    }
+
+    /// Gives up everything that waits for a map.
+    pub(crate) fn give_up_strays(&mut self, cause: &Cause) {
+        for stray in core::mem::take(&mut self.strays) {
+            self.stray_records -= stray.aggregate.claims.len();
+            for held in self.unpack_stray(stray) {
+                self.give_up(held, cause.clone());
+            }
+        }
+    }
+}
