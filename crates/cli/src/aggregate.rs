@@ -98,7 +98,7 @@ async fn write_lines(
     filter: &mut Filter<'_, UserRecord>,
 ) -> Result<(), Broken> {
     while let Some((_, record)) = filter.next().await? {
-        if let Some(full) = packer.add(record.as_entry()) {
+        if let Some(full) = packer.add(&record.to_entry()) {
             filter.output.line(&Line::from(&full)).await?;
         }
     }
@@ -113,7 +113,7 @@ async fn write_raw(mut packer: Packer, filter: &mut Filter<'_, UserRecord>) -> R
     while let Some((_, record)) = filter.next().await?
         && full.is_none()
     {
-        full = packer.add(record.as_entry());
+        full = packer.add(&record.to_entry());
     }
     let mut records = full.into_iter().chain(packer.finish());
     match (records.next(), records.next()) {

@@ -342,7 +342,8 @@ mod tests {
         // So slow that virtual time passes with few requests.
         let latency = Duration::from_secs(1);
         let mock = Mock::builder(name, NonZeroU32::MIN).latency(latency).build(clock);
-        let config = Config::builder().record_ttl(None).retry(RetryPolicy::Kpl).build();
+        let config = Config::builder().aggregation_enabled(false).record_ttl(None);
+        let config = config.retry(RetryPolicy::Kpl).build();
         let producer = Producer::builder()
             .clock(clock)
             .config(config.expect("a valid configuration"))

@@ -105,7 +105,15 @@ impl<'a> Setup<'a> {
 }
 
 fn config(arguments: &PutArguments) -> Result<Config, NotBegun> {
-    let mut config = Config::builder().retry(arguments.retry.policy()).record_ttl(arguments.ttl.0);
+    let mut config = Config::builder()
+        .aggregation_enabled(!arguments.no_aggregation)
+        .fail_if_throttled(arguments.fail_if_throttled)
+        .rate_limit(arguments.rate_limit)
+        .record_ttl(arguments.ttl.0)
+        .retry(arguments.retry.policy());
+    if let Some(size) = arguments.aggregation_max_size {
+        config = config.aggregation_max_size(size);
+    }
     if let Some(bytes) = arguments.max_bytes {
         config = config.bounds(Bounds { bytes, ..Config::default().bounds() });
     }
@@ -147,15 +155,16 @@ async fn report(
         Summary::new(arguments.stream.as_str(), tally, load.producer.stats(), elapsed);
     summary.stopped = load.stop.reason().map(summary::reason);
     summary.unread = load.unread().map(|position| Place::new(&load.files, position));
-    summary.shards = load.mock.shards().into_iter().map(Into::into).collect();
+    let shards = load.mock.shards();
+    summary.kinesis_records = shards.iter().map(|shard| shard.records).sum();
     let acks = settler.acks.iter().map(|acks| acks.sink.report());
     summary.reports =
         acks.chain(settler.failed.iter().map(|failed| failed.sink.report())).collect();
     if summary.without_outcome == 0 {
         let stored = load.mock.records();
-        let entries = stored.iter().map(|stored| &stored.entry);
-        summary.read_back = Some(settler.read_back.compare(entries));
+        summary.read_back = Some(settler.read_back.compare(&stored, &shards));
     }
+    summary.shards = shards.into_iter().map(Into::into).collect();
     tell(load, &summary, settler.refusal.as_deref(), settler.failed.is_some());
     let exit = judge(load, &summary);
     summary.exit_code = exit.code();

@@ -2,7 +2,9 @@ use core::hash::Hasher;
 use std::collections::HashMap;
 use std::hash::DefaultHasher;
 
-use headwaters::wire::{Entry, HashKey};
+use headwaters::mock::{ShardReport, Stored};
+use headwaters::wire::aggregate::{Decoded, decode};
+use headwaters::wire::{Entry, HashKey, HashKeyRange, ShardId};
 use headwaters::{Outcome, UserRecord};
 use serde::Serialize;
 
@@ -29,7 +31,7 @@ struct Copies {
 /// What the stream holds, against what was reported.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub(crate) struct Comparison {
-    /// Records that the stream holds.
+    /// User records that a consumer of the stream gets.
     pub(crate) found: u64,
     /// Reported as stored, and not there.
     pub(crate) missing: u64,
@@ -52,7 +54,7 @@ impl Comparison {
 
 impl Digest {
     pub(crate) fn of(record: &UserRecord) -> Self {
-        Self::of_entry(record.as_entry())
+        Self::of_entry(&record.to_entry())
     }
 
     fn of_entry(entry: &Entry) -> Self {
@@ -88,12 +90,24 @@ impl ReadBack {
         }
     }
 
-    /// Compares it with what the stream holds.
-    pub(crate) fn compare<'a>(mut self, stream: impl Iterator<Item = &'a Entry>) -> Comparison {
+    /// Compares it with what the stream holds, whose shards are these.
+    pub(crate) fn compare(self, stream: &[Stored], shards: &[ShardReport]) -> Comparison {
+        let ranges: HashMap<&ShardId, HashKeyRange> =
+            shards.iter().map(|shard| (&shard.id, shard.range)).collect();
+        self.compare_entries(stream.iter().map(|stored| {
+            let range = ranges.get(&stored.placement.shard);
+            (&stored.entry, *range.expect("the shards of a stream within the command stay"))
+        }))
+    }
+
+    /// Compares it with Kinesis records, each with the range of its shard.
+    fn compare_entries<'a>(
+        mut self,
+        stream: impl Iterator<Item = (&'a Entry, HashKeyRange)>,
+    ) -> Comparison {
         let mut comparison = Comparison::default();
-        for entry in stream {
-            comparison.found += 1;
-            self.records.entry(Digest::of_entry(entry)).or_default().found += 1;
+        for (entry, range) in stream {
+            self.find(entry, range);
         }
         // Only sums leave this loop: its order does not matter.
         for copies in self.records.values() {
@@ -101,10 +115,30 @@ impl ReadBack {
         }
         comparison
     }
+
+    /// Takes note of what a consumer gets of a Kinesis record.
+    fn find(&mut self, entry: &Entry, range: HashKeyRange) {
+        let digest = Digest::of_entry(entry);
+        // What was put may look like an aggregate itself.
+        if let Some(copies) = self.records.get_mut(&digest) {
+            copies.found += 1;
+            return;
+        }
+        match decode(entry.data.clone()) {
+            Decoded::Aggregate(aggregate) => {
+                let members = aggregate.as_kcl(range).delivered;
+                for member in members.iter().filter_map(|member| member.to_entry().ok()) {
+                    self.records.entry(Digest::of_entry(&member)).or_default().found += 1;
+                }
+            }
+            Decoded::Plain(_) => self.records.entry(digest).or_default().found += 1,
+        }
+    }
 }
 
 impl Copies {
     fn add_to(self, comparison: &mut Comparison) {
+        comparison.found += u64::from(self.found);
         comparison.missing += u64::from(self.stored.saturating_sub(self.found));
         let beyond = self.found.saturating_sub(self.stored);
         let maybe_stored = beyond.min(self.maybe_stored);
@@ -125,7 +159,7 @@ impl Copies {
 mod tests {
     use super::*;
     use headwaters::Cause;
-    use headwaters::wire::ShardId;
+    use headwaters::wire::aggregate::Encoder;
 
     fn record(key: &str, data: &'static str) -> UserRecord {
         UserRecord::new(key.to_owned(), data).expect("a valid record")
@@ -141,7 +175,8 @@ mod tests {
         for (record, outcome) in reported {
             read_back.report(Digest::of(record), outcome);
         }
-        read_back.compare(stream.iter().map(|record| record.as_entry()))
+        let entries: Vec<Entry> = stream.iter().map(|record| record.to_entry()).collect();
+        read_back.compare_entries(entries.iter().map(|entry| (entry, HashKeyRange::ALL)))
     }
 
     #[test]
@@ -171,6 +206,36 @@ mod tests {
         let comparison = compare(&[(&a, not)], &[&a]);
         assert_eq!((comparison.unexpected, comparison.explained()), (1, false));
         assert_eq!(compare(&[], &[&a]).unexpected, 1);
+    }
+
+    #[test]
+    fn what_a_consumer_gets_of_aggregates_counts() {
+        let low = record("a", "x").with_explicit_hash_key(HashKey::MIN);
+        let high = record("a", "y").with_explicit_hash_key(HashKey::MAX);
+        let aggregate = |records: &[&UserRecord]| {
+            let mut encoder = Encoder::default();
+            records.iter().for_each(|record| encoder.append(&record.to_entry()));
+            encoder.finish().expect("there are records").seal()
+        };
+        let compare = |reported: &[&UserRecord], entry: &Entry, range| {
+            let mut read_back = ReadBack::default();
+            for record in reported {
+                read_back.report(Digest::of(record), &stored(false));
+            }
+            read_back.compare_entries([(entry, range)].into_iter())
+        };
+        let both = aggregate(&[&low, &high]);
+        let comparison = compare(&[&low, &high], &both, HashKeyRange::ALL);
+        assert_eq!(comparison, Comparison { found: 2, ..Comparison::default() });
+        // In a shard to which one of them does not belong, consumers drop them both.
+        let middle = HashKey::new(1 << 127);
+        let shard = HashKeyRange::new(HashKey::MIN, middle).expect("in order");
+        let comparison = compare(&[&low, &high], &both, shard);
+        assert_eq!((comparison.found, comparison.missing), (0, 2));
+        // It was put as it is.
+        let looks_so = UserRecord::from_entry(both.clone()).expect("small");
+        let comparison = compare(&[&looks_so], &both, HashKeyRange::ALL);
+        assert_eq!(comparison, Comparison { found: 1, ..Comparison::default() });
     }
 
     #[test]

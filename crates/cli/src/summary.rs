@@ -31,6 +31,10 @@ pub(crate) struct Summary<'a> {
     pub(crate) retries: u64,
     pub(crate) throttled: u64,
     pub(crate) requests: u64,
+    /// Kinesis records in those, sent again or not: an aggregate is one.
+    pub(crate) entries: u64,
+    /// Kinesis records that the stream holds.
+    pub(crate) kinesis_records: u64,
     pub(crate) elapsed_seconds: f64,
     pub(crate) records_per_second: f64,
     /// Why reading stopped before the end of the input.
@@ -56,7 +60,7 @@ pub(crate) struct Input {
 #[derive(Serialize)]
 pub(crate) struct Shard {
     pub(crate) shard: String,
-    pub(crate) records: u64,
+    pub(crate) kinesis_records: u64,
     pub(crate) bytes: u64,
     pub(crate) throttled: u64,
 }
@@ -65,7 +69,7 @@ impl From<ShardReport> for Shard {
     fn from(report: ShardReport) -> Self {
         Self {
             shard: report.id.to_string(),
-            records: report.records,
+            kinesis_records: report.records,
             bytes: report.bytes,
             throttled: report.throttled,
         }
@@ -94,6 +98,8 @@ impl<'a> Summary<'a> {
             retries: stats.requeued,
             throttled: stats.throttled,
             requests: stats.requests,
+            entries: stats.entries,
+            kinesis_records: 0,
             elapsed_seconds,
             records_per_second: if rate.is_finite() { rate } else { 0.0 },
             stopped: None,
@@ -143,7 +149,8 @@ impl fmt::Display for Summary<'_> {
             row(f, "no outcome", self.without_outcome, &[])?;
         }
         row(f, "retries", self.retries, &[(self.throttled, "entries throttled")])?;
-        row(f, "requests", self.requests, &[])?;
+        row(f, "requests", self.requests, &[(self.entries, "entries")])?;
+        row(f, "kinesis records", self.kinesis_records, &[])?;
         let (elapsed, rate) = (self.elapsed_seconds, self.records_per_second);
         let bytes = HumanBytes(input.bytes);
         writeln!(f, "{:<16}{elapsed:>10.3} s  ({rate:.0} records/s, {bytes})", "elapsed")?;
@@ -166,9 +173,13 @@ impl fmt::Display for Summary<'_> {
 impl Summary<'_> {
     fn write_shards(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.shards.iter().map(|shard| shard.shard.len()).max().unwrap_or_default();
-        writeln!(f, "\n{:<width$}{:>12}{:>16}{:>12}", "shard", "records", "bytes", "throttled")?;
-        for Shard { shard, records, bytes, throttled } in &self.shards {
-            writeln!(f, "{shard:<width$}{records:>12}{bytes:>16}{throttled:>12}")?;
+        writeln!(
+            f,
+            "\n{:<width$}{:>18}{:>16}{:>12}",
+            "shard", "kinesis records", "bytes", "throttled"
+        )?;
+        for Shard { shard, kinesis_records, bytes, throttled } in &self.shards {
+            writeln!(f, "{shard:<width$}{kinesis_records:>18}{bytes:>16}{throttled:>12}")?;
         }
         Ok(())
     }

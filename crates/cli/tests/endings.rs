@@ -40,6 +40,8 @@ fn settings_out_of_their_bounds() {
     for (setting, said) in [
         ("--ttl=5ms", "`record_ttl` is 5 ms; it must be from 100 ms"),
         ("--max-bytes=1KiB", "`bounds.bytes` is 1024; it must be at least"),
+        ("--aggregation-max-size=10", "`aggregation_max_size` is 10; it must be from 64"),
+        ("--rate-limit=0", "`rate_limit.percent` is 0; it must be from 1"),
     ] {
         let run = put(&["orders", "--local", setting], "x\n");
         assert_eq!((run.code, run.stdout.as_str()), (253, ""));
@@ -155,8 +157,8 @@ fn a_bad_record_beside_a_refusal_is_told_apart() {
 fn a_deadline_hands_back_what_is_left_and_it_can_be_put_again() {
     let folder = Folder::of("deadline");
     let (failed, again) = (folder.path("failed"), folder.path("again"));
-    let words = ["orders", "--local=1", "--deadline=2s", "--output=json", "--failed", &failed];
-    let run = put(&words, records(10_000));
+    let words = ["orders", "--local=1", "--no-aggregation", "--deadline=2s", "--output=json"];
+    let run = put(&[&words[..], &["--failed", &failed]].concat(), records(10_000));
     let summary = run.summary();
     let [stored, not_stored, maybe_stored, handed_back, rejected] = outcomes(&summary);
     assert_eq!((run.code, not_stored, maybe_stored, rejected), (1, 0, 0, 0));
@@ -196,8 +198,9 @@ fn a_deadline_does_not_wait_for_the_input() {
 fn linear_retries_end_and_report_the_rest() {
     let folder = Folder::of("linear");
     let (acks, failed) = (folder.path("acks"), folder.path("failed"));
-    let words = ["orders", "--local=1", "--retry=linear", "--ttl=200ms", "--output=json"];
-    let run = put(&[&words[..], &["--acks", &acks, "--failed", &failed]].concat(), records(3_000));
+    let words = ["orders", "--local=1", "--no-aggregation", "--retry=linear", "--ttl=200ms"];
+    let reports = ["--output=json", "--acks", &acks, "--failed", &failed];
+    let run = put(&[&words[..], &reports].concat(), records(3_000));
     let summary = run.summary();
     let [stored, not_stored, ..] = outcomes(&summary);
     assert!(run.code == 1 && not_stored > 0, "{summary}");
@@ -211,6 +214,35 @@ fn linear_retries_end_and_report_the_rest() {
     );
     let cause = not[0]["cause"].as_str().expect("a text");
     assert!(cause.contains("ended") && cause.contains("ProvisionedThroughputExceeded"), "{cause}");
+}
+
+#[test]
+fn what_is_throttled_may_fail_at_once() {
+    let words = ["orders", "--local=1", "--no-aggregation", "--fail-if-throttled"];
+    let run = put(&[&words[..], &["--output=json"]].concat(), records(3_000));
+    let summary = run.summary();
+    let [stored, not_stored, ..] = outcomes(&summary);
+    assert!(run.code == 1 && not_stored > 0, "{summary}");
+    assert_eq!((stored + not_stored, &summary["retries"]), (3_000, &json!(0)));
+    assert_eq!((&summary["entries"], &summary["throttled"]), (&json!(3_000), &json!(not_stored)));
+}
+
+#[test]
+fn a_rate_limit_below_what_a_shard_takes_keeps_it_from_throttling() {
+    let words = ["orders", "--local=1", "--no-aggregation", "--rate-limit=90", "--key=k"];
+    let mut child = start(&[&words[..], &["--acks=-"]].concat());
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(records(1_800).as_bytes()).expect("it reads");
+    let mut acks = BufReader::new(child.stdout.as_mut().expect("it is piped"));
+    // The input stays open until the number of shards is known.
+    acks.read_line(&mut String::new()).expect("it writes");
+    drop(stdin);
+    let rest = rest(acks);
+    let run = Run::end(child);
+    assert_eq!((run.code, json_lines(&rest).len()), (0, 1_799));
+    let sent_once = "retries                    0\n";
+    assert!(run.stderr.contains(sent_once), "{}", run.stderr);
+    assert!(run.stderr.contains("(1,800 entries)"), "{}", run.stderr);
 }
 
 #[cfg(target_os = "linux")]
@@ -288,6 +320,31 @@ fn acks_come_while_the_input_is_open() {
     assert_eq!(Run::end(child).code, 0);
 }
 
+#[test]
+fn records_of_one_aggregate_are_acknowledged_one_by_one() {
+    let mut child = start(&["orders", "--local=1", "--key=k", "--acks=-"]);
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(b"a\nb\nc\n").expect("it reads");
+    let mut acks = BufReader::new(child.stdout.as_mut().expect("it is piped"));
+    let mut text = String::new();
+    // The input stays open: they wait for company until the shards are listed.
+    for _ in 1..=3 {
+        acks.read_line(&mut text).expect("it writes");
+    }
+    drop(stdin);
+    let acks = json_lines(&text);
+    for (ack, line) in acks.iter().zip(1..) {
+        assert_eq!((&ack["line"], &ack["outcome"]), (&json!(line), &json!("stored")));
+        assert_eq!(ack["sequence_number"], acks[0]["sequence_number"]);
+    }
+    let run = Run::end(child);
+    assert_eq!((run.code, acks.len()), (0, 3));
+    for row in ["stored                     3", "kinesis records            1"] {
+        assert!(run.stderr.contains(row), "{}", run.stderr);
+    }
+    assert!(run.stderr.contains("read back       3 records, as reported"), "{}", run.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_closed_standard_output_is_no_accident() {
@@ -317,7 +374,8 @@ fn a_closed_standard_error_is_no_accident() {
 
 #[test]
 fn progress_goes_to_standard_error_only_where_it_is_wanted() {
-    let run = put(&["orders", "--local=1", "--key=k", "--progress=always"], records(2_500));
+    let words = ["orders", "--local=1", "--no-aggregation", "--key=k"];
+    let run = put(&[&words[..], &["--progress=always"]].concat(), records(2_500));
     assert_eq!(run.code, 0);
     assert!(
         run.stderr.contains(" records, ")
@@ -325,7 +383,7 @@ fn progress_goes_to_standard_error_only_where_it_is_wanted() {
         "{}",
         run.stderr
     );
-    let run = put(&["orders", "--local=1", "--key=k"], records(2_500));
+    let run = put(&words, records(2_500));
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
 }
 
@@ -375,7 +433,7 @@ fn a_signal_stops_the_reading_delivers_and_reports() {
 #[test]
 fn a_second_signal_stops_at_once() {
     // The rest would take the shard half a minute.
-    let (child, mut stderr, stdin) = endless(&["--local=1"], &records(30_000));
+    let (child, mut stderr, stdin) = endless(&["--local=1", "--no-aggregation"], &records(30_000));
     common::signal(&child, "INT");
     let mut line = String::new();
     while !line.contains("stopping") {

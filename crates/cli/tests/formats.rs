@@ -7,7 +7,7 @@ mod common;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::{Folder, outcomes, put};
+use common::{Folder, outcomes, put, run};
 use serde_json::Value;
 
 /// Key, explicit hash key and data of each record that the command would put.
@@ -137,8 +137,8 @@ fn the_summary_adds_up_and_acks_name_shard_and_number() {
     let folder = Folder::of("summary_adds_up");
     let acks = folder.path("acks");
     let input: String = (0..2_000).map(|n| format!("{{\"id\": {n}, \"h\": {n}}}\n")).collect();
-    let words = ["orders", "--local=8", "--key-field", "id", "--acks", &acks, "--output", "json"];
-    let run = put(&words, &input);
+    let words = ["orders", "--local=8", "--no-aggregation", "--key-field", "id", "--output=json"];
+    let run = put(&[&words[..], &["--acks", &acks]].concat(), &input);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let summary = run.summary();
     assert_eq!(outcomes(&summary), [2_000, 0, 0, 0, 0]);
@@ -146,8 +146,9 @@ fn the_summary_adds_up_and_acks_name_shard_and_number() {
     assert_eq!(shards.len(), 8);
     let sum =
         |name: &str| shards.iter().map(|shard| shard[name].as_u64().expect("a count")).sum::<u64>();
+    assert_eq!(summary["kinesis_records"], 2_000);
     assert_eq!(
-        (sum("records"), sum("bytes")),
+        (sum("kinesis_records"), sum("bytes")),
         (2_000, summary["input"]["bytes"].as_u64().expect("a count"))
     );
 
@@ -157,6 +158,19 @@ fn the_summary_adds_up_and_acks_name_shard_and_number() {
         assert!(ack["shard"].as_str().is_some_and(|shard| shard.starts_with("shardId-")), "{ack}");
         assert!(ack["sequence_number"].is_string() && ack["attempts"].as_u64() >= Some(1), "{ack}");
         assert_eq!(ack["maybe_duplicate"], false);
+    }
+}
+
+/// The read-back looks into aggregates, but what was put as one is no more than a record.
+#[test]
+fn aggregates_in_the_input_are_records_like_others() {
+    let two = "{\"partition_key\":\"a\",\"data\":\"aGk=\"}\n".repeat(2);
+    let aggregate = run(&["aggregate"], &two).stdout;
+    for words in [&["--no-aggregation"][..], &[]] {
+        let words = [&["orders", "--local", "--input=records", "--output=json"], words].concat();
+        let run = put(&words, &aggregate);
+        assert_eq!((run.code, outcomes(&run.summary())), (0, [1, 0, 0, 0, 0]), "{}", run.stderr);
+        assert_eq!(run.summary()["read_back"]["found"], 1);
     }
 }
 

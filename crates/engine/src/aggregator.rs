@@ -35,12 +35,21 @@ pub(crate) struct Limits {
     pub(crate) size: usize,
 }
 
+/// Encoders that are not in use keep their memory here.
+#[derive(Debug, Default)]
+pub(crate) struct Encoders(
+    #[expect(clippy::vec_box, reason = "they go to and fro, and are large")] Vec<Box<Encoder>>,
+);
+
 #[derive(Debug)]
 enum Open {
     Empty,
     /// Alone it goes plain, so it stays as it is until a second comes.
     One(Held),
-    Many { claims: Vec<Claim>, encoder: Box<Encoder> },
+    Many {
+        claims: Vec<Claim>,
+        encoder: Box<Encoder>,
+    },
 }
 
 impl Limits {
@@ -79,7 +88,7 @@ impl Aggregator {
     pub(crate) fn add(
         &mut self,
         held: Held,
-        spare: &mut Vec<Box<Encoder>>,
+        spare: &mut Encoders,
         generation: u32,
         now: Instant,
     ) -> (Option<KinesisRecord>, Option<KinesisRecord>) {
@@ -100,20 +109,20 @@ impl Aggregator {
     }
 
     /// Packs a record with those that are there; gives it back if it does not fit.
-    fn pack(&mut self, held: Held, spare: &mut Vec<Box<Encoder>>) -> Option<Held> {
+    fn pack(&mut self, held: Held, spare: &mut Encoders) -> Option<Held> {
         let (deadline, expiration) = (held.deadline, held.claim.expiration);
         let (room, sequence) = (held.room(), held.claim.sequence);
         match core::mem::replace(&mut self.open, Open::Empty) {
             Open::Empty => self.open = Open::One(held),
             Open::One(first) => {
-                let mut encoder = spare.pop().unwrap_or_else(|| {
+                let mut encoder = spare.0.pop().unwrap_or_else(|| {
                     Box::new(Encoder::new(self.limits.capacity, self.limits.outer_key))
                 });
                 encoder.append(&first.record.to_entry());
                 let entry = held.record.to_entry();
                 if encoder.try_append(&entry, self.limits.size).is_err() {
                     encoder.finish();
-                    spare.push(encoder);
+                    spare.0.push(encoder);
                     self.open = Open::One(first);
                     return Some(held);
                 }
@@ -145,10 +154,11 @@ impl Aggregator {
     pub(crate) fn repack(
         limits: Limits,
         records: Vec<Held>,
-        spare: &mut Vec<Box<Encoder>>,
+        spare: &mut Encoders,
         generation: u32,
     ) -> Option<KinesisRecord> {
-        let limits = Limits { count: usize::MAX, size: usize::MAX, linger: Duration::ZERO, ..limits };
+        let limits =
+            Limits { count: usize::MAX, size: usize::MAX, linger: Duration::ZERO, ..limits };
         let mut aggregator = Self::new(limits);
         for held in records {
             aggregator.pack(held, spare);
@@ -159,7 +169,7 @@ impl Aggregator {
     /// Takes out what is packed.
     pub(crate) fn close(
         &mut self,
-        spare: &mut Vec<Box<Encoder>>,
+        spare: &mut Encoders,
         generation: u32,
         now: Instant,
     ) -> Option<KinesisRecord> {
@@ -174,7 +184,7 @@ impl Aggregator {
             Open::Many { mut claims, mut encoder } => {
                 let size = encoder.size() + encoder.outer_key_len();
                 let unsealed = encoder.finish();
-                spare.push(encoder);
+                spare.0.push(encoder);
                 claims.shrink_to_fit();
                 Some(KinesisRecord::Aggregate(Box::new(Aggregate {
                     claims,

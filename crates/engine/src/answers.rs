@@ -205,13 +205,7 @@ impl Engine {
         false
     }
 
-    fn deliver_one(
-        &mut self,
-        claim: Claim,
-        room: usize,
-        attempt: Attempt,
-        placement: Placement,
-    ) {
+    fn deliver_one(&mut self, claim: Claim, room: usize, attempt: Attempt, placement: Placement) {
         let Claim { token, sequence, past, .. } = claim;
         let mut attempts = Past::attempts(past.as_ref());
         attempts.push(attempt);

@@ -17,7 +17,8 @@ pub struct Bounds {
 impl Bounds {
     /// What the engine's own bookkeeping takes per record, in bytes: the record as it is held or, in a request,
     /// its entry and what is kept beside it. (A member of an aggregate takes less; it counts as much.)
-    pub const RECORD_OVERHEAD: usize = larger(size_of::<Held>(), size_of::<Entry>() + size_of::<Flight>());
+    pub const RECORD_OVERHEAD: usize =
+        larger(size_of::<Held>(), size_of::<Entry>() + size_of::<Flight>());
 }
 
 const fn larger(one: usize, other: usize) -> usize {

@@ -131,7 +131,8 @@ impl Collector {
                 match &mut aggregate.content {
                     Content::Sealed(entry) => self.entries.push(entry.clone()),
                     Content::Unsealed(unsealed) => {
-                        let unsealed = unsealed.take().map(|unsealed| (self.entries.len(), unsealed));
+                        let unsealed =
+                            unsealed.take().map(|unsealed| (self.entries.len(), unsealed));
                         self.unsealed.extend(unsealed);
                         self.entries.push(NOTHING);
                     }

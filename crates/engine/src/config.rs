@@ -238,7 +238,12 @@ impl ConfigBuilder {
 
     fn check_times(&self, check: &mut Check) {
         let Config {
-            cancel_grace, record_max_buffered_time, record_ttl, request_timeout, retry, ..
+            cancel_grace,
+            record_max_buffered_time,
+            record_ttl,
+            request_timeout,
+            retry,
+            ..
         } = self.config;
         check.millis("cancel_grace", cancel_grace, 0, DURATION_MS_MAX);
         check.millis("record_max_buffered_time", record_max_buffered_time, 0, DURATION_MS_MAX);

@@ -213,7 +213,8 @@ impl Engine {
         }
         self.list_elapse();
         while let Some((lane, record)) = self.lanes.take_expired(now) {
-            let expired = |claim: &crate::held::Claim, _| claim.is_expired(now).then_some(Cause::Expired);
+            let expired =
+                |claim: &crate::held::Claim, _| claim.is_expired(now).then_some(Cause::Expired);
             if let Some(rest) = self.weed(record, expired) {
                 self.lanes.place(lane, rest);
             }

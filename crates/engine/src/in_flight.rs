@@ -208,10 +208,7 @@ impl InFlight {
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
         let requests = self.slots.iter().filter_map(|slot| slot.request.as_ref());
-        debug_assert_eq!(
-            self.records,
-            requests.map(|request| request.load.records).sum::<usize>()
-        );
+        debug_assert_eq!(self.records, requests.map(|request| request.load.records).sum::<usize>());
     }
 }
 

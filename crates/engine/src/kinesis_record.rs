@@ -98,7 +98,8 @@ impl KinesisRecord {
     pub(crate) fn was_sent(&self) -> bool {
         match self {
             Self::Aggregate(aggregate) => {
-                aggregate.past.is_some() || aggregate.claims.iter().any(|claim| claim.past.is_some())
+                aggregate.past.is_some()
+                    || aggregate.claims.iter().any(|claim| claim.past.is_some())
             }
             Self::Plain(held) => held.claim.past.is_some(),
         }

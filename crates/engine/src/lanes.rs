@@ -1,12 +1,10 @@
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use headwaters_wire::aggregate::Encoder;
 use headwaters_wire::{HashKey, HashKeyRange, ListedShard, ShardId};
 
-use crate::aggregator::{Aggregator, Limits};
+use crate::aggregator::{Aggregator, Encoders, Limits};
 use crate::config::Config;
 use crate::held::Held;
 use crate::kinesis_record::KinesisRecord;
@@ -41,8 +39,7 @@ pub(crate) struct Lanes {
     hurry_before: u64,
     /// User records in all lanes.
     pub(crate) records: usize,
-    /// Encoders that are not in use keep their memory here.
-    pub(crate) spare: Vec<Box<Encoder>>,
+    pub(crate) spare: Encoders,
     pub(crate) settings: Settings,
     /// Shards that answers have named while there was no map.
     seen: BTreeSet<ShardId>,
@@ -96,7 +93,7 @@ impl Lanes {
             fresh_size: 0,
             hurry_before: 0,
             records: 0,
-            spare: Vec::new(),
+            spare: Encoders::default(),
             settings,
             seen: BTreeSet::new(),
             awaits_map: false,
@@ -249,8 +246,10 @@ impl Lanes {
         let lane = &mut self.lanes[at as usize];
         let (old, mut new) = (lane.marks, lane.marks);
         if old.blocked.is_none() {
-            let full_at = if self.awaits_map { usize::MAX } else { self.settings.full_at };
-            new.queued = lane.due(full_at, self.hurry_before);
+            // As long as the first map may come in time, nothing leaves before its deadline.
+            let at_once = (self.settings.full_at, self.hurry_before);
+            let (full_at, hurry_before) = if self.awaits_map { (usize::MAX, 0) } else { at_once };
+            new.queued = lane.due(full_at, hurry_before);
             new.filling = lane.aggregator.due();
         } else {
             (new.queued, new.filling) = (None, None);
@@ -327,9 +326,7 @@ impl Lanes {
     pub(crate) fn next_size(&self, at: u32, now: Instant) -> Option<usize> {
         let first = self.get(at).first()?;
         // As long as the first map may come in time, nothing rides along before its deadline.
-        let stays = self.awaits_map
-            && first.deadline() > now
-            && (first.was_sent() || first.sequence() >= self.hurry_before);
+        let stays = self.awaits_map && first.deadline() > now;
         (!stays).then(|| first.size())
     }
 
@@ -412,13 +409,16 @@ impl Lanes {
         debug_assert_eq!(self.fresh, free.clone().map(Lane::fresh).sum::<usize>());
         debug_assert_eq!(self.fresh_size, free.map(Lane::fresh_size).sum::<usize>());
         for (at, lane) in (0..).zip(&self.lanes) {
-            let noted = |set: &BTreeSet<(Instant, u32)>| set.iter().filter(|mark| mark.1 == at).count();
+            let noted =
+                |set: &BTreeSet<(Instant, u32)>| set.iter().filter(|mark| mark.1 == at).count();
             let Marks { blocked, expiring, filling, queued } = lane.marks;
             debug_assert_eq!(noted(&self.blocked), usize::from(blocked.is_some()));
             debug_assert_eq!(noted(&self.expiring), usize::from(expiring.is_some()));
             debug_assert_eq!(noted(&self.filling), usize::from(filling.is_some()));
             debug_assert_eq!(noted(&self.queued), usize::from(queued.is_some()));
-            debug_assert!(blocked.is_some() || queued.is_some() || filling.is_some() || lane.is_empty());
+            debug_assert!(
+                blocked.is_some() || queued.is_some() || filling.is_some() || lane.is_empty()
+            );
             let next = lane.next_expiration();
             debug_assert!(next.is_none_or(|next| expiring.is_some_and(|mark| mark <= next)));
         }

@@ -92,8 +92,6 @@
 //! - After a drain the next wake-up lies in the future: a driver cannot spin.
 //! - A silent transport holds a record no longer than its expiration, the request timeout and
 //!   [`Config::cancel_grace`] together.
-//!
-//! Records are not aggregated, shards are not predicted and nothing limits the rate yet.
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;

@@ -105,11 +105,18 @@ impl Limiter {
     pub(crate) fn inherit<'a>(&mut self, parents: impl Iterator<Item = &'a Self>, now: Instant) {
         self.refill(now);
         for parent in parents {
-            let mut parent = parent.clone();
-            parent.refill(now);
-            self.bytes.inherit(&parent.bytes);
-            self.records.inherit(&parent.records);
+            self.inherit_part(parent, 1, now);
         }
+    }
+
+    /// Takes out what `parent` lacks to be full at `now`, divided by `heirs`: what was spent while the shards were
+    /// not known was spent on all of them alike, as far as anybody knows.
+    pub(crate) fn inherit_part(&mut self, parent: &Self, heirs: u32, now: Instant) {
+        self.refill(now);
+        let mut parent = parent.clone();
+        parent.refill(now);
+        self.bytes.inherit(&parent.bytes, heirs);
+        self.records.inherit(&parent.records, heirs);
     }
 
     fn refill(&mut self, now: Instant) {

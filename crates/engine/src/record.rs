@@ -218,8 +218,11 @@ mod tests {
             partition_key: PartitionKey::new(alloc::format!("key-{number}")).expect("a valid key"),
         };
         let entries: Vec<Entry> = (0..100).map(entry).collect();
-        let one_by_one: Vec<_> =
-            entries.iter().cloned().map(|entry| UserRecord::from_entry(entry).expect("small")).collect();
+        let one_by_one: Vec<_> = entries
+            .iter()
+            .cloned()
+            .map(|entry| UserRecord::from_entry(entry).expect("small"))
+            .collect();
         let records = UserRecord::from_entries(entries.clone()).expect("small records");
         assert_eq!(records, one_by_one);
         assert!(records.iter().map(UserRecord::to_entry).eq(entries));

@@ -30,12 +30,16 @@ impl Lanes {
             let lane = kept.unwrap_or_else(|| {
                 let shard = map.shard(at).clone();
                 let mut lane = self.settings.lane(Some(shard.clone()), 1);
-                lane.limiter.inherit(parents(&gone, shard.hash_keys), now);
+                match (&self.map, &unknown) {
+                    (None, Some(unknown)) => {
+                        lane.limiter.inherit_part(&unknown.limiter, map.len() as u32, now);
+                    }
+                    _ => lane.limiter.inherit(parents(&gone, shard.hash_keys), now),
+                }
                 lane
             });
             self.lanes.push(lane);
         }
-        // What was spent without a map was spent on nobody knows which shards.
         self.lanes.push(self.settings.lane(None, map.len() as u32));
         self.previous = self.map.replace(map);
         self.generation = self.generation.wrapping_add(1);

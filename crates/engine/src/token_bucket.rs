@@ -69,10 +69,10 @@ impl TokenBucket {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Takes out what `parent` lacks to be full.
-    pub(crate) fn inherit(&mut self, parent: &Self) {
+    /// Takes out what `parent` lacks to be full, divided by `heirs`.
+    pub(crate) fn inherit(&mut self, parent: &Self, heirs: u32) {
         let lack = parent.depth().saturating_sub(parent.level);
-        self.level = self.level.saturating_sub(lack);
+        self.level = self.level.saturating_sub(lack / i128::from(heirs.max(1)));
     }
 
     /// The level at which `tokens` may be taken.
@@ -202,7 +202,7 @@ mod tests {
 
         let mut abyss = TokenBucket { level: i128::MIN, rate: 1 };
         abyss.take(u64::MAX);
-        abyss.inherit(&TokenBucket { level: i128::MIN, rate: RATE_MAX });
+        abyss.inherit(&TokenBucket { level: i128::MIN, rate: RATE_MAX }, 1);
         assert_eq!(abyss.level, i128::MIN);
         assert_eq!(abyss.wait(1), Duration::from_nanos(u64::MAX));
     }

@@ -2,32 +2,23 @@ use std::sync::Arc;
 
 use headwaters_engine::wire::StreamName;
 use headwaters_engine::{
-    Action, Batch, BatchId, Cause, Completion, Event, Instant, Outcome, PutRecordsResult,
+    Action, Batch, BatchId, Cause, Completion, Event, Instant, ListShards, Outcome,
 };
-use headwaters_transport::{Clock, Departure, PutRecords, Transport};
+use headwaters_transport::{Clock, Transport};
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use crate::close::{CloseReport, Undelivered};
+use crate::requests::Requests;
 use crate::shared::{Shared, State};
 use crate::ticket::Delivery;
 
-/// The task that does what the engine says: sends, waits, cancels, reports. It decides nothing.
+/// The task that does what the engine says: sends, lists, waits, cancels, reports. It decides nothing.
 pub(crate) struct Driver<T, C> {
     clock: Arc<C>,
-    requests: JoinSet<PutRecordsResult>,
-    /// The requests that are going on: at most `max_requests_in_flight` and those being cancelled.
-    running: Vec<Running>,
+    requests: Requests<T>,
     shared: Arc<Shared>,
     stream: StreamName,
-    transport: Arc<T>,
     undelivered: Vec<Undelivered>,
-}
-
-struct Running {
-    abort: AbortHandle,
-    batch: BatchId,
-    departure: Departure,
 }
 
 /// What came out of the engine and is to be done without its lock.
@@ -38,6 +29,7 @@ struct Todo {
     closed: bool,
     deliveries: Vec<(oneshot::Sender<Delivery>, Delivery)>,
     flushed: Vec<oneshot::Sender<()>>,
+    listing: Option<ListShards>,
     room: bool,
     wakeup: Option<Instant>,
 }
@@ -49,15 +41,8 @@ impl<T: Transport, C: Clock> Driver<T, C> {
         clock: Arc<C>,
         stream: StreamName,
     ) -> Self {
-        Self {
-            clock,
-            requests: JoinSet::new(),
-            running: Vec::new(),
-            shared,
-            stream,
-            transport: Arc::new(transport),
-            undelivered: Vec::new(),
-        }
+        let requests = Requests::new(stream.clone(), transport);
+        Self { clock, requests, shared, stream, undelivered: Vec::new() }
     }
 
     pub(crate) async fn run(mut self) {
@@ -71,12 +56,7 @@ impl<T: Transport, C: Clock> Driver<T, C> {
             }
             tokio::select! {
                 biased;
-                Some(done) = self.requests.join_next_with_id() => {
-                    events.extend(self.answer(done));
-                    while let Some(done) = self.requests.try_join_next_with_id() {
-                        events.extend(self.answer(done));
-                    }
-                }
+                () = self.requests.finished(&mut events) => {}
                 () = shared.work.notified() => {}
                 () = sleep_until(&*self.clock, wakeup) => {}
             }
@@ -96,8 +76,11 @@ impl<T: Transport, C: Clock> Driver<T, C> {
 
     /// Does it; true if the producer is closed and nothing is left to do.
     fn perform(&mut self, todo: Todo) -> bool {
-        todo.cancels.into_iter().for_each(|batch| self.cancel(batch));
-        todo.batches.into_iter().for_each(|batch| self.send(batch));
+        todo.cancels.into_iter().for_each(|batch| self.requests.cancel(batch));
+        todo.batches.into_iter().for_each(|batch| self.requests.send(batch));
+        if let Some(listing) = todo.listing {
+            self.requests.list(listing);
+        }
         if todo.room {
             self.shared.room.notify_waiters();
         }
@@ -106,42 +89,6 @@ impl<T: Transport, C: Clock> Driver<T, C> {
             self.report();
         }
         todo.closed
-    }
-
-    fn send(&mut self, Batch { id, entries, .. }: Batch) {
-        let request = PutRecords::new(self.stream.clone(), entries);
-        let departure = request.departure.clone();
-        let transport = Arc::clone(&self.transport);
-        let abort = self.requests.spawn(async move { transport.put_records(request).await });
-        self.running.push(Running { abort, batch: id, departure });
-    }
-
-    fn cancel(&self, batch: BatchId) {
-        if let Some(running) = self.running.iter().find(|running| running.batch == batch) {
-            running.abort.abort();
-        }
-    }
-
-    /// What the end of a request's task means.
-    fn answer(
-        &mut self,
-        done: Result<(tokio::task::Id, PutRecordsResult), JoinError>,
-    ) -> Option<Event> {
-        let task = match &done {
-            Ok((task, _)) => *task,
-            Err(error) => error.id(),
-        };
-        let at = self.running.iter().position(|running| running.abort.id() == task)?;
-        let Running { batch, departure, .. } = self.running.swap_remove(at);
-        match done {
-            Ok((_, result)) => Some(Event::PutRecordsFinished { batch, result }),
-            Err(error) => {
-                if error.is_panic() {
-                    tracing::error!(stream = %self.stream, "the transport panicked; its request counts as lost");
-                }
-                Some(Event::BatchCancelled { batch, sent: departure.sent() })
-            }
-        }
     }
 }
 
@@ -172,6 +119,8 @@ fn drain(state: &mut State, undelivered: &mut Vec<Undelivered>) -> Todo {
                     todo.flushed.push(state.flushes.swap_remove(at).1);
                 }
             }
+            // A later one means that the engine waits for the one before no more.
+            Action::ListShards(listing) => todo.listing = Some(listing),
             // A notice for traces: the engine has done it already.
             Action::Requeue(_) => {}
             Action::RoomAvailable => todo.room = true,

@@ -24,8 +24,11 @@
 //!
 //! - [`Producer::put`] waits for room, [`Producer::try_put`] does not; both hand the record back when they
 //!   refuse it. What is accepted gets exactly one [`Outcome`], through its [`Ticket`].
+//! - Records are packed as the KPL packs them, several into one Kinesis record of their shard, unless
+//!   [`Config::aggregation_enabled`] is off; each still has its own ticket. The producer lists the shards for
+//!   that, and feeds none of them faster than [`RateLimit`] allows.
 //! - An entry that the service refused is sent again by itself, without its neighbours; one that the
-//!   service says it stored never is.
+//!   service says it stored never is (unless it is an aggregate that a reshard put where consumers drop it).
 //! - [`Config`] bounds what is held, in bytes and records, and names every time there is.
 //! - [`Transport`] and [`Clock`] are the only seams: bring your own of either. With the feature `mock` there
 //!   is `headwaters::mock`, a Kinesis in process that throttles by the book and fails on command.
@@ -42,6 +45,7 @@ mod clock;
 mod close;
 mod driver;
 mod producer;
+mod requests;
 mod shared;
 mod ticket;
 
@@ -49,10 +53,13 @@ pub use clock::TokioClock;
 pub use close::{CloseReport, Undelivered};
 pub use headwaters_engine::{
     Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigError, ConfigFault, Instant,
-    Outcome, RecordError, Refused, RefusedReason, RetryPolicy, Stats, UserRecord, wire,
+    MapStatus, Outcome, OuterKey, RateLimit, RecordError, Refused, RefusedReason, RetryPolicy,
+    ShardPrediction, Stats, Timing, UserRecord, wire,
 };
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;
-pub use headwaters_transport::{Clock, Departure, PutRecords, PutRecordsResult, Sent, Transport};
+pub use headwaters_transport::{
+    Clock, Departure, ListShards, ListShardsResult, PutRecords, PutRecordsResult, Sent, Transport,
+};
 pub use producer::{Producer, ProducerBuilder, StartError};
 pub use ticket::{Delivery, Ticket};

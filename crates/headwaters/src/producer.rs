@@ -1,10 +1,12 @@
 use core::fmt;
+use core::hash::BuildHasher;
 use core::pin::pin;
 use core::time::Duration;
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use headwaters_engine::wire::{StreamName, StreamNameError};
-use headwaters_engine::{Config, Engine, Event, Refused, RefusedReason, Stats, UserRecord};
+use headwaters_engine::{Config, Engine, Event, Refused, RefusedReason, Stats, Timing, UserRecord};
 use headwaters_transport::{Clock, Transport};
 
 use crate::clock::TokioClock;
@@ -54,6 +56,17 @@ impl Producer {
     /// Dropping the future before it is ready means that the record was not accepted and is dropped with
     /// it; use [`try_put`](Self::try_put) to keep it.
     pub async fn put(&self, record: UserRecord) -> Result<Ticket, Refused> {
+        self.put_timed(record, Timing::default()).await
+    }
+
+    /// Puts a record with a buffered time or a time to live of its own, waiting for room if there is none.
+    ///
+    /// # Errors
+    /// As in [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    /// As in [`put`](Self::put).
+    pub async fn put_timed(&self, record: UserRecord, timing: Timing) -> Result<Ticket, Refused> {
         let shared = &self.handle.shared;
         let _turn = shared.turn.lock().await;
         let mut record = record;
@@ -61,7 +74,7 @@ impl Producer {
             // Listen first, or room made between the refusal and the wait would go unnoticed.
             let mut room = pin!(shared.room.notified());
             room.as_mut().enable();
-            record = match self.try_put(record) {
+            record = match shared.try_put(record, timing) {
                 Err(Refused { reason: RefusedReason::Full, record, .. }) => record,
                 done => return done,
             };
@@ -75,7 +88,7 @@ impl Producer {
     /// [`Refused`] gives the record back: there is no room now, the producer is closed, or the record is
     /// larger than the stream takes.
     pub fn try_put(&self, record: UserRecord) -> Result<Ticket, Refused> {
-        self.handle.shared.try_put(record)
+        self.handle.shared.try_put(record, Timing::default())
     }
 
     /// Sends everything accepted before this call without waiting for its deadlines, and ends when each of
@@ -179,6 +192,10 @@ impl<T, C> ProducerBuilder<T, C> {
     }
 
     /// The settings; the defaults if none are given.
+    ///
+    /// A [`seed`](Config::seed) of 0, the default, gives the producer one of its own, so that the producers
+    /// of a fleet do not all try again at the same moments. With any other seed the same events give the
+    /// same waits.
     pub fn config(self, config: Config) -> Self {
         Self { config, ..self }
     }
@@ -210,11 +227,21 @@ impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
         let clock = Arc::new(clock);
         let time = Arc::clone(&clock);
         let now = move || time.now();
+        let config = seeded(config);
         let shared = Arc::new(Shared::new(Engine::new(config, now()), now));
         let driver = Driver::new(Arc::clone(&shared), transport, clock, stream.clone());
         runtime.spawn(driver.run());
         Ok(Producer { handle: Arc::new(Handle { shared, stream }) })
     }
+}
+
+/// The settings with a seed of their own if they have none. Each `RandomState` has other keys.
+fn seeded(config: Config) -> Config {
+    if config.seed() != 0 {
+        return config;
+    }
+    let seed = RandomState::new().hash_one(0);
+    config.into_builder().seed(seed).build().expect("the rest was valid, and any seed is")
 }
 
 /// Why a producer did not start.

@@ -1,7 +1,7 @@
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use headwaters_engine::{Engine, FlushId, Instant, Refused, Token, UserRecord};
+use headwaters_engine::{Engine, FlushId, Instant, Refused, Timing, Token, UserRecord};
 use tokio::sync::{Notify, oneshot};
 
 use crate::close::CloseReport;
@@ -63,11 +63,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn try_put(&self, record: UserRecord) -> Result<Ticket, Refused> {
+    pub(crate) fn try_put(&self, record: UserRecord, timing: Timing) -> Result<Ticket, Refused> {
         let now = self.now();
         let mut state = self.lock();
         let token = state.tickets.next();
-        state.engine.add(token, record, now)?;
+        state.engine.add_timed(token, record, timing, now)?;
         let (sender, ticket) = ticket();
         state.tickets.insert(token, sender);
         self.wake_driver(state);

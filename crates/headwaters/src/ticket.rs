@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 #[must_use = "a ticket tells what became of the record; drop it on purpose if nobody needs to know"]
 pub struct Ticket(oneshot::Receiver<Delivery>);
 
-/// What became of a record, and how.
+/// What became of a record, and how. Records that were packed together have a sequence number in common.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Delivery {

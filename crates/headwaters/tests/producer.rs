@@ -1,48 +1,23 @@
 //! The front door over the mock, mostly in virtual time.
 
+mod common;
+
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
+use common::{MS, STREAM, build, builder, is_stored, mock, plain, record, start, texts, tokio_now};
 use headwaters::mock::{EntryFault, Fault, Mock};
 use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
-    Bounds, Cause, Config, Delivery, Outcome, Producer, PutRecords, PutRecordsResult,
-    RefusedReason, RetryPolicy, StartError, TokioClock, Transport, UserRecord,
+    Bounds, Cause, Config, ListShards, ListShardsResult, Outcome, Producer, PutRecords,
+    PutRecordsResult, RefusedReason, RetryPolicy, StartError, TokioClock, Transport, UserRecord,
 };
-
-const STREAM: &str = "orders";
-
-fn mock(latency: Duration) -> Mock<TokioClock> {
-    let shards = NonZeroU32::new(4).expect("not zero");
-    let name = STREAM.try_into().expect("a valid name");
-    Mock::builder(name, shards).latency(latency).build(TokioClock::new())
-}
-
-fn start(mock: &Mock<TokioClock>, config: Config) -> Producer {
-    let builder = Producer::builder().stream(STREAM).transport(mock.clone());
-    builder.config(config).start().expect("a runtime and a valid name")
-}
-
-fn record(text: &str) -> UserRecord {
-    UserRecord::new(text, text.to_owned()).expect("a valid record")
-}
-
-fn texts(mock: &Mock<TokioClock>) -> Vec<String> {
-    let text = |data: &[u8]| String::from_utf8(data.to_vec()).expect("text");
-    mock.records().iter().map(|stored| text(&stored.entry.data)).collect()
-}
-
-fn is_stored(delivery: &Delivery) -> bool {
-    matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: false, .. })
-}
-
-const MS: Duration = Duration::from_millis(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_record_is_stored_after_its_wait_for_company() {
     let mock = mock(20 * MS);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let before = tokio_now();
     let delivery = producer.put(record("a")).await.expect("room").await;
     assert!(is_stored(&delivery), "{delivery:?}");
@@ -55,7 +30,7 @@ async fn only_the_failed_entries_are_sent_again() {
     let mock = mock(MS);
     let failures = [(1, EntryFault::Throttled), (3, EntryFault::Throttled)];
     mock.script([Fault::FailEntries(failures.into_iter().collect())]);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let mut tickets = Vec::new();
     for text in ["a", "b", "c", "d", "e"] {
         tickets.push(producer.put(record(text)).await.expect("room"));
@@ -75,7 +50,7 @@ async fn only_the_failed_entries_are_sent_again() {
 async fn a_lost_answer_is_told_of() {
     let mock = mock(MS);
     mock.script([Fault::LoseAnswer]);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let delivery = producer.put(record("a")).await.expect("room").await;
     assert!(matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: true, .. }));
     assert_eq!(texts(&mock), ["a", "a"], "and it was stored twice indeed");
@@ -96,7 +71,7 @@ async fn a_stream_that_does_not_exist_fails_at_once() {
 async fn a_silent_service_is_given_up_and_tried_again() {
     let mock = mock(MS);
     mock.script([Fault::NeverAnswer]);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let before = tokio_now();
     let delivery = producer.put(record("a")).await.expect("room").await;
     assert!(matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: true, .. }));
@@ -110,8 +85,8 @@ async fn a_silent_service_is_given_up_and_tried_again() {
 
 fn small() -> Config {
     let bounds = Bounds { bytes: 10_000, records: 2 };
-    let config = Config::builder().max_user_record_size(4).bounds(bounds);
-    config.build().expect("valid settings")
+    let config = plain().max_user_record_size(4).bounds(bounds);
+    build(config)
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +126,7 @@ async fn a_record_beyond_the_streams_limit_comes_back() {
 async fn flush_waits_for_all_that_came_before_it() {
     let mock = mock(5 * MS);
     mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::ServiceUnavailable))]);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     for text in ["a", "b"] {
         drop(producer.put(record(text)).await.expect("room"));
     }
@@ -171,8 +146,8 @@ async fn flush_waits_for_all_that_came_before_it() {
 async fn close_ends_in_time_and_hands_back() {
     let mock = mock(MS);
     mock.script([Fault::NeverAnswer]);
-    let config = Config::builder().collection_max_count(1).max_requests_in_flight(1);
-    let producer = start(&mock, config.build().expect("valid settings"));
+    let config = plain().collection_max_count(1).max_requests_in_flight(1);
+    let producer = start(&mock, build(config));
     let sent = producer.put(record("sent")).await.expect("room");
     tokio::task::yield_now().await;
     let unsent = producer.put(record("unsent")).await.expect("room");
@@ -210,7 +185,7 @@ async fn a_close_wakes_those_who_wait_for_room() {
 #[tokio::test(start_paused = true)]
 async fn a_close_sends_at_once_what_waits_for_company() {
     let mock = mock(MS);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let ticket = producer.put(record("a")).await.expect("room");
     let before = tokio_now();
     producer.close(None).await;
@@ -223,7 +198,7 @@ async fn a_close_sends_at_once_what_waits_for_company() {
 async fn attempts_say_when_they_were() {
     let mock = mock(4 * MS);
     mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::ThrottlingException))]);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let ticket = producer.put(record("a")).await.expect("room");
     producer.flush().await;
     let attempts = ticket.await.attempts;
@@ -237,10 +212,10 @@ async fn attempts_say_when_they_were() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_never_left_leaves_no_doubt() {
     let retry = RetryPolicy::Linear { max_attempts: 2, step: MS };
-    let config = Config::builder().request_timeout(200 * MS).retry(retry).build();
+    let config = plain().request_timeout(200 * MS).retry(retry);
     let transport = Stuck { sent_again: mock(MS), first: Mutex::new(true) };
     let builder = Producer::builder().stream(STREAM).transport(Arc::new(transport));
-    let producer = builder.config(config.expect("valid settings")).start().expect("a runtime");
+    let producer = builder.config(build(config)).start().expect("a runtime");
     let delivery = producer.put(record("a")).await.expect("room").await;
     assert!(is_stored(&delivery), "{delivery:?}");
     let code = delivery.attempts.kept()[0].error.as_ref().map(|error| &error.code);
@@ -254,6 +229,10 @@ struct Stuck {
 }
 
 impl Transport for Stuck {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        self.sent_again.list_shards(request).await
+    }
+
     async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
         if core::mem::take(&mut *self.first.lock().expect("no panic")) {
             request.departure.hold();
@@ -267,8 +246,8 @@ impl Transport for Stuck {
 #[tokio::test(start_paused = true)]
 async fn answers_that_come_together_are_all_heard() {
     let mock = mock(5 * MS);
-    let config = Config::builder().collection_max_count(1);
-    let producer = start(&mock, config.build().expect("valid settings"));
+    let config = plain().collection_max_count(1);
+    let producer = start(&mock, build(config));
     let mut tickets = Vec::new();
     for number in 0..20 {
         tickets.push(producer.put(record(&number.to_string())).await.expect("room"));
@@ -286,7 +265,7 @@ async fn answers_that_come_together_are_all_heard() {
 async fn a_large_record_is_not_overtaken_for_ever() {
     let bounds = Bounds { bytes: 8_000, records: 100 };
     let config = Config::builder().max_user_record_size(5_000).bounds(bounds);
-    let producer = start(&mock(MS), config.build().expect("valid settings"));
+    let producer = start(&mock(MS), build(config));
     let small = tokio::spawn({
         let producer = producer.clone();
         async move {
@@ -309,7 +288,7 @@ async fn no_wake_up_is_lost_where_there_is_room_for_one() {
     let mock = mock(Duration::ZERO);
     let bounds = Bounds { bytes: 2 * 1024 * 1024, records: 1 };
     let config = Config::builder().record_max_buffered_time(Duration::ZERO).bounds(bounds);
-    let producer = start(&mock, config.build().expect("valid settings"));
+    let producer = start(&mock, build(config));
     let tasks = (0..4).map(|task| {
         let producer = producer.clone();
         tokio::spawn(async move {
@@ -329,7 +308,7 @@ async fn a_dropped_producer_says_what_it_leaves_and_goes_on() {
     let warnings = Warnings::default();
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let mock = mock(MS);
-    let producer = start(&mock, Config::default());
+    let producer = start(&mock, build(plain()));
     let ticket = producer.put(record("a")).await.expect("room");
     drop(producer.clone());
     assert_eq!(warnings.records(), [0; 0], "other handles are left");
@@ -345,8 +324,8 @@ fn a_runtime_that_stops_leaves_no_ticket_without_an_outcome() {
     let (sent, unsent, producer) = first.block_on(async {
         let mock = mock(Duration::ZERO);
         mock.script([Fault::NeverAnswer]);
-        let config = Config::builder().collection_max_count(1).max_requests_in_flight(1);
-        let producer = start(&mock, config.build().expect("valid settings"));
+        let config = plain().collection_max_count(1).max_requests_in_flight(1);
+        let producer = start(&mock, build(config));
         let sent = producer.put(record("sent")).await.expect("room");
         tokio::task::yield_now().await;
         (sent, producer.put(record("unsent")).await.expect("room"), producer)
@@ -364,6 +343,10 @@ fn a_runtime_that_stops_leaves_no_ticket_without_an_outcome() {
 struct Panics;
 
 impl Transport for Panics {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        panic!("a bug in a transport, asked for {request:?}");
+    }
+
     async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
         assert!(request.entries.is_empty(), "a bug in a transport");
         Ok(Vec::new())
@@ -373,7 +356,7 @@ impl Transport for Panics {
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_panics_loses_nothing() {
     let retry = RetryPolicy::Linear { max_attempts: 2, step: MS };
-    let config = Config::builder().retry(retry).build().expect("valid settings");
+    let config = build(plain().retry(retry));
     let builder = Producer::builder().stream(STREAM).transport(Panics).config(config);
     let producer = builder.start().expect("a runtime and a valid name");
     let delivery = producer.put(record("a")).await.expect("room").await;
@@ -383,12 +366,10 @@ async fn a_transport_that_panics_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_share_a_producer() {
-    let shards = NonZeroU32::new(8).expect("not zero");
-    let name = STREAM.try_into().expect("a valid name");
-    let mock = Mock::builder(name, shards).unlimited().build(TokioClock::new());
+    let mock = builder(8).unlimited().build(TokioClock::new());
     let bounds = Bounds { bytes: 2 * 1024 * 1024, records: 700 };
     let config = Config::builder().record_max_buffered_time(MS).bounds(bounds);
-    let producer = start(&mock, config.build().expect("valid settings"));
+    let producer = start(&mock, build(config));
     let tasks = (0..8).map(|task| {
         let producer = producer.clone();
         tokio::spawn(async move {
@@ -435,12 +416,6 @@ fn handles_can_be_shared_between_threads() {
     fn sent<T: Send + Sync + Unpin + 'static>() {}
     shared::<Producer>();
     sent::<headwaters::Ticket>();
-}
-
-/// Each test's runtime has a time of its own.
-#[expect(clippy::disallowed_methods, reason = "the tests look at the time that passes")]
-fn tokio_now() -> tokio::time::Instant {
-    tokio::time::Instant::now()
 }
 
 /// Collects the field `records` of warnings.

@@ -3,7 +3,8 @@
 //!
 //! A [`Mock`] stores, throttles and refuses as the service does, and remembers what it stored.
 //! Tests say beforehand what goes wrong, one [`Fault`] per request, and afterwards compare what a
-//! producer reports with [`Mock::records`].
+//! producer reports with [`Mock::user_records`], or with the Kinesis records that they came in
+//! ([`Mock::records`]). In between they may split and merge shards, and make listings fail.
 //!
 //! All waiting goes through the [`Clock`](headwaters_transport::Clock) that the mock is built with.
 //! Under a virtual clock it runs in virtual time: throttled shards refill and late answers arrive,
@@ -71,9 +72,10 @@ mod service;
 mod shard_report;
 #[cfg(test)]
 mod testing;
+mod user_records;
 
 pub use fault::Fault;
-pub use headwaters_model::{EntryFault, EntryFaults, ShardLimits, Stored};
+pub use headwaters_model::{EntryFault, EntryFaults, Handover, ListFault, ShardLimits, Stored};
 pub use mock::Mock;
 pub use mock_builder::MockBuilder;
 pub use shard_report::ShardReport;

@@ -3,9 +3,11 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_model::{Stored, Stream};
-use headwaters_transport::{Clock, PutRecords, PutRecordsResult, Transport};
-use headwaters_wire::{Entry, StreamName};
+use headwaters_model::{Handover, ListFault, Stored};
+use headwaters_transport::{
+    Clock, ListShards, ListShardsResult, PutRecords, PutRecordsResult, Transport,
+};
+use headwaters_wire::{AttemptError, Entry, HashKey, ShardId, StreamName};
 
 use crate::service::{Counts, Service};
 use crate::{Fault, MockBuilder, ShardReport};
@@ -15,8 +17,14 @@ use crate::{Fault, MockBuilder, ShardReport};
 /// A request to any other stream is refused (`ResourceNotFoundException`). Cloning shares
 /// everything: give one clone to the producer and keep another to order faults and to read records.
 ///
-/// Commands: [`script`](Self::script), [`on_request`](Self::on_request). Getters:
-/// [`records`](Self::records), [`requests`](Self::requests), [`shards`](Self::shards).
+/// Commands: [`fail_listings`](Self::fail_listings), [`merge`](Self::merge),
+/// [`on_request`](Self::on_request), [`script`](Self::script), [`split`](Self::split),
+/// [`update_shard_count`](Self::update_shard_count). Getters: [`listings`](Self::listings),
+/// [`records`](Self::records), [`requests`](Self::requests), [`shards`](Self::shards),
+/// [`user_records`](Self::user_records).
+///
+/// "Request" means PutRecords; a ListShards request is a *listing*, has no part in scripts, and
+/// takes the same latency.
 ///
 /// # Cancel
 /// A request leaves when its future is first polled and reaches the service after half of the
@@ -44,8 +52,8 @@ impl Mock<()> {
 }
 
 impl<C: Clock> Mock<C> {
-    pub(crate) fn new(clock: C, latency: Duration, stream: Stream) -> Self {
-        Self { clock: Arc::new(clock), latency, service: Arc::new(Service::new(stream)) }
+    pub(crate) fn new(clock: C, latency: Duration, service: Service) -> Self {
+        Self { clock: Arc::new(clock), latency, service: Arc::new(service) }
     }
 
     /// Orders one fault for each coming request, in the order in which requests are sent: each
@@ -65,8 +73,67 @@ impl<C: Clock> Mock<C> {
         self.service.on_request(Box::new(choose));
     }
 
-    /// Every record that was stored, in the order of storing, which is that of the sequence
-    /// numbers.
+    /// Fails every listing that reaches the service from now on, or none with `None`.
+    pub fn fail_listings(&self, fault: impl Into<Option<ListFault>>) {
+        self.service.fail_listings(fault.into());
+    }
+
+    /// Splits a shard as SplitShard does: the upper child starts with `new_starting`.
+    ///
+    /// The time in [`Handover::ParentUntilDone`] counts from the origin of the clock.
+    ///
+    /// # Errors
+    /// As the service: there is no such open shard (`ResourceNotFoundException`), it cannot be
+    /// split there (`InvalidArgumentException`), or another change is under way
+    /// (`ResourceInUseException`).
+    pub fn split(
+        &self,
+        shard: &ShardId,
+        new_starting: HashKey,
+        handover: Handover,
+    ) -> Result<(), AttemptError> {
+        let now = self.clock.now();
+        self.service
+            .with_stream(now, |stream, now| stream.split(shard, new_starting, handover, now))
+    }
+
+    /// Merges two shards as MergeShards does; the range of `adjacent` follows that of `shard`.
+    ///
+    /// # Errors
+    /// As in [`split`](Self::split), and if `adjacent` does not follow
+    /// (`InvalidArgumentException`).
+    pub fn merge(
+        &self,
+        shard: &ShardId,
+        adjacent: &ShardId,
+        handover: Handover,
+    ) -> Result<(), AttemptError> {
+        let now = self.clock.now();
+        self.service.with_stream(now, |stream, now| stream.merge(shard, adjacent, handover, now))
+    }
+
+    /// Gives the stream `target` shards with even ranges as UpdateShardCount does, all in one
+    /// change. Shards whose ranges fit already stay.
+    ///
+    /// # Errors
+    /// Another change is under way (`ResourceInUseException`).
+    pub fn update_shard_count(
+        &self,
+        target: NonZeroU32,
+        handover: Handover,
+    ) -> Result<(), AttemptError> {
+        let now = self.clock.now();
+        self.service
+            .with_stream(now, |stream, now| stream.update_shard_count(target, handover, now))
+    }
+
+    /// How many listings were sent so far: one for each page.
+    pub fn listings(&self) -> u64 {
+        self.service.counts().listings
+    }
+
+    /// Every Kinesis record that was stored, in the order of storing, which is that of the sequence
+    /// numbers. An aggregate is one of them; see [`user_records`](Self::user_records).
     ///
     /// Their times count from the origin of the clock, and their requests as
     /// [`on_request`](Self::on_request) does. The payloads are shared, not copied.
@@ -80,9 +147,30 @@ impl<C: Clock> Mock<C> {
         self.service.counts().requests
     }
 
-    /// The shards as they are now, in the order of their ranges.
+    /// The open shards as they are now, in the order of their ranges.
     pub fn shards(&self) -> Vec<ShardReport> {
-        self.service.shards()
+        self.service.shards(self.clock.now())
+    }
+
+    /// Every user record that a consumer gets who reads all shards with the Kinesis Client Library:
+    /// [`records`](Self::records) with a record for each member in place of an aggregate. The
+    /// members share time, placement and request of theirs.
+    ///
+    /// Like that library it leaves an aggregate out as a whole if one of its members does not
+    /// belong to the shard, and what comes behind a broken member. Members whose keys break the
+    /// rules of the service are left out too. It takes the check sum of each aggregate: keep the
+    /// result.
+    pub fn user_records(&self) -> Vec<Stored> {
+        self.service.user_records()
+    }
+
+    async fn list(&self, request: ListShards) -> ListShardsResult {
+        self.service.begin_listing();
+        let start = self.clock.now();
+        self.clock.sleep_until(start.after(self.latency / 2)).await;
+        let result = self.service.list_shards(&request, self.clock.now());
+        self.clock.sleep_until(start.after(self.latency)).await;
+        result
     }
 
     async fn send(&self, request: PutRecords) -> PutRecordsResult {
@@ -100,6 +188,10 @@ impl<C: Clock> Mock<C> {
 }
 
 impl<C: Clock> Transport for Mock<C> {
+    fn list_shards(&self, request: ListShards) -> impl Future<Output = ListShardsResult> + Send {
+        self.list(request)
+    }
+
     fn put_records(&self, request: PutRecords) -> impl Future<Output = PutRecordsResult> + Send {
         // Here and not in the future, or else one that is never polled might have been sent.
         request.departure.hold();
@@ -119,8 +211,9 @@ impl<C> Clone for Mock<C> {
 
 impl<C> fmt::Debug for Mock<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { records, requests, scripted } = self.service.counts();
+        let Counts { listings, records, requests, scripted } = self.service.counts();
         f.debug_struct("Mock")
+            .field("listings", &listings)
             .field("records", &records)
             .field("requests", &requests)
             .field("scripted", &scripted)
@@ -255,11 +348,88 @@ mod tests {
         assert_eq!((clone.records().len(), clone.requests(), mock.requests()), (1, 3, 3));
     }
 
+    /// The numbers of the shards of each page.
+    async fn list(mock: &Mock<TestClock>) -> Result<Vec<Vec<u64>>, ErrorCode> {
+        let mut pages = Vec::new();
+        let mut next_token = None;
+        loop {
+            let request = ListShards::new(mock_stream(), next_token);
+            let page = mock.list_shards(request).await.map_err(|error| error.code)?;
+            pages.push(page.shards.iter().filter_map(|shard| shard.id.number()).collect());
+            next_token = page.next_token;
+            if next_token.is_none() {
+                return Ok(pages);
+            }
+        }
+    }
+
+    fn mock_stream() -> StreamName {
+        request(vec![]).stream
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_comes_in_pages_each_after_the_latency() {
+        let clock = TestClock::start();
+        let mock = builder(5).page_size(2).latency(LATENCY).build(clock);
+        assert_eq!(list(&mock).await, Ok(vec![vec![0, 1], vec![2, 3], vec![4]]));
+        assert_eq!((mock.listings(), mock.requests()), (3, 0));
+        assert_eq!(clock.elapsed(), 3 * LATENCY);
+        let mock = builder(5).build(clock);
+        assert_eq!(list(&mock).await, Ok(vec![vec![0, 1, 2, 3, 4]]));
+        let mock = builder(5).page_size(0).build(clock);
+        assert_eq!(list(&mock).await, Err(ErrorCode::ValidationException));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn listings_fail_as_long_as_they_are_told_to() {
+        let mock = builder(1).build(TestClock::start());
+        mock.script([Fault::LoseRequest]);
+        for (fault, code) in [
+            (ListFault::Denied, ErrorCode::AccessDeniedException),
+            (ListFault::InternalFailure, ErrorCode::InternalFailure),
+            (ListFault::Throttled, ErrorCode::LimitExceededException),
+        ] {
+            mock.fail_listings(fault);
+            assert_eq!(list(&mock).await, Err(code.clone()));
+            assert_eq!(list(&mock).await, Err(code));
+        }
+        mock.fail_listings(None);
+        assert_eq!(list(&mock).await, Ok(vec![vec![0]]));
+        let lost = mock.put_records(request(vec![entry("k", "v")])).await;
+        let code = lost.map_err(|error| error.code);
+        assert_eq!(code, Err(ErrorCode::ConnectionLost), "a script is for requests");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shards_are_split_and_merged_in_the_time_of_the_clock() {
+        let clock = TestClock::start();
+        let mock = builder(2).build(clock);
+        let shards = mock.shards();
+        let until = Handover::ParentUntilDone { until: Duration::from_secs(30) };
+        assert_eq!(mock.merge(&shards[0].id, &shards[1].id, until), Ok(()));
+        let at_once = Handover::ChildrenAtOnce;
+        let four = NonZeroU32::new(4).expect("4 is not 0");
+        let refused = mock.update_shard_count(four, at_once).map_err(|error| error.code);
+        assert_eq!(refused, Err(ErrorCode::ResourceInUseException));
+        assert_eq!(mock.shards().len(), 2, "the parents are there until it is done");
+        clock.advance(Duration::from_secs(30)).await;
+        assert_eq!(mock.shards().len(), 1, "without a request in between");
+
+        let middle = shards[1].range.start();
+        assert_eq!(mock.split(&mock.shards()[0].id, middle, at_once), Ok(()));
+        assert_eq!(list(&mock).await, Ok(vec![vec![3, 4]]));
+        assert_eq!(mock.update_shard_count(four, at_once), Ok(()));
+        assert_eq!(list(&mock).await, Ok(vec![vec![5, 6, 7, 8]]));
+    }
+
     #[test]
     fn debug_prints_counts_only() {
         let mock = builder(2).build(StandingClock);
         assert!(ready(mock.put_records(request(vec![entry("secret", "secret")]))).is_ok());
         mock.script([Fault::LoseRequest, Fault::None]);
-        assert_eq!(format!("{mock:?}"), "Mock { records: 1, requests: 1, scripted: 2, .. }");
+        assert_eq!(
+            format!("{mock:?}"),
+            "Mock { listings: 0, records: 1, requests: 1, scripted: 2, .. }"
+        );
     }
 }

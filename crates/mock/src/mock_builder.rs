@@ -1,22 +1,28 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_model::{ShardLimits, Stream, StreamOptions};
+use headwaters_model::{ListRequest, ShardLimits, Stream, StreamOptions};
 use headwaters_transport::Clock;
 use headwaters_wire::StreamName;
 
 use crate::Mock;
+use crate::service::Service;
 
 /// What a [`Mock`] is made of; begun with [`Mock::builder`].
 #[derive(Clone, Debug)]
 pub struct MockBuilder {
     latency: Duration,
     options: StreamOptions,
+    page_size: usize,
 }
 
 impl MockBuilder {
     pub(crate) fn new(stream: StreamName, shards: NonZeroU32) -> Self {
-        Self { latency: Duration::ZERO, options: StreamOptions::new(stream, shards) }
+        Self {
+            latency: Duration::ZERO,
+            options: StreamOptions::new(stream, shards),
+            page_size: ListRequest::MAX_RESULTS_DEFAULT,
+        }
     }
 
     /// How long it takes from sending a request to its answer; zero by default.
@@ -33,6 +39,13 @@ impl MockBuilder {
         Self { options: self.options.limits(limits), ..self }
     }
 
+    /// Lists this many shards a page instead of 1,000: 1 to 10,000, or every listing is refused
+    /// (`ValidationException`), as the service would.
+    #[must_use]
+    pub fn page_size(self, shards: usize) -> Self {
+        Self { page_size: shards, ..self }
+    }
+
     /// Lets every shard take whatever comes; only a [`Fault`](crate::Fault) throttles then.
     #[must_use]
     pub fn unlimited(self) -> Self {
@@ -41,7 +54,8 @@ impl MockBuilder {
 
     /// A mock without records and without faults, in the time of `clock`.
     pub fn build<C: Clock>(self, clock: C) -> Mock<C> {
-        Mock::new(clock, self.latency, Stream::new(self.options))
+        let Self { latency, options, page_size } = self;
+        Mock::new(clock, latency, Service::new(Stream::new(options), page_size))
     }
 }
 

@@ -1,10 +1,12 @@
 use alloc::collections::VecDeque;
+use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use headwaters_model::{EntryFaults, Stored, Stream};
-use headwaters_transport::{Instant, PutRecords, PutRecordsResult};
+use headwaters_model::{EntryFaults, ListFault, ListRequest, Stored, Stream};
+use headwaters_transport::{Instant, ListShards, ListShardsResult, PutRecords, PutRecordsResult};
 use headwaters_wire::{AttemptError, Entry, ErrorCode};
 
+use crate::user_records::user_records;
 use crate::{Fault, ShardReport};
 
 /// What chooses the fault of the request with this number.
@@ -17,12 +19,18 @@ pub(crate) type OnRequest = Box<dyn FnMut(u64, &[Entry]) -> Fault + Send>;
 /// which may therefore look at the mock.
 pub(crate) struct Service {
     on_request: Mutex<OnRequest>,
+    /// How many shards a page of a listing has at most.
+    page_size: usize,
     state: Mutex<State>,
 }
 
 struct State {
     /// The numbers of the requests that reached the stream, in its order.
     arrived: Vec<u64>,
+    /// What goes wrong with each listing.
+    list_fault: Option<ListFault>,
+    /// How many ListShards requests were sent.
+    listings: u64,
     /// How many requests were sent; it is the number of the next one.
     requests: u64,
     script: VecDeque<Fault>,
@@ -31,17 +39,21 @@ struct State {
 
 /// How much there is of everything.
 pub(crate) struct Counts {
+    pub(crate) listings: u64,
     pub(crate) records: usize,
     pub(crate) requests: u64,
     pub(crate) scripted: usize,
 }
 
 impl Service {
-    pub(crate) fn new(stream: Stream) -> Self {
+    pub(crate) fn new(stream: Stream, page_size: usize) -> Self {
         Self {
             on_request: Mutex::new(Box::new(|_, _| Fault::None)),
+            page_size,
             state: Mutex::new(State {
                 arrived: Vec::new(),
+                list_fault: None,
+                listings: 0,
                 requests: 0,
                 script: VecDeque::new(),
                 stream,
@@ -99,18 +111,62 @@ impl Service {
         }
     }
 
+    pub(crate) fn fail_listings(&self, fault: Option<ListFault>) {
+        lock(&self.state).list_fault = fault;
+    }
+
+    /// Counts a listing that is sent now.
+    pub(crate) fn begin_listing(&self) {
+        lock(&self.state).listings += 1;
+    }
+
+    /// What the service answers to a listing that reaches it at `now`.
+    pub(crate) fn list_shards(&self, request: &ListShards, now: Instant) -> ListShardsResult {
+        let ListShards { next_token, stream, .. } = request.clone();
+        let request = match next_token {
+            Some(token) => ListRequest::next(token),
+            None => ListRequest::first(stream),
+        };
+        let request = request.max_results(self.page_size);
+        let fault = lock(&self.state).list_fault;
+        self.with_stream(now, |stream, now| stream.list_shards(&request, fault, now))
+    }
+
+    /// Does something with the stream, in its own time.
+    pub(crate) fn with_stream<R>(
+        &self,
+        now: Instant,
+        command: impl FnOnce(&mut Stream, Duration) -> R,
+    ) -> R {
+        command(&mut lock(&self.state).stream, now.since(Instant::ZERO))
+    }
+
     pub(crate) fn records(&self) -> Vec<Stored> {
         let state = lock(&self.state);
         state.stream.ledger().iter().map(|stored| state.numbered(stored)).collect()
     }
 
-    pub(crate) fn shards(&self) -> Vec<ShardReport> {
-        lock(&self.state).stream.shards().iter().map(ShardReport::of).collect()
+    pub(crate) fn user_records(&self) -> Vec<Stored> {
+        let state = lock(&self.state);
+        let read = |stored: &Stored| {
+            let shard = state.stream.shard(&stored.placement.shard);
+            let range = shard.expect("it stored the record").range();
+            user_records(state.numbered(stored), range)
+        };
+        state.stream.ledger().iter().flat_map(read).collect()
+    }
+
+    pub(crate) fn shards(&self, now: Instant) -> Vec<ShardReport> {
+        self.with_stream(now, |stream, now| {
+            stream.advance(now);
+            stream.shards().iter().map(ShardReport::of).collect()
+        })
     }
 
     pub(crate) fn counts(&self) -> Counts {
         let state = lock(&self.state);
         Counts {
+            listings: state.listings,
             records: state.stream.ledger().len(),
             requests: state.requests,
             scripted: state.script.len(),

@@ -11,7 +11,7 @@ pub struct ShardReport {
     pub id: ShardId,
     /// The hash keys that belong to it.
     pub range: HashKeyRange,
-    /// How many records it stored.
+    /// How many Kinesis records it stored; an aggregate is one.
     pub records: u64,
     /// How many entries were throttled here, by its limits or by a fault.
     pub throttled: u64,

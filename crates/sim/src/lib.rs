@@ -25,13 +25,24 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+mod application;
+mod caller;
 mod checker;
+mod faults;
 mod network;
 mod options;
+mod report;
+mod reshards;
 mod rng;
+mod sometimes;
 mod trace;
 mod world;
 
-pub use options::{Caller, Ending, Faults, Options};
+pub use caller::{Caller, Ending};
+pub use faults::Faults;
+pub use options::Options;
+pub use report::{Failure, Report};
+pub use reshards::Reshards;
 pub use rng::{Chance, Rng};
-pub use world::{Failure, Report, run};
+pub use sometimes::Sometimes;
+pub use world::run;

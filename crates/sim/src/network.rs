@@ -1,13 +1,20 @@
+mod listing;
+
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use alloc::string::String;
 use core::time::Duration;
 
-use headwaters_engine::wire::{AttemptError, Entry, ErrorCode, StreamName};
-use headwaters_engine::{Batch, BatchId, Instant, PutRecordsResult, Sent};
-use headwaters_model::{EntryFault, EntryFaults, Stream};
+use headwaters_engine::wire::{
+    AttemptError, Class, Entries, Entry, ErrorCode, NextToken, ShardPage, StreamName,
+};
+use headwaters_engine::{Batch, BatchId, Instant, ListingId, PutRecordsResult, Sent};
+use headwaters_model::{EntryFault, EntryFaults, ListFault, Stream};
 
-use crate::options::{Faults, Options};
-use crate::rng::Rng;
+use crate::faults::Faults;
+use crate::options::{Options, millis};
+use crate::reshards::Resharder;
+use crate::rng::{Chance, Rng};
+use crate::sometimes::Sometimes;
 
 /// The way between the engine and the service: slow, and not to be trusted.
 #[derive(Debug)]
@@ -15,6 +22,8 @@ pub(crate) struct Network {
     faults: Faults,
     latency: (Duration, Duration),
     late: Duration,
+    list_page: usize,
+    map_denied: bool,
     model: Stream,
     name: StreamName,
     rng: Rng,
@@ -29,8 +38,11 @@ pub(crate) struct Network {
 #[derive(Debug)]
 enum Happening {
     Answer { batch: BatchId, result: PutRecordsResult },
-    Arrive { batch: BatchId, entries: Vec<Entry>, back: Duration, fate: Fate },
+    Arrive { batch: BatchId, entries: Entries, back: Duration, fate: Fate },
     Cancelled { batch: BatchId, sent: Sent },
+    ListAnswer { request: ListingId, result: Result<ShardPage, AttemptError> },
+    ListArrive { request: ListingId, from: Option<NextToken>, fault: Option<ListFault> },
+    Ready,
 }
 
 #[derive(Debug)]
@@ -44,6 +56,7 @@ struct Travel {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fate {
     BlackHole,
+    Credentials,
     Fail,
     LoseAnswer,
     Normal,
@@ -57,6 +70,8 @@ enum Fate {
 pub(crate) enum News {
     Answer { batch: BatchId, result: PutRecordsResult },
     Cancelled { batch: BatchId, sent: Sent },
+    Listed { request: ListingId, result: Result<ShardPage, AttemptError> },
+    Ready,
 }
 
 /// Whole-request errors that a later attempt can be spared.
@@ -66,6 +81,9 @@ const PASSING: [ErrorCode; 4] = [
     ErrorCode::ServiceUnavailable,
     ErrorCode::ThrottlingException,
 ];
+/// Whole-request errors that new credentials mend.
+const CREDENTIALS: [ErrorCode; 2] =
+    [ErrorCode::ExpiredTokenException, ErrorCode::InvalidSignatureException];
 /// Whole-request errors for good.
 const FOR_GOOD: [ErrorCode; 3] = [
     ErrorCode::AccessDeniedException,
@@ -73,12 +91,17 @@ const FOR_GOOD: [ErrorCode; 3] = [
     ErrorCode::ResourceNotFoundException,
 ];
 
+/// Longest time until the transport has new credentials.
+const RENEWAL: Duration = millis(1_500);
+
 impl Network {
     pub(crate) fn new(options: &Options, model: Stream) -> Self {
         Self {
             faults: options.faults,
             latency: options.latency,
             late: options.config.request_timeout() * 2,
+            list_page: options.list_page,
+            map_denied: options.map_denied,
             name: model.name().clone(),
             model,
             rng: Rng::new(options.seed, "network"),
@@ -117,6 +140,7 @@ impl Network {
         let faults = self.faults;
         let fates = [
             (faults.black_hole, Fate::BlackHole),
+            (faults.credentials, Fate::Credentials),
             (faults.request_failure, Fate::Fail),
             (faults.lost_answer, Fate::LoseAnswer),
             (faults.request_refused, Fate::Refuse),
@@ -167,7 +191,23 @@ impl Network {
                 self.arrive(batch, &entries, back, fate, now);
                 None
             }
+            Happening::ListAnswer { request, result } => Some(News::Listed { request, result }),
+            Happening::ListArrive { request, from, fault } => {
+                self.list_arrive(request, from, fault, now);
+                None
+            }
+            Happening::Ready => Some(News::Ready),
         }
+    }
+
+    /// Changes the shards if it is time to; says what was changed.
+    pub(crate) fn reshard(
+        &mut self,
+        resharder: &mut Resharder,
+        sometimes: &mut Sometimes,
+        now: Instant,
+    ) -> Option<String> {
+        resharder.change(&mut self.model, sometimes, now)
     }
 
     fn arrive(
@@ -179,6 +219,7 @@ impl Network {
         now: Instant,
     ) {
         let result = match fate {
+            Fate::Credentials => Err(AttemptError::new(self.rng.pick(&CREDENTIALS))),
             Fate::Fail => Err(AttemptError::new(self.rng.pick(&PASSING))),
             Fate::Refuse => Err(AttemptError::new(self.rng.pick(&FOR_GOOD))),
             _ => {
@@ -211,6 +252,12 @@ impl Network {
             let again = now.after(back + self.half_trip());
             self.at(again, Happening::Answer { batch, result: result.clone() });
         }
+        if matches!(&result, Err(error) if error.code.class() == Class::Credentials)
+            && self.rng.happens(self.faults.transport_ready)
+        {
+            let at = self.rng.time_after(now.after(back), RENEWAL);
+            self.at(at, Happening::Ready);
+        }
         let answer = self.at(now.after(back), Happening::Answer { batch, result });
         if let Some(travel) = self.travels.get_mut(&batch) {
             (travel.arrival, travel.answer) = (None, Some(answer));
@@ -219,6 +266,9 @@ impl Network {
 
     fn entry_faults(&mut self, entries: usize) -> EntryFaults {
         let Faults { entry_failure, entry_failure_stored, .. } = self.faults;
+        if (entry_failure, entry_failure_stored) == (Chance::NEVER, Chance::NEVER) {
+            return EntryFaults::default();
+        }
         let mut draw = |index| {
             if self.rng.happens(entry_failure) {
                 return Some((index, EntryFault::InternalFailure { stored: false }));

@@ -1,8 +1,11 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_engine::{Bounds, Config, RetryPolicy};
+use headwaters_engine::{Bounds, Config, OuterKey, RateLimit, RetryPolicy, ShardPrediction};
 
+use crate::caller::{Caller, Ending};
+use crate::faults::Faults;
+use crate::reshards::Reshards;
 use crate::rng::{Chance, Rng};
 
 /// Everything that a world is made of. Printed before a failure, so that a seed explains itself.
@@ -19,75 +22,18 @@ pub struct Options {
     pub faults: Faults,
     /// Shortest and longest time from sending to the answer.
     pub latency: (Duration, Duration),
+    /// Most shards on one page of their list.
+    pub list_page: usize,
+    /// Whether nobody may list the shards, from the first to the last moment.
+    pub map_denied: bool,
+    /// How the shards change.
+    pub reshards: Reshards,
     /// Draws everything that happens in the world.
     pub seed: u64,
-    /// How many shards the stream has.
+    /// How many shards the stream has at the start.
     pub shards: NonZeroU32,
     /// Whether the shards have the service's limits.
     pub throttling: bool,
-}
-
-/// What the application does.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Caller {
-    /// How it ends.
-    pub ending: Ending,
-    /// Distinct partition keys; a few of them make hot shards.
-    pub keys: u32,
-    /// Longest pause between two bursts.
-    pub pause: Duration,
-    /// Most records in a burst, put as fast as there is room.
-    pub burst: u32,
-    /// How many records it puts.
-    pub records: u32,
-    /// Smallest and largest payload, in bytes; at least 8.
-    pub sizes: (u32, u32),
-}
-
-/// How the application ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the ways there are")]
-pub enum Ending {
-    /// It closes after the last record and waits for the end.
-    Close,
-    /// It closes and gives this much time.
-    CloseWithin(Duration),
-    /// It flushes, waits for that, and closes.
-    Flush,
-    /// It asks for everything back.
-    Purge,
-}
-
-/// What goes wrong, and how often. Faults of entries are per entry, the others per request.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Faults {
-    /// The request is stored and the network swallows the answer; the transport never says a word, not
-    /// even to a cancel.
-    pub black_hole: Chance,
-    /// No connection: nothing is sent.
-    pub connect_failed: Chance,
-    /// An entry fails with `InternalFailure` and is not stored.
-    pub entry_failure: Chance,
-    /// An entry fails with `InternalFailure` and is stored.
-    pub entry_failure_stored: Chance,
-    /// The answer comes long after the request timed out.
-    pub late_answer: Chance,
-    /// The request is stored and the connection breaks before the answer.
-    pub lost_answer: Chance,
-    /// The connection breaks before the request arrives.
-    pub lost_request: Chance,
-    /// The answer comes twice.
-    pub repeated_answer: Chance,
-    /// The service refuses the request as a whole and would take it again.
-    pub request_failure: Chance,
-    /// The service refuses the request for good.
-    pub request_refused: Chance,
-    /// A cancel is not answered.
-    pub silent_cancel: Chance,
-    /// The answer has another number of results than the request has entries.
-    pub wrong_count: Chance,
 }
 
 impl Options {
@@ -95,28 +41,24 @@ impl Options {
     /// combinations are met as often as usual ones.
     pub fn draw(seed: u64) -> Self {
         let rng = &mut Rng::new(seed, "options");
-        let config = draw_config(rng);
-        let (records, largest) = draw_load(rng);
+        let caller = Caller::draw(rng);
+        let config = draw_config(caller.sizes.1 as usize, rng);
         Self {
-            caller: Caller {
-                burst: draw_u32(rng, &[1, 5, 100, 1_000, 5_000]),
-                ending: draw_ending(rng),
-                keys: draw_u32(rng, &[1, 3, 50, 10_000]),
-                pause: millis(rng.pick(&[0, 3, 50, 400])),
-                records,
-                sizes: (8, largest),
-            },
+            caller,
             config,
             drawn: true,
-            faults: draw_faults(rng),
+            faults: Faults::draw(rng),
             latency: rng.pick(&[
                 (millis(0), millis(0)),
                 (millis(1), millis(5)),
                 (millis(10), millis(60)),
                 (millis(1), millis(900)),
             ]),
+            list_page: rng.pick(&[1, 7, 1_000, 1_000]),
+            map_denied: rng.happens(Chance::percent(7)),
+            reshards: Reshards::draw(rng),
             seed,
-            shards: NonZeroU32::new(draw_u32(rng, &[1, 2, 8, 64])).unwrap_or(NonZeroU32::MIN),
+            shards: NonZeroU32::new(rng.up_to(&[1, 2, 8, 64])).unwrap_or(NonZeroU32::MIN),
             throttling: rng.happens(Chance::percent(70)),
         }
     }
@@ -128,15 +70,21 @@ impl Options {
             caller: Caller {
                 burst: records,
                 ending: Ending::Close,
+                explicit_hash_keys: Chance::NEVER,
+                flushes: Chance::NEVER,
                 keys: records,
                 pause: Duration::ZERO,
                 records,
                 sizes: (200, 200),
+                timings: Chance::NEVER,
             },
             config,
             drawn: false,
             faults: Faults::default(),
             latency: (millis(20), millis(60)),
+            list_page: 1_000,
+            map_denied: false,
+            reshards: Reshards::NONE,
             seed,
             shards,
             throttling: true,
@@ -144,75 +92,59 @@ impl Options {
     }
 }
 
-fn draw_config(rng: &mut Rng) -> Config {
-    let retry = if rng.happens(Chance::percent(50)) {
-        RetryPolicy::Kpl
-    } else {
-        let max_attempts = draw_u32(rng, &[1, 2, 5, 10]);
-        RetryPolicy::Linear { max_attempts, step: millis(rng.pick(&[0, 10, 100])) }
+/// Settings for records with at most `largest` bytes of data.
+fn draw_config(largest: usize, rng: &mut Rng) -> Config {
+    // No key of a world is longer than this.
+    const KEY_MAX: usize = 20;
+    let tight = largest + KEY_MAX;
+    let max_user_record_size = match largest {
+        0..1_000_000 => rng.pick(&[tight, tight + 2_000, 1_048_576, 1_048_576]),
+        _ => rng.pick(&[tight, 10_485_760]),
     };
     let bounds = Bounds {
-        bytes: 2 * 1024 * 1024 + 1024 * rng.pick(&[0, 500, 60_000]),
+        bytes: max_user_record_size + 1024 * rng.pick(&[4, 500, 60_000]),
         records: rng.pick(&[1, 7, 600, 100_000]),
     };
-    // The linear policy ends by itself; the KPL's needs a time to live where shards are too few.
+    let percent = RateLimit::Fixed { percent: rng.pick(&[50, 100, 150, 400]) };
     let ttls = [Some(millis(100)), Some(millis(700)), Some(millis(30_000)), None];
+    let prediction = match rng.happens(Chance::percent(85)) {
+        true => ShardPrediction::On,
+        false => ShardPrediction::Off,
+    };
     Config::builder()
+        .aggregation_enabled(rng.happens(Chance::percent(75)))
+        .aggregation_max_count(rng.pick(&[1, 2, 7, 100, 4_294_967_295]))
+        .aggregation_max_size(rng.pick(&[64, 300, 3_000, 51_200, 51_200, 1_000_000]))
         .bounds(bounds)
         .cancel_grace(millis(rng.pick(&[0, 50, 1_000])))
         .collection_max_count(rng.pick(&[1, 3, 100, 500]))
+        .collection_max_shard_size(rng.pick(&[1, 1_000, 262_144]))
         .collection_max_size(rng.pick(&[1, 10_000, 1_000_000, 10_485_760]))
+        .fail_if_throttled(rng.happens(Chance::percent(15)))
         .max_requests_in_flight(rng.pick(&[1, 2, 24, 256]))
+        .max_user_record_size(max_user_record_size)
+        .outer_key(rng.pick(&[OuterKey::Kpl, OuterKey::FirstRecord]))
+        .rate_limit(rng.pick(&[percent, percent, RateLimit::Off]))
         .record_max_buffered_time(millis(rng.pick(&[0, 10, 100, 1_000])))
         .record_ttl(rng.pick(&ttls))
         .request_timeout(millis(rng.pick(&[100, 500, 6_000])))
-        .retry(retry)
+        .retry(draw_retry(rng))
+        .seed(rng.next())
+        .shard_prediction(prediction)
         .build()
-        .unwrap_or_default()
+        .expect("settings within their bounds")
 }
 
-/// How many records, and how large they may be: few large ones or many small ones, so that one shard can
-/// take them all in a few seconds and no world lasts longer than its faults make it.
-fn draw_load(rng: &mut Rng) -> (u32, u32) {
-    if rng.happens(Chance::percent(20)) {
-        return (draw_u32(rng, &[1, 10, 60]), 100_000);
-    }
-    (draw_u32(rng, &[1, 10, 300, 3_000]), 600)
-}
-
-/// Each fault is off in most worlds, and rare or frequent in the others.
-fn draw_faults(rng: &mut Rng) -> Faults {
-    let mut chance = || {
-        let off = Chance::NEVER;
-        rng.pick(&[off, off, off, Chance::percent(1), Chance::percent(5), Chance::percent(30)])
+fn draw_retry(rng: &mut Rng) -> RetryPolicy {
+    let exponential = RetryPolicy::Exponential {
+        base: millis(rng.pick(&[0, 20, 100])),
+        cap: millis(rng.pick(&[0, 500, 5_000])),
     };
-    Faults {
-        black_hole: chance(),
-        connect_failed: chance(),
-        entry_failure: chance(),
-        entry_failure_stored: chance(),
-        late_answer: chance(),
-        lost_answer: chance(),
-        lost_request: chance(),
-        repeated_answer: chance(),
-        request_failure: chance(),
-        request_refused: chance(),
-        silent_cancel: chance(),
-        wrong_count: chance(),
-    }
+    let max_attempts = rng.up_to(&[1, 2, 5, 10]);
+    let linear = RetryPolicy::Linear { max_attempts, step: millis(rng.pick(&[0, 10, 100])) };
+    rng.pick(&[exponential, RetryPolicy::Kpl, linear])
 }
 
-fn draw_ending(rng: &mut Rng) -> Ending {
-    let within = Ending::CloseWithin(millis(rng.pick(&[0, 20, 2_000])));
-    rng.pick(&[Ending::Close, Ending::Flush, Ending::Flush, within, Ending::Purge])
-}
-
-/// A number from 1 (or the entry below) up to one of `ends`.
-fn draw_u32(rng: &mut Rng, ends: &[u32]) -> u32 {
-    let end = u64::from(rng.pick(ends));
-    u32::try_from(rng.range(end.div_ceil(2), end)).unwrap_or(u32::MAX)
-}
-
-const fn millis(millis: u64) -> Duration {
+pub(crate) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

@@ -1,3 +1,7 @@
+use core::time::Duration;
+
+use headwaters_engine::Instant;
+
 /// Random numbers from a seed: SplitMix64, written out so that a seed means the same for ever.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
@@ -28,6 +32,18 @@ impl Rng {
     pub fn range(&mut self, low: u64, high: u64) -> u64 {
         let span = u128::from(high.saturating_sub(low)) + 1;
         low + u64::try_from((u128::from(self.next()) * span) >> 64).unwrap_or(0)
+    }
+
+    /// A number from half of one of `ends` (or 1) up to it.
+    pub fn up_to(&mut self, ends: &[u32]) -> u32 {
+        let end = u64::from(self.pick(ends));
+        u32::try_from(self.range(end.div_ceil(2), end)).unwrap_or(u32::MAX)
+    }
+
+    /// A time from `now` to `longest` after it.
+    pub(crate) fn time_after(&mut self, now: Instant, longest: Duration) -> Instant {
+        let longest = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        now.after(Duration::from_nanos(self.range(0, longest)))
     }
 
     /// Whether something happens that has this chance.

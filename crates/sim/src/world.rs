@@ -1,22 +1,19 @@
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
 
-use bytes::BytesMut;
-use headwaters_engine::wire::{PartitionKey, StreamName};
-use headwaters_engine::{
-    Action, Engine, Event, FlushId, Instant, RefusedReason, Stats, Token, UserRecord,
-};
-use headwaters_model::{Stream, StreamOptions};
+use headwaters_engine::wire::StreamName;
+use headwaters_engine::{Action, Engine, Event, FlushId, Instant, RefusedReason, Token};
+use headwaters_model::{MaxRecordSize, Stream, StreamOptions};
 
+use crate::application::Application;
+use crate::caller::Ending;
 use crate::checker::{Checked, Checker};
 use crate::network::{Network, News};
-use crate::options::{Caller, Ending, Options};
-use crate::rng::Rng;
+use crate::options::Options;
+use crate::report::{Failure, Report};
+use crate::reshards::Resharder;
 use crate::trace::Trace;
 
 /// Lives through a world from its first record to its last answer.
@@ -37,70 +34,22 @@ pub fn run(options: &Options) -> Result<Report, Box<Failure>> {
     Err(Box::new(Failure { broken, lines, options: options.clone() }))
 }
 
-/// What became of a world in which no rule was broken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Copies that the service stored beyond the first of each record.
-    pub duplicates: u64,
-    /// Entries that were stored in requests whose answers were lost.
-    pub lost_answers: u64,
-    /// The engine's figures at the end.
-    pub stats: Stats,
-    /// Records in the service's ledger.
-    pub stored: u64,
-    /// How much time went by in the world.
-    pub time: Duration,
-    /// A hash of everything that happened, in order.
-    pub trace: u64,
-}
-
-/// A rule that was broken.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Failure {
-    /// Which rule, and by what.
-    pub broken: String,
-    /// The last events and actions before it.
-    pub lines: VecDeque<String>,
-    /// The world in which it happened.
-    pub options: Options,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { broken, lines, options } = self;
-        writeln!(f, "{options:#?}")?;
-        lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
-        writeln!(f, "seed {}: {broken}", options.seed)?;
-        if !options.drawn {
-            return f.write_str("again: run the same test");
-        }
-        let replay = "cargo test -p headwaters-tests --test sim -- --nocapture";
-        write!(f, "again: HEADWATERS_SEED={} {replay}", options.seed)
-    }
-}
-
-impl core::error::Error for Failure {}
-
 /// One engine, one stream, what lies between them, and an application.
 #[derive(Debug)]
 struct World {
-    caller: Caller,
+    application: Application,
     checker: Checker,
     engine: Engine,
-    keys: Vec<PartitionKey>,
     network: Network,
     now: Instant,
-    rng: Rng,
+    resharder: Resharder,
     stage: Stage,
     trace: Trace,
     /// When the application had put its last record.
     ended: Option<Instant>,
-    /// The record that the application puts next, if it was refused before.
-    in_hand: Option<UserRecord>,
-    next_record: u32,
+    next_flush: u64,
     duplicates: u64,
+    hidden: u64,
 }
 
 /// How far the application is.
@@ -110,7 +59,8 @@ enum Stage {
     Putting(Instant),
     /// It waits for room.
     Waiting,
-    Flushing,
+    /// It waits for the end of this flush.
+    Flushing(FlushId),
     Closing,
     Closed,
 }
@@ -119,8 +69,10 @@ enum Stage {
 /// engine may go on for ever.
 const ACTIONS_PER_RECORD_MAX: u64 = 10;
 const ACTIONS_MAX: u64 = 10 * 500;
-/// How long faults go on after the application's last record.
+/// How long faults go on after the application's last record,
 const HEALED_AFTER: Duration = Duration::from_secs(3);
+/// and how long at most, for an application that waits for room may never come to its last record.
+const HEALED_AT: Duration = Duration::from_secs(120);
 /// Most steps and longest time in a world; work that never ends is a broken rule.
 const STEPS_MAX: u64 = 3_000_000;
 const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -129,32 +81,35 @@ impl World {
     fn new(options: &Options, keep_trace: bool) -> Self {
         let name = StreamName::new("world").expect("a valid name");
         let mut stream = StreamOptions::new(name, options.shards);
+        if options.config.max_user_record_size() > MaxRecordSize::DEFAULT.bytes() {
+            stream = stream.max_record_size(MaxRecordSize::MAX);
+        }
         if !options.throttling {
             stream = stream.unlimited();
         }
-        let Caller { keys, records, .. } = options.caller;
-        let key = |number| PartitionKey::new(format!("key-{number}")).expect("a valid key");
+        let caller = options.caller;
         Self {
-            caller: options.caller,
-            checker: Checker::new(options.config.clone(), records as usize),
+            application: Application::new(options.seed, caller),
+            checker: Checker::new(options.config.clone(), caller.records as usize),
             engine: Engine::new(options.config.clone(), Instant::ZERO),
-            keys: (0..keys).map(key).collect(),
             network: Network::new(options, Stream::new(stream)),
             now: Instant::ZERO,
-            rng: Rng::new(options.seed, "caller"),
+            resharder: Resharder::new(options.seed, options.reshards),
             stage: Stage::Putting(Instant::ZERO),
             trace: Trace::new(keep_trace),
             ended: None,
-            in_hand: None,
-            next_record: 0,
+            next_flush: 0,
             duplicates: 0,
+            hidden: 0,
         }
     }
 
     fn report(&self) -> Report {
         Report {
             duplicates: self.duplicates,
+            hidden: self.hidden,
             lost_answers: self.network.lost_answers,
+            sometimes: self.checker.sometimes,
             stats: self.engine.stats(),
             stored: self.network.model().ledger().len() as u64,
             time: self.now.since(Instant::ZERO),
@@ -172,7 +127,9 @@ impl World {
                 return Err(format!("it does not end: {:?}", self.engine.stats()));
             }
             self.heal();
-            if self.stage == Stage::Putting(next) {
+            if self.resharder.next_at().is_some_and(|at| at <= next) {
+                self.reshard();
+            } else if self.stage == Stage::Putting(next) {
                 self.put_burst();
             } else if self.network.next_at() == Some(next) {
                 self.hear();
@@ -181,33 +138,38 @@ impl World {
             }
             self.drain()?;
         }
-        if self.stage != Stage::Closed {
+        if self.stage != Stage::Closed || self.checker.has_flushes() {
             return Err(format!("it stands still: {:?}", self.stage));
         }
-        self.duplicates = self.checker.ended(self.network.model())?;
+        let copies = self.checker.ended(self.network.model())?;
+        (self.duplicates, self.hidden) = (copies.duplicates, copies.hidden);
         Ok(())
     }
 
     /// Some time after the application's last record nothing goes wrong any more: now all that is pending
     /// must come to its end.
     fn heal(&mut self) {
+        if self.now.since(Instant::ZERO) > HEALED_AT {
+            return self.network.heal();
+        }
         let ended = *self.ended.get_or_insert(match self.stage {
             Stage::Putting(_) | Stage::Waiting => return,
-            Stage::Flushing | Stage::Closing | Stage::Closed => self.now,
+            Stage::Flushing(_) | Stage::Closing | Stage::Closed => self.now,
         });
         if self.now.since(ended) > HEALED_AFTER {
             self.network.heal();
         }
     }
 
-    /// When something happens next: in the application, in the network, or in the engine.
+    /// When something happens next: in the application, in the network, to the stream, or in the engine.
     fn next_at(&self) -> Option<Instant> {
         let caller = match self.stage {
             Stage::Putting(at) => Some(at),
             _ => None,
         };
+        let reshard = self.resharder.next_at().filter(|_| self.stage != Stage::Closed);
         let engine = self.engine.wakeup().at;
-        [caller, self.network.next_at(), engine].into_iter().flatten().min()
+        [caller, self.network.next_at(), reshard, engine].into_iter().flatten().min()
     }
 
     fn tell(&mut self, event: Event) {
@@ -215,81 +177,106 @@ impl World {
         self.engine.handle(event, self.now);
     }
 
+    fn reshard(&mut self) {
+        let Self { checker, network, now, resharder, .. } = self;
+        if let Some(line) = network.reshard(resharder, &mut checker.sometimes, *now) {
+            self.trace.line(self.now, &line);
+        }
+        self.tell(Event::TimeAdvanced);
+    }
+
     fn hear(&mut self) {
+        let ignored = self.engine.stats().ignored_answers;
         match self.network.take(self.now) {
             // Something happened far away; here it is only later.
             None => self.tell(Event::TimeAdvanced),
             Some(News::Cancelled { batch, sent }) => {
                 self.tell(Event::BatchCancelled { batch, sent });
                 self.checker.over(batch);
+                if self.engine.stats().ignored_answers == ignored {
+                    self.checker.stopped(batch, sent);
+                }
             }
             Some(News::Answer { batch, result }) => {
-                let ignored = self.engine.stats().ignored_answers;
                 self.tell(Event::PutRecordsFinished { batch, result: result.clone() });
                 self.checker.over(batch);
                 if self.engine.stats().ignored_answers == ignored {
-                    self.checker.answered(batch, &result);
+                    self.checker.answered(batch, &result, self.now);
                 }
+            }
+            Some(News::Listed { request, result }) => {
+                let before = self.engine.stats().repacked;
+                self.tell(Event::ShardsListed { request, result: result.clone() });
+                if self.checker.awaits_list(request) {
+                    self.checker.listed(result, self.now);
+                } else {
+                    self.checker.sometimes.list_answer_ignored += 1;
+                }
+                self.checker.repacked(self.engine.stats().repacked - before);
+            }
+            Some(News::Ready) => {
+                self.tell(Event::TransportReady);
+                self.checker.transport_ready();
             }
         }
     }
 
     fn put_burst(&mut self) {
-        let burst = self.rng.range(1, u64::from(self.caller.burst));
-        for _ in 0..burst {
-            if self.next_record == self.caller.records {
+        for _ in 0..self.application.burst() {
+            if self.application.next == self.application.caller.records {
                 return self.end();
             }
-            let record = match self.in_hand.take() {
-                Some(record) => record,
-                None => self.make_record(),
-            };
-            let number = self.next_record as usize;
-            match self.engine.add(Token(u64::from(self.next_record)), record, self.now) {
+            let (record, timing) = self.application.record();
+            let number = self.application.next;
+            let token = Token(u64::from(number));
+            match self.engine.add_timed(token, record.clone(), timing, self.now) {
                 Ok(()) => {
-                    self.checker.accepted(number, self.now);
-                    self.next_record += 1;
+                    self.checker.accepted(number as usize, record, timing, self.now);
+                    self.application.next += 1;
                 }
                 Err(refused) => {
                     debug_assert_eq!(refused.reason, RefusedReason::Full);
-                    self.in_hand = Some(refused.record);
+                    self.checker.refused();
+                    self.application.in_hand = Some((refused.record, timing));
                     self.stage = Stage::Waiting;
                     return;
                 }
             }
         }
-        let pause = u64::try_from(self.caller.pause.as_nanos()).unwrap_or(u64::MAX);
-        let pause = Duration::from_nanos(self.rng.range(0, pause));
-        self.stage = Stage::Putting(self.now.after(pause));
-    }
-
-    fn make_record(&mut self) -> UserRecord {
-        let (smallest, largest) = self.caller.sizes;
-        let size = self.rng.range(u64::from(smallest), u64::from(largest));
-        let mut data = BytesMut::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
-        data[..8].copy_from_slice(&u64::from(self.next_record).to_be_bytes());
-        let key = self.rng.pick(&self.keys);
-        UserRecord::new(key, data.freeze()).expect("a valid record")
+        if let Some(deadline) = self.application.flush(self.now) {
+            self.flush(deadline);
+        }
+        self.stage = Stage::Putting(self.application.pause(self.now));
     }
 
     /// The application has put its last record.
     fn end(&mut self) {
-        match self.caller.ending {
+        match self.application.caller.ending {
             Ending::Close => self.close(None),
             Ending::CloseWithin(within) => self.close(Some(self.now.after(within))),
             Ending::Flush => {
-                self.stage = Stage::Flushing;
-                self.tell(Event::FlushRequested { flush: FlushId(1), deadline: None });
+                let flush = self.flush(None);
+                self.stage = Stage::Flushing(flush);
             }
             Ending::Purge => {
+                self.checker.purge_requested();
                 self.tell(Event::PurgeRequested);
                 self.close(None);
             }
         }
     }
 
+    fn flush(&mut self, deadline: Option<Instant>) -> FlushId {
+        let flush = FlushId(self.next_flush);
+        self.next_flush += 1;
+        self.checker.flush_requested(flush, deadline, self.now);
+        self.tell(Event::FlushRequested { flush, deadline });
+        flush
+    }
+
     fn close(&mut self, deadline: Option<Instant>) {
         self.stage = Stage::Closing;
+        self.checker.close_requested(deadline, self.now);
         self.tell(Event::CloseRequested { deadline });
     }
 
@@ -308,14 +295,14 @@ impl World {
         Err("it never waits".to_string())
     }
 
-    fn act(&mut self, action: Action) -> Checked {
+    fn act(&mut self, action: Action) -> Result<(), String> {
         match action {
             Action::CancelBatch(batch) => {
                 self.checker.cancelled(batch, self.now)?;
                 self.network.cancel(batch, self.now);
             }
             Action::CloseFinished { undelivered } => {
-                let purged = self.caller.ending == Ending::Purge;
+                let purged = self.application.caller.ending == Ending::Purge;
                 if !purged && undelivered != self.checker.handed_back() {
                     return Err(format!("closed, {undelivered} handed back"));
                 }
@@ -325,11 +312,15 @@ impl World {
                 self.stage = Stage::Closed;
             }
             Action::Complete(completion) => self.checker.completed(&completion, self.now)?,
-            Action::FlushFinished { pending, .. } => {
-                if self.stage != Stage::Flushing || pending + self.checker.open() > 0 {
-                    return Err(format!("flushed with {} records open", self.checker.open()));
+            Action::FlushFinished { flush, pending } => {
+                self.checker.flush_finished(flush, pending, self.now)?;
+                if self.stage == Stage::Flushing(flush) {
+                    self.close(None);
                 }
-                self.close(None);
+            }
+            Action::ListShards(request) => {
+                self.checker.list_asked(&request, self.now)?;
+                self.network.list(request, self.now);
             }
             Action::Requeue(requeue) => self.checker.requeued(&requeue, self.now)?,
             Action::RoomAvailable => {

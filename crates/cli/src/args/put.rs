@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
-use headwaters::RetryPolicy;
 use headwaters::wire::{PartitionKey, PartitionKeyError, StreamName};
+use headwaters::{RateLimit, RetryPolicy};
 
 use super::{refusal, size};
 use crate::input::{Column, Format, JsonPath, Key, STDIN};
@@ -69,6 +69,26 @@ pub(crate) struct PutArguments {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
     pub(crate) deadline: Option<Duration>,
 
+    /// A Kinesis record for each record, instead of packing them as the KPL does
+    /// for consumers that can unpack them
+    #[arg(long, help_heading = "Delivery", verbatim_doc_comment)]
+    pub(crate) no_aggregation: bool,
+
+    /// Largest data of an aggregate: bytes, KiB or MiB [default: 51200]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
+    #[arg(conflicts_with = "no_aggregation")]
+    pub(crate) aggregation_max_size: Option<usize>,
+
+    /// How fast each shard is fed, in percent of what it takes (1,000 Kinesis
+    /// records and 1 MiB a second); leave room to others with less
+    #[arg(long, value_name = "PERCENT|off", default_value = "150", help_heading = "Delivery")]
+    #[arg(value_parser = rate_limit, verbatim_doc_comment)]
+    pub(crate) rate_limit: RateLimit,
+
+    /// A record that a shard throttles is not sent again
+    #[arg(long, help_heading = "Delivery")]
+    pub(crate) fail_if_throttled: bool,
+
     /// When failed records are sent again
     #[arg(long, value_name = "POLICY", default_value = "kpl", help_heading = "Delivery")]
     pub(crate) retry: Retry,
@@ -107,6 +127,8 @@ pub(crate) struct PutArguments {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Retry {
+    /// After a random time, up to 100 ms at first and 5 s in the end
+    Exponential,
     /// Soon, until --ttl ends
     Kpl,
     /// After 100 ms times the number of attempts; 10 attempts
@@ -116,9 +138,11 @@ pub(crate) enum Retry {
 impl Retry {
     pub(crate) fn policy(self) -> RetryPolicy {
         match self {
+            Self::Exponential => RetryPolicy::default(),
             Self::Kpl => RetryPolicy::Kpl,
-            // The engine's default.
-            Self::Linear => RetryPolicy::default(),
+            Self::Linear => {
+                RetryPolicy::Linear { max_attempts: 10, step: Duration::from_millis(100) }
+            }
         }
     }
 }
@@ -180,6 +204,15 @@ impl FromStr for Local {
 
 fn partition_key(text: &str) -> Result<PartitionKey, PartitionKeyError> {
     PartitionKey::new(text)
+}
+
+fn rate_limit(text: &str) -> Result<RateLimit, String> {
+    if text == "off" {
+        return Ok(RateLimit::Off);
+    }
+    let percent = text.strip_suffix('%').unwrap_or(text).parse();
+    let percent = percent.map_err(|_| String::from("it is a number of percent, or off"))?;
+    Ok(RateLimit::Fixed { percent })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -339,6 +372,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_is_in_percent_or_off() {
+        let rate_limit = |words: &str| put(words).map(|arguments| arguments.rate_limit).ok();
+        assert_eq!(rate_limit("--local"), Some(RateLimit::Fixed { percent: 150 }));
+        assert_eq!(rate_limit("--local --rate-limit 80%"), Some(RateLimit::Fixed { percent: 80 }));
+        assert_eq!(rate_limit("--local --rate-limit off"), Some(RateLimit::Off));
+        for words in ["--rate-limit -1", "--rate-limit half", "--rate-limit 1.5"] {
+            assert_eq!(rate_limit(&format!("--local {words}")), None, "{words}");
+        }
+    }
+
+    #[test]
     fn what_does_not_go_together_is_refused_with_a_reason() {
         for (words, reason) in [
             ("", "add --local"),
@@ -355,6 +399,7 @@ mod tests {
             ("--local --input records --key a", "its own keys"),
             ("--local --key-field a..b", "a path names a field"),
             ("--local --input xml", "possible values"),
+            ("--local --no-aggregation --aggregation-max-size 64", "cannot be used with"),
         ] {
             let error = refusal(words);
             assert!(error.contains(reason), "{words}: {error}");

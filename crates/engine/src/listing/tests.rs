@@ -204,7 +204,9 @@ fn a_page_resets_the_backoff_if_no_listing_got_it_before() {
     answer_next(&mut listing, page(&all, None));
     let now = at(9_000_000);
     evidence(&mut listing, 1, now, now);
-    (0..9).for_each(|_| drop(answer_next(&mut listing, down())));
+    (0..9).for_each(|_| {
+        answer_next(&mut listing, down());
+    });
     assert!(wait_after_a_failure_at_page(&mut listing, 1) <= 1_000, "after a complete list");
 }
 

@@ -1,0 +1,87 @@
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::BytesMut;
+use headwaters_engine::wire::{HashKey, PartitionKey};
+use headwaters_engine::{Instant, Timing, UserRecord};
+
+use crate::caller::Caller;
+use crate::options::millis;
+use crate::rng::{Chance, Rng};
+
+/// Makes the records that the application puts.
+#[derive(Debug)]
+pub(crate) struct Application {
+    pub(crate) caller: Caller,
+    keys: Vec<PartitionKey>,
+    rng: Rng,
+    /// The record that it puts next, if it was refused before.
+    pub(crate) in_hand: Option<(UserRecord, Timing)>,
+    /// The number of the next record.
+    pub(crate) next: u32,
+}
+
+impl Application {
+    pub(crate) fn new(seed: u64, caller: Caller) -> Self {
+        let key = |number| PartitionKey::new(format!("key-{number}")).expect("a valid key");
+        let keys = (0..caller.keys).map(key).collect();
+        Self { caller, keys, rng: Rng::new(seed, "caller"), in_hand: None, next: 0 }
+    }
+
+    /// How many records it puts at once.
+    pub(crate) fn burst(&mut self) -> u64 {
+        self.rng.range(1, u64::from(self.caller.burst))
+    }
+
+    /// When the next burst comes.
+    pub(crate) fn pause(&mut self, now: Instant) -> Instant {
+        self.rng.time_after(now, self.caller.pause)
+    }
+
+    /// Whether a flush comes now, and if so, by when it is to be reported.
+    pub(crate) fn flush(&mut self, now: Instant) -> Option<Option<Instant>> {
+        if !self.rng.happens(self.caller.flushes) {
+            return None;
+        }
+        let within = self.rng.pick(&[None, None, Some(millis(0)), Some(millis(30)), Some(millis(700))]);
+        Some(within.map(|within| now.after(within)))
+    }
+
+    /// The record to put next.
+    pub(crate) fn record(&mut self) -> (UserRecord, Timing) {
+        if let Some(in_hand) = self.in_hand.take() {
+            return in_hand;
+        }
+        let (smallest, largest) = self.caller.sizes;
+        let size = self.rng.range(u64::from(smallest), u64::from(largest));
+        let mut data = BytesMut::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
+        data[..8].copy_from_slice(&u64::from(self.next).to_be_bytes());
+        let key = self.rng.pick(&self.keys);
+        let mut record = UserRecord::new(key, data.freeze()).expect("a valid record");
+        if self.rng.happens(self.caller.explicit_hash_keys) {
+            record = record.with_explicit_hash_key(self.hash_key());
+        }
+        let own = self.rng.happens(self.caller.timings);
+        (record, if own { self.timing() } else { Timing::default() })
+    }
+
+    /// Any hash key, or one of a few that many records share.
+    fn hash_key(&mut self) -> HashKey {
+        if self.rng.happens(Chance::percent(50)) {
+            let sixteenth = u128::from(self.rng.range(0, 15));
+            return HashKey::new(sixteenth << 124);
+        }
+        let [high, low] = [self.rng.next(), self.rng.next()];
+        HashKey::new(u128::from(high) << 64 | u128::from(low))
+    }
+
+    fn timing(&mut self) -> Timing {
+        const LONG: Duration = Duration::from_secs(20);
+        let buffered = [None, Some(millis(0)), Some(millis(40)), Some(millis(2_000)), Some(LONG)];
+        let ttls =
+            [None, Some(None), Some(Some(millis(0))), Some(Some(millis(90))), Some(Some(LONG))];
+        let max_buffered_time = self.rng.pick(&buffered);
+        Timing { max_buffered_time, ttl: self.rng.pick(&ttls) }
+    }
+}

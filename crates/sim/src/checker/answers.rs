@@ -1,0 +1,82 @@
+//! What the engine is told about its requests.
+
+use headwaters_engine::wire::{AttemptError, Class, ErrorCode, Placement};
+use headwaters_engine::{BatchId, Instant, PutRecordsResult, Sent};
+
+use super::record::WaitsFor;
+use super::{Checker, Fate};
+
+impl Checker {
+    /// A request is over, whatever came of it.
+    pub(crate) fn over(&mut self, batch: BatchId) {
+        self.awaited.retain(|(_, id)| *id != batch);
+    }
+
+    /// The transport stopped working on a request that the engine was waiting for.
+    pub(crate) fn stopped(&mut self, batch: BatchId, sent: Sent) {
+        // What else it may be, nobody knows whether anything was stored.
+        if sent == Sent::No {
+            self.fail_all(batch, &ErrorCode::NotSent);
+        }
+    }
+
+    /// The engine got an answer that it was waiting for.
+    pub(crate) fn answered(&mut self, batch: BatchId, result: &PutRecordsResult, now: Instant) {
+        let Some(request) = self.requests.get(&batch) else { return };
+        match result {
+            Ok(results) if results.len() == request.parcels.len() => {
+                for (index, result) in results.iter().enumerate() {
+                    match result {
+                        Ok(placement) => self.stored(batch, index, placement, now),
+                        Err(AttemptError { code, .. }) => self.failed(batch, index, code),
+                    }
+                }
+            }
+            Ok(_) => {
+                self.figures.unusable_answers += 1;
+                self.fail_all(batch, &ErrorCode::UnusableAnswer);
+            }
+            Err(AttemptError { code, .. }) => self.fail_all(batch, code),
+        }
+    }
+
+    fn fail_all(&mut self, batch: BatchId, code: &ErrorCode) {
+        let entries = self.requests.get(&batch).map_or(0, |request| request.parcels.len());
+        (0..entries).for_each(|index| self.failed(batch, index, code));
+    }
+
+    fn failed(&mut self, batch: BatchId, index: usize, code: &ErrorCode) {
+        let Some(request) = self.requests.get_mut(&batch) else { return };
+        self.figures.throttled += u64::from(code.class() == Class::Throttled);
+        request.parcels[index].fate = Fate::Failed(code.clone());
+    }
+
+    fn stored(&mut self, batch: BatchId, index: usize, placement: &Placement, now: Instant) {
+        self.meters.see(&placement.shard, now);
+        let Some(request) = self.requests.get_mut(&batch) else { return };
+        let parcel = &mut request.parcels[index];
+        parcel.fate = Fate::Stored(placement.clone());
+        let is_fresh = request.generation == self.map.generation;
+        let foretold = self.map.shards().get(parcel.slot).filter(|_| is_fresh);
+        let is_elsewhere = foretold.is_some_and(|shard| shard.id != placement.shard);
+        self.figures.wrong_shard += u64::from(is_elsewhere);
+        let is_right = foretold.is_some() && !is_elsewhere;
+        if parcel.is_aggregate && !is_right {
+            self.sometimes.stray += 1;
+            self.strays.insert((batch, index));
+        } else {
+            self.sometimes.plain_elsewhere += u64::from(is_elsewhere);
+            self.owed.extend_from_slice(request.numbers_of(index));
+        }
+    }
+
+    /// The transport has new credentials: what waits for them may leave.
+    pub(crate) fn transport_ready(&mut self) {
+        for record in &mut self.records {
+            if record.waits_for == WaitsFor::Credentials && record.in_flight.is_none() {
+                record.waits_for = WaitsFor::NewCredentials;
+                record.not_before = Instant::ZERO;
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What must hold whenever the engine waits.
+
+use alloc::format;
+
+use headwaters_engine::{Instant, MapStatus, Stats};
+
+use super::record::Ended;
+use super::{Checked, Checker, rule};
+
+/// What the engine's figures must say.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub(super) entries: u64,
+    pub(super) refused: u64,
+    pub(super) requests: u64,
+    pub(super) requeued: u64,
+    pub(super) throttled: u64,
+    pub(super) timeouts: u64,
+    pub(super) unusable_answers: u64,
+    pub(super) wrong_shard: u64,
+}
+
+impl Checker {
+    /// The engine waits: nothing is owed, and its figures are right.
+    pub(crate) fn waits(&mut self, at: Option<Instant>, stats: &Stats, now: Instant) -> Checked {
+        self.list_elapse(now);
+        self.sometimes.aggregate_split += core::mem::take(&mut self.repacked);
+        for number in self.owed.drain(..) {
+            let stored = matches!(self.records[number].outcome, Some(Ended::Stored { .. }));
+            rule(stored, || format!("record {number} was stored and its outcome is not"))?;
+        }
+        rule(at.is_none_or(|at| at > now), || format!("it waits for {at:?}, which has come"))?;
+        self.check_overdue(stats, now)?;
+        self.check_strays(stats)?;
+        self.check_flushes(now)?;
+        self.check_requests(stats, now)?;
+        self.check_levels(at, stats)?;
+        self.check_counters(stats)
+    }
+
+    /// Where a request is free, only a limiter may hold a record back that is due.
+    fn check_overdue(&mut self, stats: &Stats, now: Instant) -> Checked {
+        self.sometimes.lane_held_back += u64::from(stats.lanes_held_back > 0);
+        if stats.requests_in_flight >= self.config.max_requests_in_flight() as u64 {
+            return Ok(());
+        }
+        for (slot, number) in self.waiting.overdue(now) {
+            let excused = stats.lanes_held_back > 0
+                && self.meters.may_hold_back(slot, self.largest, now);
+            rule(excused, || {
+                let record = &self.records[number];
+                format!("a request is free, and for shard {slot} waits record {number}, {record:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A stray waits for a new map, and for nothing else.
+    fn check_strays(&mut self, stats: &Stats) -> Checked {
+        let Some(stray) = self.strays.first() else { return Ok(()) };
+        rule(matches!(stats.shard_map, MapStatus::Reloading), || {
+            format!("{stray:?} waits for a map, which is {:?}", stats.shard_map)
+        })?;
+        for (batch, index) in &self.strays {
+            for &number in self.requests[batch].numbers_of(*index) {
+                self.records[number].was_stray = true;
+            }
+        }
+        self.sometimes.stray_waited += 1;
+        Ok(())
+    }
+
+    fn check_requests(&mut self, stats: &Stats, now: Instant) -> Checked {
+        for batch in self.cancelled_early.drain(..) {
+            let mut numbers = self.requests[&batch].numbers.iter();
+            let waits = numbers.any(|&number| {
+                self.records[number].in_flight.is_some_and(|(place, _)| place == batch)
+            });
+            rule(!waits, || format!("{batch} is cancelled before its time, and waited for"))?;
+        }
+        let timeout = self.config.request_timeout();
+        let late = self.awaited.first().filter(|(start, _)| start.after(timeout) <= now);
+        rule(late.is_none(), || format!("{late:?} has taken too long"))?;
+        rule(stats.requests_in_flight <= self.config.max_requests_in_flight() as u64, || {
+            format!("{} requests are in flight", stats.requests_in_flight)
+        })
+    }
+
+    fn check_levels(&self, at: Option<Instant>, stats: &Stats) -> Checked {
+        rule(stats.bytes_held <= self.config.bounds().bytes as u64, || {
+            format!("{} bytes are held", stats.bytes_held)
+        })?;
+        let held = stats.buffered + stats.in_flight;
+        rule(held > 0 || self.awaited.is_empty(), || format!("{:?} is for nobody", self.awaited))?;
+        rule(held <= self.config.bounds().records as u64, || format!("{held} records are held"))?;
+        rule(held > 0 || stats.bytes_held == 0, || {
+            format!("{} bytes are held for no record", stats.bytes_held)
+        })?;
+        rule(held > 0 || stats.requests_in_flight > 0 || at.is_none(), || {
+            format!("it holds nothing and waits for {at:?}")
+        })
+    }
+
+    fn check_counters(&self, stats: &Stats) -> Checked {
+        let held = stats.buffered + stats.in_flight;
+        let ended = stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back;
+        let figures = &self.figures;
+        let pairs = [
+            ("accepted", stats.accepted, self.accepted),
+            ("ended", ended, self.completed),
+            ("held", held, self.open()),
+            ("handed_back", stats.handed_back, self.handed_back),
+            ("entries", stats.entries, figures.entries),
+            ("listings", stats.listings, self.map.requests),
+            ("listings_failed", stats.listings_failed, self.map.failures),
+            ("refused", stats.refused, figures.refused),
+            ("requests", stats.requests, figures.requests),
+            ("requeued", stats.requeued, figures.requeued),
+            ("shards", stats.shards, self.map.len() as u64),
+            ("throttled", stats.throttled, figures.throttled),
+            ("timeouts", stats.timeouts, figures.timeouts),
+            ("unusable_answers", stats.unusable_answers, figures.unusable_answers),
+            ("wrong_shard", stats.wrong_shard, figures.wrong_shard),
+        ];
+        for (name, says, is) in pairs {
+            rule(says == is, || format!("`{name}` says {says}, and is {is}"))?;
+        }
+        rule(stats.lanes_held_back <= stats.shards + 1, || {
+            format!("{} lanes are held back", stats.lanes_held_back)
+        })?;
+        let fault = self.map.status_fault(stats.shard_map, self.config.shard_prediction());
+        fault.map_or(Ok(()), Err)
+    }
+}

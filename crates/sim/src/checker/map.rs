@@ -1,0 +1,180 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use headwaters_engine::wire::{
+    AttemptError, Class, HashKey, HashKeyRange, ListedShard, ShardPage,
+};
+use headwaters_engine::{Instant, ListShards, ListingId, MapStatus, ShardPrediction};
+
+use super::{Checked, Checker, rule};
+
+/// What the engine knows of the shards: the last complete list that it was given, and how it came by it.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    /// In the order of their hash keys; none before the first complete list.
+    shards: Vec<ListedShard>,
+    /// Counts the maps that differed from the one before.
+    pub(super) generation: u32,
+    /// The pages of the list that is being fetched.
+    pages: Vec<ListedShard>,
+    awaited: Option<(Instant, ListingId)>,
+    pub(super) requests: u64,
+    pub(super) failures: u64,
+    failures_in_a_row: u32,
+    failure: Option<Class>,
+}
+
+impl Map {
+    pub(super) fn exists(&self) -> bool {
+        !self.shards.is_empty()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.shards.len()
+    }
+
+    pub(super) fn shards(&self) -> &[ListedShard] {
+        &self.shards
+    }
+
+    /// The place of the shard that has this hash key; 0 if there is no map.
+    pub(super) fn slot(&self, key: HashKey) -> usize {
+        self.shards.partition_point(|shard| shard.hash_keys.end() < key)
+    }
+
+    pub(super) const fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    fn fail(&mut self, class: Class) {
+        self.failures += 1;
+        self.failures_in_a_row += 1;
+        self.failure = Some(class);
+    }
+
+    /// The pages as a map; `None` if they are no division of all hash keys.
+    fn complete(&mut self) -> Option<Vec<ListedShard>> {
+        let mut shards = core::mem::take(&mut self.pages);
+        shards.sort_by(|one, other| {
+            let key = |shard: &ListedShard| (shard.hash_keys.start(), shard.id.clone());
+            key(one).cmp(&key(other))
+        });
+        shards.dedup();
+        let mut next = Some(0);
+        for ListedShard { hash_keys, .. } in &shards {
+            if next != Some(hash_keys.start().value()) {
+                return None;
+            }
+            next = hash_keys.end().value().checked_add(1);
+        }
+        (next.is_none() && !shards.is_empty()).then_some(shards)
+    }
+
+    /// What is wrong about what the engine says of its map.
+    pub(super) fn status_fault(
+        &self,
+        status: MapStatus,
+        prediction: ShardPrediction,
+    ) -> Option<String> {
+        let expected = match (prediction, self.exists(), self.failure) {
+            (ShardPrediction::On, false, Some(class)) => {
+                MapStatus::Unavailable { class, failures: self.failures_in_a_row }
+            }
+            (ShardPrediction::On, true, Some(class)) => {
+                MapStatus::Outdated { class, failures: self.failures_in_a_row }
+            }
+            (ShardPrediction::On, true, None) if status == MapStatus::Reloading => status,
+            (ShardPrediction::On, true, None) => MapStatus::Ready,
+            _ => MapStatus::Loading,
+        };
+        (status != expected)
+            .then(|| alloc::format!("the map is {status:?} and should be {expected:?}"))
+    }
+}
+
+pub(super) fn overlap(one: HashKeyRange, other: HashKeyRange) -> bool {
+    one.start() <= other.end() && other.start() <= one.end()
+}
+
+impl Checker {
+    /// The engine asks for a page of shards.
+    pub(crate) fn list_asked(&mut self, request: &ListShards, now: Instant) -> Checked {
+        let awaited = self.map.awaited;
+        rule(awaited.is_none(), || alloc::format!("{awaited:?} is still awaited"))?;
+        rule(self.config.shard_prediction() == ShardPrediction::On, || {
+            "it lists shards that it is not to predict".into()
+        })?;
+        if request.next_token.is_none() {
+            self.map.pages.clear();
+        }
+        self.map.awaited = Some((now, request.id));
+        self.map.requests += 1;
+        Ok(())
+    }
+
+    /// The engine gives a request for a page up that takes too long.
+    pub(super) fn list_elapse(&mut self, now: Instant) {
+        let timeout = self.config.request_timeout();
+        if self.map.awaited.take_if(|(start, _)| start.after(timeout) <= now).is_some() {
+            self.map.fail(Class::Transient);
+            self.sometimes.list_timed_out += 1;
+        }
+    }
+
+    /// Whether the engine waits for this page; if not, it must ignore it.
+    pub(crate) fn awaits_list(&self, request: ListingId) -> bool {
+        self.map.awaited.is_some_and(|(_, awaited)| awaited == request)
+    }
+
+    /// The engine has got a page that it was waiting for.
+    pub(crate) fn listed(&mut self, result: Result<ShardPage, AttemptError>, now: Instant) {
+        self.map.awaited = None;
+        let ShardPage { next_token, shards } = match result {
+            Ok(page) => page,
+            Err(error) => {
+                let class = error.code.class();
+                *match class {
+                    Class::Permanent => &mut self.sometimes.list_denied,
+                    Class::Throttled => &mut self.sometimes.list_throttled,
+                    _ => &mut self.sometimes.list_failed,
+                } += 1;
+                return self.map.fail(class);
+            }
+        };
+        self.map.pages.extend(shards);
+        if next_token.is_some() {
+            return;
+        }
+        let Some(shards) = self.map.complete() else {
+            self.sometimes.list_inconsistent += 1;
+            return self.map.fail(Class::Transient);
+        };
+        (self.map.failure, self.map.failures_in_a_row) = (None, 0);
+        if shards != self.map.shards {
+            self.install(shards, now);
+        }
+    }
+
+    /// There is a new map: what waits finds its shard again, and what was spent is not forgotten.
+    fn install(&mut self, shards: Vec<ListedShard>, now: Instant) {
+        let is_first = !self.map.exists();
+        *if is_first && self.open() > 0 {
+            &mut self.sometimes.map_awaited
+        } else {
+            &mut self.sometimes.map_changed
+        } += 1;
+        self.sometimes.child_inherited_debt += self.meters.install(&self.map.shards, &shards, now);
+        self.map.shards = shards;
+        self.map.generation += 1;
+        let linger = self.linger();
+        let (map, records) = (&self.map, &mut self.records);
+        self.waiting.change(|_, leave_by, number| {
+            let record = &mut records[number];
+            // What was packed for a shard that is no more is packed anew, and may wait for others again.
+            if leave_by > now {
+                record.leave_by = leave_by.after(linger);
+            }
+            (Some(map.slot(record.hash_key)), record.leave_by)
+        });
+    }
+}

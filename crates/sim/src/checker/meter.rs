@@ -1,0 +1,150 @@
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use headwaters_engine::wire::limits::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+use headwaters_engine::wire::{ListedShard, ShardId};
+use headwaters_engine::{Instant, RateLimit};
+
+use alloc::collections::BTreeSet;
+
+use super::map::overlap;
+
+/// How much more was sent to each shard than flowed in: a meter for each shard of the map, and one for the
+/// stream as long as there is none.
+///
+/// A meter holds the largest excess, over all times in the past, of what was sent since then over what the rate
+/// allows in that while. So "in any while no more than the rate allows, and one second's worth, or one record if
+/// that is larger" says the same as: the excess is at most one second's worth, and where a record lifts it above
+/// that, it was zero before. A child starts with the excess of its parents: for it, what they were sent counts
+/// too.
+#[derive(Debug)]
+pub(super) struct Meters {
+    /// Percent of what a shard takes; `None` if there is no limit.
+    percent: Option<u64>,
+    meters: Vec<Meter>,
+    /// Shards that answers have named while there was no map.
+    seen: BTreeSet<ShardId>,
+    has_map: bool,
+}
+
+/// Records and bytes, in units of which the rate brings a whole number in each nanosecond.
+#[derive(Clone, Debug, Default)]
+struct Meter {
+    at: Instant,
+    excess: [u128; 2],
+}
+
+const UNITS: u128 = 100 * 1_000_000_000;
+/// How many shards a stream is taken to have as long as nothing is known.
+const SHARDS_ASSUMED: usize = 4;
+
+impl Meter {
+    /// What flows off in a nanosecond; a second's worth is a billion times as much.
+    fn flow_off(&mut self, rates: [u128; 2], now: Instant) {
+        let nanos = now.since(self.at).as_nanos();
+        for (excess, rate) in self.excess.iter_mut().zip(rates) {
+            *excess = excess.saturating_sub(rate * nanos);
+        }
+        self.at = self.at.max(now);
+    }
+}
+
+impl Meters {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        let percent = match limit {
+            RateLimit::Fixed { percent } => Some(u64::from(percent)),
+            _ => None,
+        };
+        let meters = [Meter::default()].into();
+        Self { percent, meters, seen: BTreeSet::new(), has_map: false }
+    }
+
+    fn rates(&self) -> Option<[u128; 2]> {
+        let shards = if self.has_map { 1 } else { self.seen.len().max(SHARDS_ASSUMED) };
+        let percent = u128::from(self.percent?) * shards as u128;
+        Some([SHARD_RECORDS_PER_SECOND, SHARD_BYTES_PER_SECOND].map(|rate| u128::from(rate) * percent))
+    }
+
+    /// An answer named this shard.
+    pub(super) fn see(&mut self, shard: &ShardId, now: Instant) {
+        if self.has_map || self.seen.contains(shard) {
+            return;
+        }
+        // What flowed off until now did so at the old rate.
+        if let Some(rates) = self.rates() {
+            self.meters[0].flow_off(rates, now);
+        }
+        self.seen.insert(shard.clone());
+    }
+
+    /// A Kinesis record of so many bytes leaves for a shard: whether it may, and whether it is larger than a
+    /// second's worth.
+    pub(super) fn sent(&mut self, slot: usize, bytes: usize, now: Instant) -> (bool, bool) {
+        let Some(rates) = self.rates() else { return (true, false) };
+        let meter = &mut self.meters[slot];
+        meter.flow_off(rates, now);
+        let costs = [1, bytes as u128].map(|tokens| tokens * UNITS);
+        let depths = rates.map(|rate| rate * 1_000_000_000);
+        let mut may = true;
+        for ((excess, cost), depth) in meter.excess.iter_mut().zip(costs).zip(depths) {
+            may &= *excess == 0 || *excess + cost <= depth;
+            *excess += cost;
+        }
+        (may, costs[1] > depths[1])
+    }
+
+    /// Whether a limiter may hold back something of up to `largest` bytes, or did so until a moment ago.
+    pub(super) fn may_hold_back(&mut self, slot: usize, largest: usize, now: Instant) -> bool {
+        let Some(rates) = self.rates() else { return false };
+        // Lanes that are held back are looked at this often.
+        const POLL: Duration = Duration::from_millis(25);
+        if !self.has_map {
+            // How long it holds back was found out when fewer shards were known.
+            return true;
+        }
+        let meter = &mut self.meters[slot];
+        meter.flow_off(rates, now);
+        let costs = [1, largest as u128].map(|tokens| tokens * UNITS);
+        meter.excess.iter().zip(costs).zip(rates).any(|((excess, cost), rate)| {
+            let depth = rate * 1_000_000_000;
+            let before = excess + rate * POLL.as_nanos();
+            before + cost.min(depth) > depth
+        })
+    }
+
+    /// There is a new map. Returns how many new shards start with what their parents were sent too much.
+    pub(super) fn install(
+        &mut self,
+        old: &[ListedShard],
+        new: &[ListedShard],
+        now: Instant,
+    ) -> u64 {
+        if let Some(rates) = self.rates() {
+            self.meters.iter_mut().for_each(|meter| meter.flow_off(rates, now));
+        }
+        let mut before = core::mem::take(&mut self.meters);
+        if !core::mem::replace(&mut self.has_map, true) {
+            // Nobody knows which shards got what was sent so far.
+            before.clear();
+        }
+        let mut inherited = 0;
+        for shard in new {
+            let same = old.iter().position(|other| other == shard);
+            self.meters.push(same.map_or_else(
+                || {
+                    let mut meter = Meter { at: now, ..Meter::default() };
+                    for (parent, spent) in old.iter().zip(&before) {
+                        if overlap(parent.hash_keys, shard.hash_keys) && !new.contains(parent) {
+                            let sums = meter.excess.iter_mut().zip(spent.excess);
+                            sums.for_each(|(excess, spent)| *excess += spent);
+                        }
+                    }
+                    inherited += u64::from(meter.excess != [0, 0]);
+                    meter
+                },
+                |at| before[at].clone(),
+            ));
+        }
+        inherited
+    }
+}

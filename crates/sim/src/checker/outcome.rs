@@ -1,0 +1,143 @@
+//! The outcomes of records: one each, in time, and in agreement with what the engine was told.
+
+use alloc::format;
+
+use headwaters_engine::wire::{Certainty, Class, Placement};
+use headwaters_engine::{Cause, Completion, Instant, Outcome, RetryPolicy};
+
+use super::record::{Ended, Record};
+use super::requeue::waits;
+use super::{Checked, Checker, Fate, rule};
+
+impl Checker {
+    /// Records have their outcome.
+    pub(crate) fn completed(&mut self, completion: &Completion, now: Instant) -> Checked {
+        rule(!completion.tokens.is_empty(), || "a completion of nothing".into())?;
+        for token in &completion.tokens {
+            let number = usize::try_from(token.0).unwrap_or(usize::MAX);
+            self.completed_one(number, completion, now)
+                .map_err(|broken| format!("record {number}: {broken}"))?;
+        }
+        Ok(())
+    }
+
+    fn completed_one(&mut self, number: usize, completion: &Completion, now: Instant) -> Checked {
+        let Completion { attempts, outcome, .. } = completion;
+        let record = self.records.get(number).ok_or("an unknown token")?;
+        rule(record.accepted.is_some(), || "an outcome, and it was not accepted".into())?;
+        rule(record.outcome.is_none(), || "two outcomes".into())?;
+        rule(attempts.count() == record.sends, || {
+            format!("{} attempts, and it was sent {} times", attempts.count(), record.sends)
+        })?;
+        let timeout = self.config.request_timeout() + self.config.cancel_grace();
+        let latest = record.expiration.map(|expiration| expiration.after(timeout));
+        rule(latest.is_none_or(|latest| now <= latest) || record.was_stray, || {
+            "its outcome is too late".into()
+        })?;
+        let fate = self.fate(record);
+        let ended = match outcome {
+            Outcome::MaybeStored { cause, .. } => Ended::MaybeStored(cause.clone()),
+            Outcome::NotStored { cause, .. } => Ended::NotStored(cause.clone()),
+            Outcome::Stored { maybe_duplicate, sequence_number, shard } => {
+                let placement =
+                    Placement { sequence_number: sequence_number.clone(), shard: shard.clone() };
+                rule(fate == Some(Fate::Stored(placement.clone())), || {
+                    format!("stored, and its answer was {fate:?}")
+                })?;
+                Ended::Stored { maybe_duplicate: *maybe_duplicate, placement }
+            }
+        };
+        if let Some(cause) = ended.cause() {
+            self.check_cause(record, cause, fate.as_ref(), now)?;
+        }
+        self.end(number, ended, fate);
+        Ok(())
+    }
+
+    /// What the engine was told about the entry in which a record is; `None` if it is in none.
+    fn fate(&self, record: &Record) -> Option<Fate> {
+        let (batch, index) = record.in_flight?;
+        Some(self.requests[&batch].parcels[index].fate.clone())
+    }
+
+    /// The reason why a record is given up holds.
+    fn check_cause(
+        &self,
+        record: &Record,
+        cause: &Cause,
+        fate: Option<&Fate>,
+        now: Instant,
+    ) -> Checked {
+        let class = match fate {
+            Some(Fate::Failed(code)) => Some(code.class()),
+            Some(Fate::Stored(_)) => None,
+            Some(Fate::Unknown) => Some(Class::Transient),
+            None => None,
+        };
+        let holds = match cause {
+            Cause::AttemptsExhausted => {
+                let spent = matches!(self.config.retry(),
+                    RetryPolicy::Linear { max_attempts, .. } if record.sends >= max_attempts);
+                spent && fate.is_some()
+            }
+            Cause::Closed => self.close_deadline.is_some_and(|deadline| deadline <= now),
+            Cause::Expired => {
+                let wait = class.map(|class| {
+                    let (batch, index) = record.in_flight.expect("it has a fate");
+                    let together = self.requests[&batch].numbers_of(index).iter();
+                    let sends = together.map(|&number| self.records[number].sends).max();
+                    waits(self.config.retry(), sends.unwrap_or(0), class).1
+                });
+                record.is_expired(now.after(wait.unwrap_or_default()))
+            }
+            Cause::Permanent(code) => {
+                let is_permanent = matches!(code.class(), Class::Permanent | Class::TooLarge);
+                is_permanent && fate == Some(&Fate::Failed(code.clone()))
+            }
+            Cause::Purged => self.purged,
+            Cause::Throttled => {
+                self.config.fail_if_throttled() && class == Some(Class::Throttled)
+            }
+            _ => false,
+        };
+        rule(holds, || format!("given up because {cause:?}, and that is not so: {fate:?}"))
+    }
+
+    fn end(&mut self, number: usize, ended: Ended, fate: Option<Fate>) {
+        let slot = self.map.slot(self.records[number].hash_key);
+        let record = &mut self.records[number];
+        let is_stored = matches!(ended, Ended::Stored { .. });
+        if !is_stored && let Some(fate) = fate {
+            record.failed(match fate {
+                Fate::Failed(code) => code.certainty(),
+                Fate::Stored(_) | Fate::Unknown => Certainty::MaybeStored,
+            });
+        }
+        if let Some(place) = record.in_flight
+            && self.strays.contains(&place)
+        {
+            // The last of its members to get an outcome, or all of them at once.
+            let numbers = self.requests[&place.0].numbers_of(place.1);
+            let is_last = numbers
+                .iter()
+                .all(|&other| other == number || self.records[other].outcome.is_some());
+            if is_last {
+                self.strays.remove(&place);
+                self.sometimes.stray_kept += u64::from(is_stored);
+            }
+        }
+        let record = &mut self.records[number];
+        record.in_flight = None;
+        self.waiting.remove(slot, record.leave_by, number);
+        self.completed += 1;
+        match ended.cause() {
+            Some(Cause::Closed | Cause::Purged) => self.handed_back += 1,
+            Some(Cause::Expired) => {
+                self.sometimes.own_timing_expired += u64::from(record.has_own_timing);
+            }
+            Some(Cause::Throttled) => self.sometimes.failed_when_throttled += 1,
+            _ => {}
+        }
+        record.outcome = Some(ended);
+    }
+}

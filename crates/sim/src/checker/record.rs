@@ -1,0 +1,82 @@
+use headwaters_engine::wire::{Certainty, Entry, HashKey, Placement};
+use headwaters_engine::{BatchId, Cause, Instant};
+
+/// What is known about a record of the application.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) accepted: Option<Instant>,
+    /// Attempts that may have stored it.
+    pub(super) ambiguous: u64,
+    /// The record as it was put.
+    pub(super) entry: Option<Entry>,
+    pub(super) expiration: Option<Instant>,
+    pub(super) has_own_timing: bool,
+    pub(super) hash_key: HashKey,
+    /// In which request it is, and in which entry of it.
+    pub(super) in_flight: Option<(BatchId, usize)>,
+    /// When it must have left if a request is free and the limiter allows it.
+    pub(super) leave_by: Instant,
+    pub(super) not_before: Instant,
+    pub(super) outcome: Option<Ended>,
+    pub(super) sends: u32,
+    pub(super) waits_for: WaitsFor,
+    pub(super) was_stray: bool,
+}
+
+/// What a record that failed waits for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum WaitsFor {
+    /// For credentials, whose end the policy sets.
+    Credentials,
+    /// It waited for credentials, and the transport has new ones.
+    NewCredentials,
+    #[default]
+    Time,
+}
+
+#[derive(Debug)]
+pub(super) enum Ended {
+    MaybeStored(Cause),
+    NotStored(Cause),
+    Stored { maybe_duplicate: bool, placement: Placement },
+}
+
+impl Ended {
+    pub(super) const fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::MaybeStored(cause) | Self::NotStored(cause) => Some(cause),
+            Self::Stored { .. } => None,
+        }
+    }
+}
+
+impl Record {
+    /// Notes that an attempt ended without having stored it, as far as is known.
+    pub(super) fn failed(&mut self, certainty: Certainty) {
+        self.ambiguous += u64::from(certainty == Certainty::MaybeStored);
+    }
+
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        self.expiration.is_some_and(|expiration| expiration <= now)
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            accepted: None,
+            ambiguous: 0,
+            entry: None,
+            expiration: None,
+            has_own_timing: false,
+            hash_key: HashKey::MIN,
+            in_flight: None,
+            leave_by: Instant::ZERO,
+            not_before: Instant::ZERO,
+            outcome: None,
+            sends: 0,
+            waits_for: WaitsFor::Time,
+            was_stray: false,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What goes back: the right entries, for the right reason, and in time.
+
+use alloc::format;
+use core::time::Duration;
+
+use headwaters_engine::wire::{Class, ErrorCode};
+use headwaters_engine::{BatchId, Cause, Instant, Requeue, RetryPolicy};
+
+use super::record::{Ended, WaitsFor};
+use super::{Checked, Checker, Fate, Request, rule};
+
+impl Checker {
+    /// Entries go back.
+    pub(crate) fn requeued(&mut self, requeue: &Requeue, now: Instant) -> Checked {
+        let Requeue { batch, cause, deadline, indexes, not_before, .. } = requeue;
+        let (batch, deadline, not_before) = (*batch, *deadline, *not_before);
+        let half = now.after(self.config.record_max_buffered_time() / 2);
+        rule(indexes.is_sorted_by(|a, b| a < b), || format!("indexes of {batch} do not rise"))?;
+        rule(not_before <= deadline, || format!("a deadline before the wait in {batch}"))?;
+        rule(deadline <= half.max(not_before), || {
+            format!("requeued until {deadline}, past half of the buffered time")
+        })?;
+        let code = &cause.code;
+        let is_final = matches!(code.class(), Class::Permanent | Class::TooLarge)
+            || (code.class() == Class::Throttled && self.config.fail_if_throttled());
+        rule(!is_final, || format!("{batch} was requeued after {code}"))?;
+        let request = self.requests.remove(&batch).ok_or("an unknown batch was requeued")?;
+        for &index in indexes {
+            let index = usize::from(index);
+            self.requeued_one((batch, index), &request, code, (not_before, deadline), now)?;
+        }
+        self.requests.insert(batch, request);
+        Ok(())
+    }
+
+    fn requeued_one(
+        &mut self,
+        place: (BatchId, usize),
+        request: &Request,
+        code: &ErrorCode,
+        (not_before, deadline): (Instant, Instant),
+        now: Instant,
+    ) -> Checked {
+        let parcel = request.parcels.get(place.1).ok_or("an index beyond its batch")?;
+        let numbers = request.numbers_of(place.1);
+        let is_stray = matches!(parcel.fate, Fate::Stored(_));
+        let expected = match &parcel.fate {
+            Fate::Failed(expected) => *code == *expected,
+            Fate::Stored(_) => parcel.is_aggregate && *code == ErrorCode::WrongShard,
+            Fate::Unknown => matches!(code, ErrorCode::RequestTimeout | ErrorCode::Cancelled),
+        };
+        rule(expected, || format!("{place:?} was requeued after {code}: {parcel:?}"))?;
+        let sends = numbers.iter().map(|&number| self.records[number].sends).max().unwrap_or(0);
+        let (least, most) = if is_stray {
+            (Duration::ZERO, Duration::ZERO)
+        } else {
+            waits(self.config.retry(), sends, code.class())
+        };
+        rule(not_before >= now.after(least) && not_before <= now.after(most), || {
+            format!("{place:?} waits until {not_before}, which is not the policy's wait")
+        })?;
+        let leave_by = if is_stray { deadline.after(self.linger()) } else { deadline };
+        let mut again = 0;
+        for &number in numbers {
+            let slot = self.map.slot(self.records[number].hash_key);
+            let record = &mut self.records[number];
+            match record.outcome.as_ref().and_then(Ended::cause) {
+                Some(Cause::Expired) => self.sometimes.member_expired += 1,
+                Some(Cause::AttemptsExhausted) => self.sometimes.member_exhausted += 1,
+                _ => {}
+            }
+            if record.outcome.is_some() {
+                continue;
+            }
+            rule(record.in_flight == Some(place), || {
+                format!("record {number} was requeued from nowhere")
+            })?;
+            rule(record.expiration.is_none_or(|expiration| expiration > not_before), || {
+                format!("record {number} expires while it waits")
+            })?;
+            record.in_flight = None;
+            record.failed(code.certainty());
+            (record.not_before, record.leave_by) = (not_before, leave_by);
+            if code.class() == Class::Credentials {
+                record.waits_for = WaitsFor::Credentials;
+            }
+            self.waiting.add(slot, leave_by, number);
+            again += 1;
+        }
+        rule(again > 0, || format!("{place:?} was requeued and is empty"))?;
+        self.figures.requeued += again;
+        if is_stray {
+            self.repacked = self.repacked.saturating_sub(again);
+            self.strays.remove(&place);
+            *if self.map.has_failed() {
+                &mut self.sometimes.stray_sent_again_plain
+            } else {
+                &mut self.sometimes.stray_sent_again
+            } += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The shortest and the longest wait after so many attempts.
+pub(super) fn waits(policy: RetryPolicy, attempts: u32, class: Class) -> (Duration, Duration) {
+    let pause = match class {
+        Class::Credentials => Duration::from_secs(1),
+        _ => Duration::from_millis(1),
+    };
+    let (least, most) = match policy {
+        RetryPolicy::Exponential { base, cap } => {
+            let doublings = attempts.saturating_sub(1).min(20);
+            let doubled = (0..doublings).fold(base, |wait, _| (wait * 2).min(cap));
+            (Duration::ZERO, doubled.min(cap))
+        }
+        RetryPolicy::Linear { step, .. } => (step * attempts, step * attempts),
+        _ => (Duration::ZERO, Duration::ZERO),
+    };
+    (least.max(pause), most.max(pause))
+}

@@ -1,0 +1,180 @@
+//! What leaves: within the limits, with nothing in it that must not be sent.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use headwaters_engine::wire::aggregate::{Aggregate, Decoded, KPL_OUTER_KEY, decode};
+use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
+use headwaters_engine::wire::{Entry, HashKey};
+use headwaters_engine::{Batch, BatchId, Instant, OuterKey, RetryPolicy, ShardPrediction};
+
+use super::record::WaitsFor;
+use super::{Checked, Checker, Fate, Parcel, Request, number, rule};
+
+impl Checker {
+    /// A request leaves.
+    pub(crate) fn sent(&mut self, batch: &Batch, now: Instant) -> Checked {
+        let (count, id) = (batch.entries.len(), batch.id);
+        let bytes: usize = batch.entries.iter().map(Entry::size).sum();
+        rule(count > 0, || format!("batch {id} is empty"))?;
+        rule(count <= REQUEST_ENTRIES_MAX.min(self.config.collection_max_count()), || {
+            format!("batch {id} has {count} entries")
+        })?;
+        rule(bytes <= REQUEST_BYTES_MAX, || format!("batch {id} has {bytes} bytes"))?;
+        rule(bytes <= self.config.collection_max_size() || count == 1, || {
+            format!("batch {id} has {bytes} bytes, more than the setting")
+        })?;
+        if !self.map.exists() && self.map.has_failed() {
+            self.sometimes.degraded_sending += 1;
+        }
+        let mut request = Request {
+            generation: self.map.generation,
+            numbers: Vec::with_capacity(count),
+            parcels: Vec::with_capacity(count),
+        };
+        for (index, entry) in batch.entries.iter().enumerate() {
+            self.entry_sent(entry, (id, index), &mut request, now)?;
+        }
+        let parcels = &request.parcels;
+        if parcels.iter().any(|parcel| parcel.is_aggregate) {
+            let too_large = |entry: &&Entry| entry.data.len() > self.config.aggregation_max_size();
+            let plain = batch.entries.iter().filter(too_large).count();
+            self.sometimes.sent_plain_for_size += plain as u64;
+        }
+        self.figures.requests += 1;
+        self.figures.entries += count as u64;
+        self.awaited.insert((now, id));
+        let named_twice = self.requests.insert(id, request).is_some();
+        rule(!named_twice, || format!("batch {id} is named twice"))
+    }
+
+    fn entry_sent(
+        &mut self,
+        entry: &Entry,
+        place: (BatchId, usize),
+        request: &mut Request,
+        now: Instant,
+    ) -> Checked {
+        let size = entry.size();
+        rule(size <= self.config.max_user_record_size(), || {
+            format!("an entry of {place:?} has {size} bytes, more than the stream takes")
+        })?;
+        let (slot, is_aggregate) = match decode(entry.data.clone()) {
+            Decoded::Plain(_) => {
+                let number = self.record_sent(entry, place, now)?;
+                request.numbers.push(number);
+                (self.map.slot(self.records[number].hash_key), false)
+            }
+            Decoded::Aggregate(aggregate) => {
+                let slot = self.aggregate_sent(entry, &aggregate, place, request, now)?;
+                (slot, true)
+            }
+        };
+        let (may, is_giant) = self.meters.sent(slot, size, now);
+        rule(may, || format!("{place:?} leaves too soon for shard {slot} of the map"))?;
+        self.sometimes.giant_into_debt += u64::from(is_giant);
+        let end = request.numbers.len();
+        request.parcels.push(Parcel { fate: Fate::Unknown, is_aggregate, end, slot });
+        Ok(())
+    }
+
+    /// An aggregate leaves: allowed at all, of the right size, and for one shard.
+    fn aggregate_sent(
+        &mut self,
+        entry: &Entry,
+        aggregate: &Aggregate,
+        place: (BatchId, usize),
+        request: &mut Request,
+        now: Instant,
+    ) -> Result<usize, alloc::string::String> {
+        let config = &self.config;
+        let is_on = config.shard_prediction() == ShardPrediction::On && config.aggregation_enabled();
+        rule(is_on, || format!("{place:?} is an aggregate, and nothing is to be aggregated"))?;
+        rule(self.map.exists(), || format!("{place:?} is an aggregate without a map"))?;
+        let (count, size) = (aggregate.len(), entry.data.len());
+        rule(count >= 2, || format!("{place:?} is an aggregate of {count}"))?;
+        rule(count as u64 <= config.aggregation_max_count(), || {
+            format!("{place:?} is an aggregate of {count}")
+        })?;
+        rule(size <= config.aggregation_max_size(), || {
+            format!("{place:?} is an aggregate of {size} bytes")
+        })?;
+        let mut members = Vec::with_capacity(count);
+        for member in aggregate {
+            let member = member.and_then(|member| member.to_entry());
+            members.push(member.map_err(|error| format!("{place:?} has a broken member: {error}"))?);
+        }
+        let outer_key = match config.outer_key() {
+            OuterKey::FirstRecord => members[0].partition_key.as_str(),
+            _ => KPL_OUTER_KEY,
+        };
+        rule(entry.partition_key.as_str() == outer_key, || {
+            format!("{place:?} has the wrong outer key")
+        })?;
+        let start = request.numbers.len();
+        for member in &members {
+            let number = self.record_sent(member, place, now)?;
+            request.numbers.push(number);
+        }
+        let hash_keys = request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
+        let hash_keys: Vec<HashKey> = hash_keys.collect();
+        let slot = self.map.slot(hash_keys[0]);
+        rule(entry.explicit_hash_key == Some(hash_keys[0]), || {
+            format!("{place:?} goes to another shard than its first member")
+        })?;
+        rule(hash_keys.iter().all(|&key| self.map.slot(key) == slot), || {
+            format!("{place:?} is an aggregate of members of several shards of the map")
+        })?;
+        let explicit = members.iter().any(|member| member.explicit_hash_key.is_some());
+        self.sometimes.aggregate_with_explicit_hash_keys += u64::from(explicit);
+        Ok(slot)
+    }
+
+    /// A user record leaves, by itself or as a member.
+    fn record_sent(
+        &mut self,
+        entry: &Entry,
+        place: (BatchId, usize),
+        now: Instant,
+    ) -> Result<usize, alloc::string::String> {
+        let number = number(entry).filter(|&number| number < self.records.len());
+        let number = number.ok_or("a record was invented")?;
+        let slot = self.map.slot(self.records[number].hash_key);
+        let record = &mut self.records[number];
+        rule(record.accepted.is_some(), || format!("record {number} was sent and not accepted"))?;
+        rule(is_same(record.entry.as_ref(), entry), || format!("record {number} was changed"))?;
+        rule(record.outcome.is_none(), || {
+            format!("record {number} was sent again after its outcome {:?}", record.outcome)
+        })?;
+        rule(record.in_flight.is_none(), || {
+            format!("record {number} is in two requests at once")
+        })?;
+        rule(!record.is_expired(now), || format!("record {number} was sent after its expiration"))?;
+        rule(now >= record.not_before, || {
+            format!("record {number} was sent before its wait ended at {}", record.not_before)
+        })?;
+        record.sends += 1;
+        if let RetryPolicy::Linear { max_attempts, .. } = self.config.retry() {
+            rule(record.sends <= max_attempts, || format!("record {number} has too many attempts"))?;
+        }
+        match core::mem::take(&mut record.waits_for) {
+            WaitsFor::Credentials => self.sometimes.credentials_waited += 1,
+            WaitsFor::NewCredentials => self.sometimes.credentials_renewed += 1,
+            WaitsFor::Time => {}
+        }
+        record.in_flight = Some(place);
+        self.waiting.remove(slot, record.leave_by, number);
+        Ok(number)
+    }
+}
+
+/// Whether an entry is the record as it was put.
+fn is_same(record: Option<&Entry>, entry: &Entry) -> bool {
+    record.is_some_and(|record| {
+        // Where it was not copied, large payloads need not be compared each time.
+        let same_data = core::ptr::eq(&*record.data, &*entry.data) || record.data == entry.data;
+        same_data
+            && record.partition_key == entry.partition_key
+            && record.explicit_hash_key == entry.explicit_hash_key
+    })
+}

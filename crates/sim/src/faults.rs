@@ -1,0 +1,92 @@
+use crate::rng::{Chance, Rng};
+
+/// What goes wrong, and how often. Faults of entries are per entry, the others per request.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Faults {
+    /// The request is stored and the network swallows the answer; the transport never says a word, not
+    /// even to a cancel.
+    pub black_hole: Chance,
+    /// No connection: nothing is sent.
+    pub connect_failed: Chance,
+    /// The service refuses the credentials; the request could be sent again with new ones.
+    pub credentials: Chance,
+    /// An entry fails with `InternalFailure` and is not stored.
+    pub entry_failure: Chance,
+    /// An entry fails with `InternalFailure` and is stored.
+    pub entry_failure_stored: Chance,
+    /// The answer comes long after the request timed out.
+    pub late_answer: Chance,
+    /// A request for the list of shards is refused for want of permission.
+    pub list_denied: Chance,
+    /// A request for the list of shards fails in the service.
+    pub list_failure: Chance,
+    /// The answer with a page of shards comes long after the request timed out.
+    pub list_late: Chance,
+    /// The answer with a page of shards never comes, or the connection breaks first.
+    pub list_lost: Chance,
+    /// The answer with a page of shards comes twice.
+    pub list_repeated: Chance,
+    /// A request for the list of shards is throttled.
+    pub list_throttled: Chance,
+    /// The request is stored and the connection breaks before the answer.
+    pub lost_answer: Chance,
+    /// The connection breaks before the request arrives.
+    pub lost_request: Chance,
+    /// The answer comes twice.
+    pub repeated_answer: Chance,
+    /// The service refuses the request as a whole and would take it again.
+    pub request_failure: Chance,
+    /// The service refuses the request for good.
+    pub request_refused: Chance,
+    /// A cancel is not answered.
+    pub silent_cancel: Chance,
+    /// After refused credentials the transport soon says that it has new ones.
+    pub transport_ready: Chance,
+    /// The answer has another number of results than the request has entries.
+    pub wrong_count: Chance,
+}
+
+impl Faults {
+    /// Each fault is off in most worlds, and rare or frequent in the others. In some nothing goes wrong but
+    /// what the stream does by itself.
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        if rng.happens(Chance::percent(15)) {
+            return Self::default();
+        }
+        let list_fault = |rng: &mut Rng| {
+            let mut chances = [Chance::NEVER; 10];
+            chances[..2].copy_from_slice(&[Chance::percent(5), Chance::percent(30)]);
+            rng.pick(&chances)
+        };
+        let [list_denied, list_failure, list_late, list_lost, list_repeated, list_throttled] =
+            [(); 6].map(|()| list_fault(rng));
+        let transport_ready = rng.pick(&[Chance::NEVER, Chance::percent(50), Chance::percent(100)]);
+        let mut chance = || {
+            let off = Chance::NEVER;
+            rng.pick(&[off, off, off, Chance::percent(1), Chance::percent(5), Chance::percent(30)])
+        };
+        Self {
+            black_hole: chance(),
+            connect_failed: chance(),
+            credentials: chance(),
+            entry_failure: chance(),
+            entry_failure_stored: chance(),
+            late_answer: chance(),
+            list_denied,
+            list_failure,
+            list_late,
+            list_lost,
+            list_repeated,
+            list_throttled,
+            lost_answer: chance(),
+            lost_request: chance(),
+            repeated_answer: chance(),
+            request_failure: chance(),
+            request_refused: chance(),
+            silent_cancel: chance(),
+            transport_ready,
+            wrong_count: chance(),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+macro_rules! situations {
+    ($( $(#[doc = $doc:literal])* $name:ident, )*) => {
+        /// How often a world met each of the situations that are hard to get right.
+        ///
+        /// A simulation that never gets into one of them proves nothing about it. So a run over many seeds must
+        /// have met all of them, together.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+        #[non_exhaustive]
+        pub struct Sometimes {
+            $( $(#[doc = $doc])* pub $name: u64, )*
+        }
+
+        impl Sometimes {
+            /// Adds what another world met.
+            pub const fn add(&mut self, other: &Self) {
+                $( self.$name += other.$name; )*
+            }
+
+            /// Each situation and how often it was met, in the order of their names.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$( (stringify!($name), self.$name), )*].into_iter()
+            }
+        }
+    };
+}
+
+situations! {
+    /// Members of aggregates that were packed anew because their shard was split or merged.
+    aggregate_split,
+    /// Aggregates that held records with explicit hash keys.
+    aggregate_with_explicit_hash_keys,
+    /// Shards that came into the map while what was spent on their parents was not refilled yet.
+    child_inherited_debt,
+    /// Changes of the number of shards of which the children took over at once.
+    count_updated_at_once,
+    /// Changes of the number of shards during which the parents went on.
+    count_updated_handed_over,
+    /// Records that were sent again after refused credentials, by the policy's wait.
+    credentials_waited,
+    /// Records that were sent again before that, because the transport had new ones.
+    credentials_renewed,
+    /// Requests that were sent without a map because listing the shards had failed.
+    degraded_sending,
+    /// Records that failed at once because the service throttled them.
+    failed_when_throttled,
+    /// Flushes whose deadlines came first.
+    flush_late,
+    /// Records that were larger than what a shard may be sent in a second.
+    giant_into_debt,
+    /// Waits at which a limiter held a lane back.
+    lane_held_back,
+    /// Pages of the list of shards that came too late or twice.
+    list_answer_ignored,
+    /// Listings that were refused for want of permission.
+    list_denied,
+    /// Listings that failed in the service or on the way.
+    list_failed,
+    /// Lists whose pages were of two moments and did not fit together.
+    list_inconsistent,
+    /// Listings that were throttled.
+    list_throttled,
+    /// Requests for the list of shards that were given up because no answer came in time.
+    list_timed_out,
+    /// Shard maps that differed from the one before.
+    map_changed,
+    /// Shard maps that came while records waited for the first one.
+    map_awaited,
+    /// Members of aggregates that had no attempts left while their neighbours went on.
+    member_exhausted,
+    /// Members of aggregates that expired while their neighbours went on.
+    member_expired,
+    /// Merges of which the child took over at once.
+    merge_at_once,
+    /// Merges during which the parents went on.
+    merge_handed_over,
+    /// Records with a timing of their own that expired.
+    own_timing_expired,
+    /// Plain records that were stored in another shard than foretold.
+    plain_elsewhere,
+    /// Records too large for an aggregate, beside others that were packed.
+    sent_plain_for_size,
+    /// Splits of which the children took over at once.
+    split_at_once,
+    /// Splits during which the parent went on.
+    split_handed_over,
+    /// Aggregates that were stored in another shard than foretold.
+    stray,
+    /// Those to which all members belonged all the same.
+    stray_kept,
+    /// Those whose members were sent again by a fresh map.
+    stray_sent_again,
+    /// Those whose members were sent again one by one, because listing the shards had failed.
+    stray_sent_again_plain,
+    /// Waits at which an aggregate waited for a new map, to find out whether it was where it belongs.
+    stray_waited,
+}
