@@ -109,10 +109,10 @@ pub enum ShardPrediction {
 }
 
 impl Config {
-    /// The KPL's defaults and its timing. The [`RetryPolicy`] is its own; so is everything it has a setting for.
+    /// The KPL's defaults and its timing: [`Config::default`] with [`RetryPolicy::Kpl`].
     ///
-    /// What the KPL lists as behaviour and everybody else as defects is mended: see
-    /// [the guide](https://github.com/headwaters/headwaters/blob/main/docs/kpl-settings.md).
+    /// What is known as a defect of the KPL is mended here as everywhere; `docs/kpl-settings.md` in the repository
+    /// maps each of its settings and says what differs, and why.
     pub fn kpl() -> Self {
         Self { retry: RetryPolicy::Kpl, ..Self::default() }
     }

@@ -72,26 +72,49 @@
 //! # The way of a record
 //!
 //! ```text
-//! add -> buffer -> SendBatch -> in flight -> PutRecordsFinished -> Complete
-//!          ^                                          |
-//!          +---------------- Requeue <----------------+   only the entries that failed
+//! add -> shard map -> aggregator -> lane -> collector -> SendBatch -> in flight -> PutRecordsFinished
+//!           ^          (per shard)   ^      (limiters)                                      |
+//!           |                        |                                       retrier <------+
+//!           |                        +--- waits <--- Requeue <---------------+    |
+//!           +--- strays: stored where not all of an aggregate belongs <-----------+---> Complete
 //! ```
 //!
-//! A record that is accepted gets exactly one [`Outcome`]. It leaves the buffer at its *deadline*, or
-//! sooner when a request is full; it is not sent any more from its *expiration* on. An entry that the
-//! service says it stored is never sent again. Where an attempt ends without a usable answer nobody can
-//! know: then a later success is marked `maybe_duplicate`, and a final failure is
+//! | room | what it does | setting |
+//! |---|---|---|
+//! | shard map | foretells the shard from the hash key; is fetched with [`Action::ListShards`], again when an answer shows that it is old, and serves until the next one is whole | [`Config::shard_prediction`] |
+//! | aggregator | packs the user records of one shard into one Kinesis record in the KPL's format, each payload copied once; full by count or size, ripe at the earliest deadline of its members | [`Config::aggregation_enabled`], [`Config::aggregation_max_count`], [`Config::aggregation_max_size`] |
+//! | lane | the Kinesis records of one shard, by deadline | [`Config::record_max_buffered_time`], [`Timing`] |
+//! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms | [`Config::rate_limit`] |
+//! | collector | makes one request of what is due, the earliest first, and of what may ride along; each lane in its turn gives its share | [`Config::collection_max_count`], [`Config::collection_max_size`], [`Config::collection_max_shard_size`], [`Config::max_requests_in_flight`] |
+//! | retrier | judges what failed, entry by entry (the table is at the head of `answers.rs`) | [`Config::retry`], [`Config::record_ttl`], [`Config::fail_if_throttled`] |
+//!
+//! A record that is accepted gets exactly one [`Outcome`]. It leaves at its *deadline* (with aggregation up to a
+//! fifth of the buffered time later, for aggregates of other shards to come along), or sooner when a request is
+//! full; it is not sent any more from its *expiration* on. An entry that the service says it stored is not sent
+//! again, unless it is an aggregate of which consumers would see nothing. Where an attempt ends without a
+//! usable answer nobody can know: then a later success is marked `maybe_duplicate`, and a final failure is
 //! [`Outcome::MaybeStored`].
 //!
 //! # What is guaranteed
 //!
 //! - No request breaks a limit of the service, and no request timer, retry or expiry is lost.
+//! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard.
+//! - All members of an aggregate belong to one shard of the map by which it was packed. After a reshard, or when a
+//!   member expires, the others are packed anew.
 //! - A retry keeps its wait and its deadline whoever flushes or closes, so neither makes a storm of retries.
 //! - What is held never exceeds [`Bounds`] (but when they are lowered, which takes nothing back); a record that
 //!   does not fit comes back.
-//! - After a drain the next wake-up lies in the future: a driver cannot spin.
+//! - After a drain the next wake-up lies in the future: a driver cannot spin. An engine that holds nothing asks to be
+//!   woken for nothing.
 //! - A silent transport holds a record no longer than its expiration, the request timeout and
 //!   [`Config::cancel_grace`] together.
+//! - The same settings, seed and events give the same actions.
+//!
+//! # What it costs
+//!
+//! A record that goes plain is held in its payload, its key and 128 bytes; a member of an aggregate in its bytes there
+//! and 32 more. Nothing is allocated for a record by itself. The hash key is computed when the [`UserRecord`] is
+//! made, before the engine; check sums of aggregates are computed side by side when a request is made.
 #![no_std]
 #![forbid(unsafe_code)]
 extern crate alloc;
