@@ -5,14 +5,19 @@
 #![expect(missing_docs, reason = "the names of the operations' parts say what they are")]
 #![expect(clippy::exhaustive_enums, reason = "tests are to cover them all")]
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use arbitrary::Arbitrary;
 use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
-use headwaters_engine::wire::{AttemptError, Certainty, Entry, ErrorCode, Placement, ShardId};
+use headwaters_engine::wire::aggregate::{Decoded, decode};
+use headwaters_engine::wire::{
+    AttemptError, Certainty, Entry, ErrorCode, HashKey, HashKeyRange, ListedShard, Placement, ShardId,
+    ShardPage,
+};
 use headwaters_engine::{
-    Action, Batch, BatchId, Bounds, Completion, Config, Engine, Event, FlushId, Instant, Outcome,
-    RetryPolicy, Sent, Token, UserRecord,
+    Action, Batch, BatchId, Bounds, Completion, Config, Engine, Event, FlushId, Instant, ListingId,
+    Outcome, RateLimit, RetryPolicy, Sent, ShardPrediction, Timing, Token, UserRecord,
 };
 
 /// Something that a driver can do.
@@ -20,6 +25,8 @@ use headwaters_engine::{
 pub enum Operation {
     /// Put a record of this many bytes, by the call or by the event.
     Add { bytes: u16, by_event: bool },
+    /// Put a record that is in a hurry, or has a short life.
+    AddTimed { bytes: u16, buffered_millis: Option<u8>, ttl_millis: Option<u8> },
     /// Let time go by.
     Advance { micros: u32 },
     /// Answer one of the requests, each entry by itself. The results repeat if there are too few.
@@ -34,16 +41,33 @@ pub enum Operation {
     Fail { which: u8, code: Code },
     /// Flush, with or without a deadline.
     Flush { within_millis: Option<u16> },
+    /// Answer the request for the shards.
+    List { answer: ListAnswer },
     /// Answer a request with another number of results.
     Miscount { which: u8, results: u8 },
     /// Take this many actions and leave the others for later.
     Poll { actions: u8 },
     /// Ask for everything back.
     Purge,
+    /// Say that there are new credentials.
+    Ready,
+    /// Change the number of shards.
+    Reshard { shards: u8 },
     /// Answer a request that was answered before.
     Repeat { which: u8 },
     /// Bring a time that lies in the past.
     TurnBack { micros: u32 },
+}
+
+/// What the service says when it is asked for the shards.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum ListAnswer {
+    Denied,
+    Failed,
+    /// The shards of now.
+    Shards,
+    /// The first half of the shards of now, and nothing of the other half.
+    WithGap,
 }
 
 /// What the service says of one entry.
@@ -95,9 +119,19 @@ impl Code {
     }
 }
 
-/// Settings that make many things happen in few operations.
+/// Settings that make many things happen in few operations: records go by themselves, and nobody knows where.
 pub fn config() -> Config {
+    let plain = packing().into_builder().aggregation_enabled(false).rate_limit(RateLimit::Off);
+    plain.shard_prediction(ShardPrediction::Off).build().expect("valid settings")
+}
+
+/// Likewise: records are packed for their shards, and limited.
+pub fn packing() -> Config {
     Config::builder()
+        .aggregation_max_count(5)
+        .aggregation_max_size(1_000)
+        .collection_max_shard_size(1_800)
+        .rate_limit(RateLimit::Fixed { percent: 4 })
         .cancel_grace(Duration::from_millis(20))
         .collection_max_count(4)
         .collection_max_size(2_000)
@@ -132,6 +166,9 @@ struct Driver {
     answered: Vec<BatchId>,
     closes: u32,
     flushes: Vec<FlushId>,
+    listing: Option<ListingId>,
+    /// How many shards the stream has now.
+    shards: u32,
     trace: Vec<String>,
 }
 
@@ -142,11 +179,20 @@ struct Record {
     ended: bool,
     /// An awaited answer said that it is stored.
     stored: bool,
+    /// It was stored as part of an aggregate where the engine did not expect that.
+    strayed: bool,
+    ttl: Option<Duration>,
 }
 
 struct Request {
     id: BatchId,
-    records: Vec<usize>,
+    entries: Vec<Parcel>,
+}
+
+/// One entry of a request: its records, the hash keys of each, and of the entry itself.
+struct Parcel {
+    hash_key: HashKey,
+    members: Vec<(usize, HashKey)>,
 }
 
 impl Driver {
@@ -160,13 +206,23 @@ impl Driver {
             answered: Vec::new(),
             closes: 0,
             flushes: Vec::new(),
+            listing: None,
+            shards: 2,
             trace: Vec::new(),
         }
     }
 
     fn perform(&mut self, operation: &Operation) {
         match operation {
-            Operation::Add { bytes, by_event } => self.add(usize::from(*bytes), *by_event),
+            Operation::Add { bytes, by_event } => {
+                self.add(usize::from(*bytes), *by_event, Timing::default());
+            }
+            Operation::AddTimed { bytes, buffered_millis, ttl_millis } => {
+                let millis = |millis: &u8| Duration::from_millis(u64::from(*millis));
+                let (max_buffered_time, ttl) =
+                    (buffered_millis.as_ref().map(millis), ttl_millis.as_ref().map(millis).map(Some));
+                self.add(usize::from(*bytes), true, Timing { max_buffered_time, ttl });
+            }
             Operation::Advance { micros } => {
                 self.now = self.now.after(Duration::from_micros(u64::from(*micros)));
                 self.engine.handle(Event::TimeAdvanced, self.now);
@@ -189,6 +245,7 @@ impl Driver {
                 self.flushes.push(flush);
                 self.engine.handle(Event::FlushRequested { flush, deadline }, self.now);
             }
+            Operation::List { answer } => self.list(*answer),
             Operation::Miscount { which, results } => self.miscount(*which, *results),
             Operation::Poll { actions } => {
                 for _ in 0..*actions {
@@ -199,7 +256,9 @@ impl Driver {
                 }
             }
             Operation::Purge => self.engine.handle(Event::PurgeRequested, self.now),
+            Operation::Ready => self.engine.handle(Event::TransportReady, self.now),
             Operation::Repeat { which } => self.repeat(*which),
+            Operation::Reshard { shards } => self.shards = 1 + u32::from(*shards) % 4,
             Operation::TurnBack { micros } => {
                 let back = self.now.as_nanos().saturating_sub(u64::from(*micros) * 1_000);
                 self.engine.handle(Event::TimeAdvanced, Instant::from_nanos(back));
@@ -211,22 +270,51 @@ impl Driver {
         within_millis.map(|millis| self.now.after(Duration::from_millis(u64::from(millis))))
     }
 
-    fn add(&mut self, bytes: usize, by_event: bool) {
+    fn add(&mut self, bytes: usize, by_event: bool, timing: Timing) {
         let number = self.records.len();
         let mut data = vec![0; bytes.max(8)];
         data[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        let record = UserRecord::new("key", data).expect("a valid record");
+        let record = UserRecord::new(format!("key-{}", number % 7), data).expect("a valid record");
         let token = Token(number as u64);
         let before = self.engine.stats().accepted;
         if by_event {
-            self.engine.handle(Event::RecordAdded { token, record }, self.now);
+            self.engine.handle(Event::RecordAdded { token, record, timing }, self.now);
         } else if let Err(refused) = self.engine.add(token, record.clone(), self.now) {
             assert_eq!(refused.record, record, "a refused record comes back as it was");
         }
         let accepted = (self.engine.stats().accepted > before).then_some(self.now);
         // A refusal of the event comes out as an outcome; one of the call has been given.
         let ended = accepted.is_none() && !by_event;
-        self.records.push(Record { accepted, ended, ..Record::default() });
+        let ttl = timing.ttl.unwrap_or(self.config.record_ttl());
+        self.records.push(Record { accepted, ended, ttl, ..Record::default() });
+    }
+
+    fn list(&mut self, answer: ListAnswer) {
+        let Some(request) = self.listing.take() else { return };
+        let count = NonZeroU32::new(self.shards).expect("there are some");
+        let shards = match answer {
+            ListAnswer::WithGap => self.shards / 2,
+            _ => self.shards,
+        };
+        let shard = |index| ListedShard {
+            hash_keys: HashKeyRange::of_even_shard(index, count).expect("one of them"),
+            id: shard_id(self.shards, index),
+        };
+        let result = match answer {
+            ListAnswer::Denied => Err(AttemptError::new(ErrorCode::AccessDeniedException)),
+            ListAnswer::Failed => Err(AttemptError::new(ErrorCode::LimitExceededException)),
+            _ => Ok(ShardPage { next_token: None, shards: (0..shards).map(shard).collect() }),
+        };
+        self.engine.handle(Event::ShardsListed { request, result }, self.now);
+    }
+
+    /// Where the stream stores an entry now, and the hash keys that belong there.
+    fn place(&self, key: HashKey) -> (ShardId, HashKeyRange) {
+        let count = NonZeroU32::new(self.shards).expect("there are some");
+        let ranges = (0..self.shards).filter_map(|at| Some((at, HashKeyRange::of_even_shard(at, count)?)));
+        let mut found = ranges.filter(|(_, range)| range.contains(key));
+        let (index, range) = found.next().expect("the ranges cover everything");
+        (shard_id(self.shards, index), range)
     }
 
     /// Takes one of the requests; none if there are none.
@@ -247,53 +335,64 @@ impl Driver {
     }
 
     fn answer(&mut self, which: u8, results: &[EntryResult]) {
-        let Some(Request { id, records }) = self.take(which) else { return };
+        let Some(Request { id, entries }) = self.take(which) else { return };
         let results = results.iter().chain(core::iter::repeat(&EntryResult::Stored));
-        let results: Vec<_> = results.take(records.len()).copied().collect();
-        let answer = results.iter().map(|result| match result {
+        let results: Vec<_> = results.take(entries.len()).copied().collect();
+        let answer = entries.iter().zip(&results).map(|(entry, result)| match result {
             EntryResult::Failed(code) => Err(code.error()),
-            EntryResult::Stored => Ok(placement()),
+            EntryResult::Stored => Ok(placement(self.place(entry.hash_key).0)),
         });
         let result = Ok(answer.collect());
-        if self.give(Event::PutRecordsFinished { batch: id, result }) {
-            for (number, result) in records.into_iter().zip(results) {
+        if !self.give(Event::PutRecordsFinished { batch: id, result }) {
+            return;
+        }
+        for (Parcel { hash_key, members }, result) in entries.into_iter().zip(results) {
+            let (_, range) = self.place(hash_key);
+            let is_whole = members.iter().all(|&(_, key)| range.contains(key));
+            for &(number, _) in &members {
+                let record = &mut self.records[number];
                 match result {
-                    EntryResult::Failed(code) => {
-                        self.records[number].ambiguous |= code.is_ambiguous();
+                    EntryResult::Failed(code) => record.ambiguous |= code.is_ambiguous(),
+                    EntryResult::Stored if members.len() == 1 => record.stored = true,
+                    EntryResult::Stored => {
+                        // Whether the engine expected it there is its own affair.
+                        record.strayed = true;
+                        record.ambiguous |= !is_whole;
                     }
-                    EntryResult::Stored => self.records[number].stored = true,
                 }
             }
         }
     }
 
     fn fail(&mut self, which: u8, code: Code) {
-        let Some(Request { id, records }) = self.take(which) else { return };
+        let Some(Request { id, entries }) = self.take(which) else { return };
         if self.give(Event::PutRecordsFinished { batch: id, result: Err(code.error()) }) {
-            self.mark_ambiguous(&records, code.is_ambiguous());
+            self.mark_ambiguous(&entries, code.is_ambiguous());
         }
     }
 
     fn miscount(&mut self, which: u8, results: u8) {
-        let Some(Request { id, records }) = self.take(which) else { return };
+        let Some(Request { id, entries }) = self.take(which) else { return };
         let mut count = usize::from(results);
-        count += usize::from(count == records.len());
-        let result = Ok((0..count).map(|_| Ok(placement())).collect());
+        count += usize::from(count == entries.len());
+        let result = Ok((0..count).map(|_| Ok(placement(shard_id(1, 0)))).collect());
         if self.give(Event::PutRecordsFinished { batch: id, result }) {
-            self.mark_ambiguous(&records, true);
+            self.mark_ambiguous(&entries, true);
         }
     }
 
     fn cancelled(&mut self, which: u8, nothing_sent: bool) {
-        let Some(Request { id, records }) = self.take(which) else { return };
+        let Some(Request { id, entries }) = self.take(which) else { return };
         let sent = if nothing_sent { Sent::No } else { Sent::Unknown };
         if self.give(Event::BatchCancelled { batch: id, sent }) {
-            self.mark_ambiguous(&records, !nothing_sent);
+            self.mark_ambiguous(&entries, !nothing_sent);
         }
     }
 
-    fn mark_ambiguous(&mut self, records: &[usize], ambiguous: bool) {
-        records.iter().for_each(|&number| self.records[number].ambiguous |= ambiguous);
+    fn mark_ambiguous(&mut self, entries: &[Parcel], ambiguous: bool) {
+        for &(number, _) in entries.iter().flat_map(|entry| &entry.members) {
+            self.records[number].ambiguous |= ambiguous;
+        }
     }
 
     fn repeat(&mut self, which: u8) {
@@ -301,7 +400,7 @@ impl Driver {
             return;
         }
         let batch = self.answered[usize::from(which) % self.answered.len()];
-        let result = Ok(vec![Ok(placement())]);
+        let result = Ok(vec![Ok(placement(shard_id(1, 0)))]);
         assert!(!self.give(Event::PutRecordsFinished { batch, result }), "answered twice");
     }
 
@@ -328,6 +427,7 @@ impl Driver {
                 let at = self.flushes.iter().position(|&id| id == flush);
                 self.flushes.swap_remove(at.expect("a flush that was asked for, once"));
             }
+            Action::ListShards(request) => self.listing = Some(request.id),
             Action::Requeue(requeue) => {
                 assert!(requeue.indexes.is_sorted() && requeue.not_before <= requeue.deadline);
             }
@@ -349,21 +449,26 @@ impl Driver {
         assert!((1..=REQUEST_ENTRIES_MAX.min(self.config.collection_max_count())).contains(&count));
         assert!(bytes <= REQUEST_BYTES_MAX);
         assert!(bytes <= self.config.collection_max_size() || count == 1);
-        let numbers: Vec<usize> = batch.entries.iter().map(number).collect();
-        for &number in &numbers {
+        let entries: Vec<Parcel> = batch.entries.iter().map(parcel).collect();
+        for &(number, _) in entries.iter().flat_map(|entry| &entry.members) {
             let record = &self.records[number];
             let accepted = record.accepted.expect("only accepted records are sent");
             assert!(!record.ended, "record {number} is sent after its outcome");
             assert!(!record.stored, "record {number} is stored and sent again");
-            let ttl = self.config.record_ttl().expect("the settings have one");
+            let ttl = record.ttl.expect("the settings have one");
             assert!(self.now < accepted.after(ttl), "record {number} is sent too late");
         }
-        self.requests.push(Request { id: batch.id, records: numbers });
+        self.requests.push(Request { id: batch.id, entries });
     }
 
     fn complete(&mut self, completion: &Completion) {
-        let [Token(number)] = completion.tokens[..] else { panic!("one token for one record") };
-        let record = &mut self.records[usize::try_from(number).expect("a small number")];
+        for &Token(number) in &completion.tokens {
+            self.complete_one(usize::try_from(number).expect("a small number"), completion);
+        }
+    }
+
+    fn complete_one(&mut self, number: usize, completion: &Completion) {
+        let record = &mut self.records[number];
         assert!(!record.ended, "record {number} has two outcomes");
         record.ended = true;
         let ambiguous = match &completion.outcome {
@@ -372,16 +477,21 @@ impl Driver {
             Outcome::Stored { maybe_duplicate, .. } => *maybe_duplicate,
         };
         let stored = matches!(completion.outcome, Outcome::Stored { .. });
-        assert_eq!(stored, record.stored, "record {number}: what an awaited answer said counts");
+        if !record.strayed {
+            assert_eq!(stored, record.stored, "record {number}: what an awaited answer said counts");
+        }
         assert!(ambiguous || !record.ambiguous, "record {number}: {completion:?}");
         let kept = completion.attempts.kept();
         if kept.len() == completion.attempts.count() as usize {
             let codes = || kept.iter().filter_map(|attempt| attempt.error.as_ref());
             let maybe = |error: &AttemptError| error.code.certainty() == Certainty::MaybeStored;
             assert_eq!(codes().any(maybe), ambiguous, "record {number}: {completion:?}");
-            // Attempts that no answer told of ended by a timeout or by being handed back.
-            let untold = |error: &AttemptError| {
-                matches!(error.code, ErrorCode::RequestTimeout | ErrorCode::Cancelled)
+            // Attempts that no answer told of ended by a timeout or by being handed back; of strays the engine
+            // may not know enough.
+            let untold = |error: &AttemptError| match error.code {
+                ErrorCode::RequestTimeout | ErrorCode::Cancelled => true,
+                ErrorCode::WrongShard => record.strayed,
+                _ => false,
             };
             assert!(record.ambiguous || codes().any(untold) || !ambiguous, "{completion:?}");
         }
@@ -407,13 +517,32 @@ impl Driver {
     }
 }
 
-fn number(entry: &Entry) -> usize {
-    let bytes = entry.data.first_chunk::<8>().expect("every record carries its number");
+fn parcel(entry: &Entry) -> Parcel {
+    let members = match decode(entry.data.clone()) {
+        Decoded::Aggregate(aggregate) => {
+            let members = aggregate.members().map(|member| {
+                let member = member.expect("a good member");
+                (number(&member.data), member.hash_key().expect("a good key"))
+            });
+            members.collect()
+        }
+        Decoded::Plain(data) => vec![(number(&data), entry.hash_key())],
+    };
+    Parcel { hash_key: entry.hash_key(), members }
+}
+
+fn number(data: &[u8]) -> usize {
+    let bytes = data.first_chunk::<8>().expect("every record carries its number");
     usize::try_from(u64::from_be_bytes(*bytes)).expect("a small number")
 }
 
-fn placement() -> Placement {
+/// A shard of a stream that has so many: an id always means the same hash keys.
+fn shard_id(shards: u32, index: u32) -> ShardId {
+    ShardId::numbered(u64::from(10 * shards + index))
+}
+
+fn placement(shard: ShardId) -> Placement {
     let sequence_number = "49590338271490256608559692538361571095921575989136588898";
     let sequence_number = sequence_number.parse().expect("digits");
-    Placement { sequence_number, shard: ShardId::numbered(0) }
+    Placement { sequence_number, shard }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Lanes {
     fresh_size: usize,
     /// Records accepted before this one do not wait for company.
     hurry_before: u64,
+    /// Whether some of those were packed since this was last looked at.
+    is_hurrying: bool,
     /// User records in all lanes.
     pub(crate) records: usize,
     pub(crate) spare: Encoders,
@@ -92,6 +94,7 @@ impl Lanes {
             fresh: 0,
             fresh_size: 0,
             hurry_before: 0,
+            is_hurrying: false,
             records: 0,
             spare: Encoders::default(),
             settings,
@@ -190,9 +193,8 @@ impl Lanes {
         if let Some(record) = full {
             self.push(lane, record);
         }
-        if self.lanes[lane as usize].aggregator.sequence() < self.hurry_before {
-            self.close(lane, now);
-        }
+        // Those that are in a hurry leave together, when all of them are packed.
+        self.is_hurrying |= self.get(lane).aggregator.sequence() < self.hurry_before;
         self.mark(lane);
     }
 
@@ -233,6 +235,7 @@ impl Lanes {
     /// Lets records that were accepted before number `before` leave without waiting for company.
     pub(crate) fn hurry(&mut self, before: u64, now: Instant) {
         self.hurry_before = self.hurry_before.max(before);
+        self.is_hurrying = false;
         for at in 0..self.lanes.len() as u32 {
             if self.get(at).aggregator.sequence() < self.hurry_before {
                 self.close(at, now);
@@ -283,6 +286,9 @@ impl Lanes {
 
     /// Lets the lanes go on whose limiters let something pass, and ends the aggregates that are ripe.
     pub(crate) fn elapse(&mut self, now: Instant) {
+        if self.is_hurrying {
+            self.hurry(self.hurry_before, now);
+        }
         while let Some(&(until, at)) = self.blocked.first()
             && until <= now
         {
@@ -375,6 +381,9 @@ impl Lanes {
 
     /// When the next lane has something to send; what is being packed included.
     pub(crate) fn next_due(&self) -> Option<Instant> {
+        if self.is_hurrying {
+            return Some(Instant::ZERO);
+        }
         let queued = self.queued.first().map(|&(due, _)| due);
         let filling = self.filling.first().map(|&(due, _)| due);
         queued.into_iter().chain(filling).min()
