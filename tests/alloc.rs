@@ -2,7 +2,7 @@
 
 use std::alloc::System;
 
-use headwaters_engine::wire::aggregate::{Encoder, OuterKey};
+use headwaters_engine::wire::aggregate::{Encoder, OuterKey, Record};
 use headwaters_engine::wire::{Entry, HashKey, PartitionKey};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -24,13 +24,13 @@ fn entries() -> Vec<Entry> {
 fn appending_a_record_allocates_nothing() {
     let entries = entries();
     let mut encoder = Encoder::new(64_000, OuterKey::Kpl);
-    entries.iter().for_each(|entry| encoder.append(entry));
+    entries.iter().for_each(|entry| encoder.append(Record::from(entry)));
     drop(encoder.finish());
 
-    entries[..2].iter().for_each(|entry| encoder.append(entry));
+    entries[..2].iter().for_each(|entry| encoder.append(Record::from(entry)));
     let region = Region::new(ALLOCATOR);
     for entry in &entries[2..] {
-        encoder.try_append(entry, 64_000).expect("it fits");
+        encoder.try_append(Record::from(entry), 64_000).expect("it fits");
     }
     let change = region.change();
     assert_eq!((change.allocations, change.reallocations), (0, 0), "{change:?}");

@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use headwaters_engine::wire::aggregate::{Decoded, Encoder, decode};
+use headwaters_engine::wire::aggregate::{Decoded, Encoder, Record, decode};
 use headwaters_engine::wire::{Entry, HashKey, PartitionKey};
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ fn kinds() -> Vec<(&'static str, Vec<Entry>)> {
 
 fn encoded(entries: &[Entry]) -> Bytes {
     let mut encoder = Encoder::default();
-    entries.iter().for_each(|entry| encoder.append(entry));
+    entries.iter().for_each(|entry| encoder.append(Record::from(entry)));
     encoder.finish().expect("records").seal().data
 }
 

@@ -1,6 +1,6 @@
 //! The aggregated record format: round trips, exact sizes, and `prost` as an oracle.
 
-use headwaters_engine::wire::aggregate::{Broken, Decoded, Encoder, OuterKey, decode};
+use headwaters_engine::wire::aggregate::{self, Broken, Decoded, Encoder, OuterKey, decode};
 use headwaters_engine::wire::{Entry, HashKey, PartitionKey};
 use headwaters_tests::aggregates::{decode_anything, sealed};
 use headwaters_tests::messages::{AggregatedRecord, Record};
@@ -30,8 +30,9 @@ fn entry() -> impl Strategy<Value = Entry> {
 fn encode(entries: &[Entry], outer_key: OuterKey) -> Entry {
     let mut encoder = Encoder::new(1_000, outer_key);
     for entry in entries {
-        let expected = encoder.size_with(entry);
-        encoder.append(entry);
+        let record = aggregate::Record::from(entry);
+        let expected = encoder.size_with(record);
+        encoder.append(record);
         assert_eq!(encoder.size(), expected, "known before and after");
     }
     let (size, outer_key_len) = (encoder.size(), encoder.outer_key_len());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headwaters_engine::wire::aggregate::{
-    Aggregate, Broken, Decoded, Encoder, MAGIC, OuterKey, decode,
+    Aggregate, Broken, Decoded, Encoder, MAGIC, OuterKey, Record, decode,
 };
 use headwaters_engine::wire::{Entry, HashKey, HashKeyRange, PartitionKey};
 use md5::{Digest, Md5};
@@ -91,8 +91,9 @@ pub fn round_trip(recipes: &[Recipe], first_key: bool, size_max: usize) {
     let mut packed = Vec::new();
     for recipe in recipes {
         let entry = record(*recipe);
-        let size = encoder.size_with(&entry);
-        match encoder.try_append(&entry, size_max) {
+        let record = Record::from(&entry);
+        let size = encoder.size_with(record);
+        match encoder.try_append(record, size_max) {
             Ok(()) => packed.push(entry),
             Err(full) => assert!(full.size == size && size > size_max),
         }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use headwaters::UserRecord;
 use headwaters::wire::Entry;
-use headwaters::wire::aggregate::{Encoder, OuterKey, Unsealed};
+use headwaters::wire::aggregate::{Encoder, OuterKey, Record, Unsealed};
 use headwaters::wire::limits::RECORD_BYTES_MAX;
 use serde::Serialize;
 
@@ -54,9 +54,10 @@ impl Packer {
 
     /// Takes a record, and gives the Kinesis record that it no longer fits into, if there is one.
     fn add(&mut self, record: &Entry) -> Option<Entry> {
+        let record = Record::from(record);
         let Self { count_max, encoders, outer_key, shards, size_max } = self;
         let encoder = encoders
-            .entry(shards.index_of(record.hash_key()))
+            .entry(shards.index_of(record.hash_key))
             .or_insert_with(|| Encoder::new(CAPACITY.min(*size_max), *outer_key));
         // The service counts the key as well, and takes no larger record on any stream.
         let size_max = (RECORD_BYTES_MAX - encoder.outer_key_len()).min(*size_max);

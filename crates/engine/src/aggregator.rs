@@ -118,9 +118,8 @@ impl Aggregator {
                 let mut encoder = spare.0.pop().unwrap_or_else(|| {
                     Box::new(Encoder::new(self.limits.capacity, self.limits.outer_key))
                 });
-                encoder.append(&first.record.to_entry());
-                let entry = held.record.to_entry();
-                if encoder.try_append(&entry, self.limits.size).is_err() {
+                encoder.append(first.record.as_member());
+                if encoder.try_append(held.record.as_member(), self.limits.size).is_err() {
                     encoder.finish();
                     spare.0.push(encoder);
                     self.open = Open::One(first);
@@ -130,8 +129,7 @@ impl Aggregator {
                 self.open = Open::Many { claims, encoder };
             }
             Open::Many { mut claims, mut encoder } => {
-                let entry = held.record.to_entry();
-                let fits = encoder.try_append(&entry, self.limits.size).is_ok();
+                let fits = encoder.try_append(held.record.as_member(), self.limits.size).is_ok();
                 if !fits {
                     self.open = Open::Many { claims, encoder };
                     return Some(held);

@@ -3,7 +3,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
-use headwaters_wire::aggregate::{Decoded, Unsealed, decode};
+use headwaters_wire::aggregate::{Aggregate as Packed, Unsealed};
 use headwaters_wire::{Entry, PartitionKey};
 
 use crate::bounds::Room;
@@ -158,9 +158,7 @@ impl Aggregate {
 
     /// Its members as they were before they were packed, sharing its data.
     pub(crate) fn members(&mut self) -> Vec<UserRecord> {
-        let Decoded::Aggregate(aggregate) = decode(self.seal().data) else {
-            return Vec::new();
-        };
+        let Some(aggregate) = Packed::trusted(&self.seal().data) else { return Vec::new() };
         // What was encoded from valid records has valid members.
         let entries: Vec<Entry> =
             aggregate.members().filter_map(|member| member.ok()?.to_entry().ok()).collect();

@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
+use headwaters_wire::aggregate::Record;
 use headwaters_wire::limits::RECORD_BYTES_MAX;
 use headwaters_wire::{Entry, HashKey, PartitionKey, PartitionKeyError};
 
@@ -113,6 +114,12 @@ impl UserRecord {
     /// What the service counts: the bytes of data and partition key.
     pub fn size(&self) -> usize {
         self.data.len() + self.partition_key.len()
+    }
+
+    /// The record on its way into an aggregate.
+    pub(crate) const fn as_member(&self) -> Record<'_> {
+        let Self { data, hash_key, is_explicit, partition_key } = self;
+        Record { data, hash_key: *hash_key, is_explicit: *is_explicit, partition_key }
     }
 
     /// The record as an entry of a request of its own; shares the payload and the key.

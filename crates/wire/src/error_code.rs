@@ -309,7 +309,8 @@ mod tests {
                 "Cancelled",
                 "ConnectionLost",
                 "RequestTimeout",
-                "UnusableAnswer"
+                "UnusableAnswer",
+                "WrongShard"
             ]
         );
     }

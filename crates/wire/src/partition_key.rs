@@ -47,6 +47,7 @@ impl PartitionKey {
     }
 
     /// The UTF-8 bytes of the key.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,11 +1,15 @@
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
+use super::head::{Head, ShortHead};
 use super::key_table::{Found, KeyTable};
-use super::protobuf::{Packed, WireType, tag, varint_len};
+use super::protobuf::{WireType, tag, varint_len};
+use super::record::Record;
 use super::unsealed::Unsealed;
 use super::{KPL_OUTER_KEY, MAGIC, TRAILER_BYTES, field};
-use crate::Entry;
 use crate::limits::RECORD_BYTES_MAX;
+use crate::{Entry, HashKey, PartitionKey};
 
 /// Packs user records into one Kinesis record, append-only: each payload is copied once.
 ///
@@ -18,9 +22,11 @@ use crate::limits::RECORD_BYTES_MAX;
 /// A record that goes plain while its payload is itself an aggregate will be taken apart by consumers: so it is
 /// with the KPL.
 pub struct Encoder {
+    /// How much room to give the next aggregate's records.
+    capacity: usize,
     count: usize,
     /// The first record stays as it is until a second comes: alone it goes plain.
-    first: Option<Entry>,
+    first: Option<First>,
     hash_keys: KeyTable,
     /// How much room the tables and the magic get before the records; grows with the aggregates that were made.
     headroom: usize,
@@ -28,8 +34,22 @@ pub struct Encoder {
     outer_key: OuterKey,
     /// The room, then the encoded records.
     records: Vec<u8>,
-    /// How much room to give the next aggregate's records.
-    capacity: usize,
+    /// The aggregate's, once there are two records.
+    size: usize,
+}
+
+/// The first record, and where the aggregate goes for its sake.
+struct First {
+    entry: Entry,
+    hash_key: HashKey,
+}
+
+impl First {
+    const fn record(&self) -> Record<'_> {
+        let Self { entry: Entry { data, explicit_hash_key, partition_key }, hash_key } = self;
+        let is_explicit = explicit_hash_key.is_some();
+        Record { data, hash_key: *hash_key, is_explicit, partition_key }
+    }
 }
 
 /// Which partition key an aggregate goes under. It decides nothing about the shard, for an aggregate always has
@@ -64,25 +84,16 @@ impl core::fmt::Display for Full {
 impl core::error::Error for Full {}
 
 /// What a record needs in its aggregate.
-#[derive(Clone, Copy)]
 struct Need {
-    hash_key: Option<Found>,
+    hash_key: Option<(Decimal, Found)>,
+    head: Head,
     key: Found,
-    /// Bytes of the record's message, without its tag and length.
-    message: usize,
     /// Bytes that the aggregate grows by.
     total: usize,
 }
 
 const KEY_TAG: u8 = tag(field::PARTITION_KEY_TABLE, WireType::Length);
 const HASH_KEY_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_TABLE, WireType::Length);
-const RECORD_TAG: u8 = tag(field::RECORDS, WireType::Length);
-const KEY_INDEX_TAG: u8 = tag(field::PARTITION_KEY_INDEX, WireType::Varint);
-const HASH_KEY_INDEX_TAG: u8 = tag(field::EXPLICIT_HASH_KEY_INDEX, WireType::Varint);
-const DATA_TAG: u8 = tag(field::DATA, WireType::Length);
-
-/// Most bytes that are written before a record's data, those included that are cut off again.
-const HEADS_BYTES_MAX: usize = 4 * Packed::BYTES_MAX;
 
 /// Room for the tables of an encoder's first aggregate; later ones get what the last needed.
 const HEADROOM: usize = 256;
@@ -99,6 +110,7 @@ impl Encoder {
             keys: KeyTable::new(KEY_TAG),
             outer_key,
             records: Vec::new(),
+            size: 0,
         }
     }
 
@@ -118,17 +130,17 @@ impl Encoder {
     pub fn size(&self) -> usize {
         match (self.count, &self.first) {
             (0, _) | (1, None) => 0,
-            (1, Some(first)) => first.data.len(),
-            _ => MAGIC.len() + self.body_len() + TRAILER_BYTES,
+            (1, Some(first)) => first.entry.data.len(),
+            _ => self.size,
         }
     }
 
     /// What [`size`](Self::size) would be with one more record.
-    pub fn size_with(&self, record: &Entry) -> usize {
+    pub fn size_with(&self, record: Record<'_>) -> usize {
         match (self.count, &self.first) {
             (0, _) | (1, None) => record.data.len(),
-            (1, Some(first)) => self.size_of_two(first, record),
-            _ => self.size() + self.need(record).total,
+            (1, Some(first)) => self.size_of_two(first.record(), record),
+            _ => self.size + self.need(record).total,
         }
     }
 
@@ -137,7 +149,7 @@ impl Encoder {
         match (&self.first, self.outer_key) {
             (None, _) => 0,
             (Some(_), OuterKey::Kpl) if self.count > 1 => KPL_OUTER_KEY.len(),
-            (Some(first), _) => first.partition_key.len(),
+            (Some(first), _) => first.entry.partition_key.len(),
         }
     }
 
@@ -145,60 +157,110 @@ impl Encoder {
     ///
     /// # Errors
     /// [`Full`] says how large it would get; nothing has changed then.
-    pub fn try_append(&mut self, record: &Entry, size_max: usize) -> Result<(), Full> {
-        if self.count < 2 {
-            let size = self.size_with(record);
-            if self.count == 1 && size > size_max {
-                return Err(Full { size });
-            }
-            self.append(record);
-            return Ok(());
+    // Inlined and taken apart, so that no record is written to memory to be read again: that takes 3 ns (measured).
+    #[inline]
+    pub fn try_append(&mut self, record: Record<'_>, size_max: usize) -> Result<(), Full> {
+        let Record { data, hash_key, is_explicit, partition_key } = record;
+        let short = self.count >= 2
+            && data.len() <= ShortHead::DATA_MAX
+            && self.keys.next_index() <= ShortHead::INDEX_MAX
+            && !is_explicit;
+        if short {
+            self.try_append_short(data, partition_key.as_bytes(), size_max)
+        } else {
+            self.try_append_any(data, hash_key, is_explicit, partition_key, size_max)
         }
-        let need = self.need(record);
-        let size = self.size() + need.total;
+    }
+
+    /// Adds a record with a short head.
+    fn try_append_short(&mut self, data: &[u8], text: &[u8], size_max: usize) -> Result<(), Full> {
+        let key = self.keys.find(text);
+        let head = ShortHead::new(key.index, data.len() as u32);
+        let new = if key.known { 0 } else { KeyTable::entry_len(text) };
+        let size = self.size + new + head.len() + data.len();
         if size > size_max {
             return Err(Full { size });
         }
-        self.write(record, need);
+        self.size = size;
         self.count += 1;
+        if new > 0 {
+            self.keys.insert(text, key);
+        }
+        head.push(&mut self.records);
+        self.records.extend_from_slice(data);
         Ok(())
     }
 
     /// Adds a record.
-    pub fn append(&mut self, record: &Entry) {
-        match (self.count, self.first.take()) {
-            (0, _) | (1, None) => self.first = Some(record.clone()),
-            (1, Some(first)) => {
-                self.start();
-                self.write(&first, self.need(&first));
-                self.write(record, self.need(record));
-                self.first = Some(first);
-            }
-            (_, first) => {
-                self.first = first;
-                self.write(record, self.need(record));
-            }
+    pub fn append(&mut self, record: Record<'_>) {
+        let full = self.try_append(record, usize::MAX);
+        debug_assert_eq!(full, Ok(()), "no size is above that");
+    }
+
+    #[inline(never)]
+    fn try_append_any(
+        &mut self,
+        data: &Bytes,
+        hash_key: HashKey,
+        is_explicit: bool,
+        partition_key: &PartitionKey,
+        size_max: usize,
+    ) -> Result<(), Full> {
+        let record = Record { data, hash_key, is_explicit, partition_key };
+        if self.count < 2 {
+            return self.try_begin(record, size_max);
         }
+        let need = self.need(record);
+        let size = self.size + need.total;
+        if size > size_max {
+            return Err(Full { size });
+        }
+        self.write(record, &need);
         self.count += 1;
+        Ok(())
+    }
+
+    /// Adds one of the first two records.
+    fn try_begin(&mut self, record: Record<'_>, size_max: usize) -> Result<(), Full> {
+        let Some(first) = self.first.take() else {
+            self.first = Some(First { entry: record.to_entry(), hash_key: record.hash_key });
+            self.count = 1;
+            return Ok(());
+        };
+        let size = self.size_of_two(first.record(), record);
+        let fits = size <= size_max;
+        if fits {
+            self.start();
+            self.write(first.record(), &self.need(first.record()));
+            self.write(record, &self.need(record));
+            self.count = 2;
+        }
+        self.first = Some(first);
+        if fits { Ok(()) } else { Err(Full { size }) }
     }
 
     /// Takes the records out as one Kinesis record; `None` without any. Its trailer is still to be computed:
     /// [`Unsealed::seal`], or [`Unsealed::seal_all`] for many at once. The encoder is empty afterwards.
     pub fn finish(&mut self) -> Option<Unsealed> {
-        let first = self.first.take()?;
+        let First { entry, hash_key } = self.first.take()?;
         if core::mem::take(&mut self.count) == 1 {
-            return Some(Unsealed::plain(first));
+            return Some(Unsealed::plain(entry));
         }
+        let partition_key = match self.outer_key {
+            OuterKey::FirstRecord => entry.partition_key,
+            OuterKey::Kpl => PartitionKey::KPL_OUTER_KEY,
+        };
         let (data, start) = self.take_data();
-        Some(Unsealed::aggregate(data, start, self.outer_key, first))
+        // Where the first record belongs, all of them do.
+        Some(Unsealed::aggregate(data, start, hash_key, partition_key))
     }
 
     /// Room for the tables in front, and for the records behind it.
     fn start(&mut self) {
-        // Heads are written with more room than they take.
-        let room = self.headroom.saturating_add(self.capacity).saturating_add(HEADS_BYTES_MAX);
+        let room = self.headroom.saturating_add(self.capacity).saturating_add(ShortHead::ROOM);
         self.records = Vec::with_capacity(room.min(RECORD_BYTES_MAX));
         self.records.resize(self.headroom, 0);
+        self.size = MAGIC.len() + TRAILER_BYTES;
     }
 
     /// Puts the magic and the tables into the room in front of the records, and a trailer to fill in behind them.
@@ -228,75 +290,53 @@ impl Encoder {
         (data, start)
     }
 
-    fn body_len(&self) -> usize {
-        let records = self.records.len() - self.headroom.min(self.records.len());
-        self.keys.encoded().len() + self.hash_keys.encoded().len() + records
-    }
-
-    #[inline(always)]
-    fn need(&self, record: &Entry) -> Need {
+    fn need(&self, record: Record<'_>) -> Need {
+        let new_len =
+            |text: &[u8], found: Found| if found.known { 0 } else { KeyTable::entry_len(text) };
         let text = record.partition_key.as_bytes();
         let key = self.keys.find(text);
-        let mut total = if key.known { 0 } else { KeyTable::entry_len(text) };
-        let data = record.data.len();
-        let mut message = 2 + varint_len(u64::from(key.index)) + varint_len(data as u64) + data;
-        let hash_key = record.explicit_hash_key.map(|hash_key| {
-            let text = decimal(hash_key);
-            let found = self.hash_keys.find(text.as_bytes());
-            total += if found.known { 0 } else { KeyTable::entry_len(text.as_bytes()) };
-            message += 1 + varint_len(u64::from(found.index));
-            found
+        let mut total = new_len(text, key);
+        let hash_key = record.explicit_hash_key().map(|hash_key| {
+            let decimal = Decimal::of(hash_key);
+            let found = self.hash_keys.find(decimal.as_bytes());
+            total += new_len(decimal.as_bytes(), found);
+            (decimal, found)
         });
-        total += 1 + varint_len(message as u64) + message;
-        Need { hash_key, key, message, total }
+        let hash_key_index = hash_key.as_ref().map(|(_, found)| found.index);
+        let head = Head { data: record.data.len(), hash_key: hash_key_index, key: key.index };
+        total += head.len() + record.data.len();
+        Need { hash_key, head, key, total }
     }
 
     /// The size of an aggregate of two, without making it.
-    fn size_of_two(&self, first: &Entry, second: &Entry) -> usize {
+    fn size_of_two(&self, first: Record<'_>, second: Record<'_>) -> usize {
         let alone = self.need(first).total;
         let mut with = self.need(second).total;
         // In an empty table nothing is found; what the two share is counted twice.
-        let index_len = varint_len(1) - varint_len(0);
-        debug_assert_eq!(index_len, 0, "a second entry's index is as short as the first's");
+        const { assert!(varint_len(0) == varint_len(1), "a second index is as short as the first") };
         if first.partition_key == second.partition_key {
             with -= KeyTable::entry_len(second.partition_key.as_bytes());
         }
-        if let (Some(one), Some(two)) = (first.explicit_hash_key, second.explicit_hash_key)
+        if let (Some(one), Some(two)) = (first.explicit_hash_key(), second.explicit_hash_key())
             && one == two
         {
-            with -= KeyTable::entry_len(decimal(two).as_bytes());
+            with -= KeyTable::entry_len(Decimal::of(two).as_bytes());
         }
         MAGIC.len() + alone + with + TRAILER_BYTES
     }
 
-    #[inline(always)]
-    fn write(&mut self, record: &Entry, need: Need) {
-        let key = self.keys.place(record.partition_key.as_bytes(), need.key);
-        self.records.reserve(HEADS_BYTES_MAX + record.data.len());
-        // A size in memory is less than 2^49, so that it takes at most 7 bytes; an index takes at most 5.
-        let head = Packed::default().byte(RECORD_TAG).varint(need.message as u64);
-        let head = self.index(head, KEY_INDEX_TAG, key);
-        let head = match (record.explicit_hash_key, need.hash_key) {
-            (Some(hash_key), Some(found)) => {
-                let index = self.hash_keys.place(decimal(hash_key).as_bytes(), found);
-                self.index(head, HASH_KEY_INDEX_TAG, index)
-            }
-            _ => head,
-        };
-        head.write(&mut self.records);
-        let head = Packed::default().byte(DATA_TAG).varint(record.data.len() as u64);
-        head.write(&mut self.records);
-        self.records.extend_from_slice(&record.data);
-    }
-
-    /// Adds an index to a head, which is written first if the two do not fit together.
-    #[inline(always)]
-    fn index(&mut self, head: Packed, tag: u8, index: u32) -> Packed {
-        if head.has_room(1 + varint_len(u64::from(index))) {
-            return head.byte(tag).varint(u64::from(index));
+    fn write(&mut self, record: Record<'_>, need: &Need) {
+        if !need.key.known {
+            self.keys.insert(record.partition_key.as_bytes(), need.key);
         }
-        head.write(&mut self.records);
-        Packed::default().byte(tag).varint(u64::from(index))
+        if let Some((decimal, found)) = &need.hash_key
+            && !found.known
+        {
+            self.hash_keys.insert(decimal.as_bytes(), *found);
+        }
+        need.head.push(&mut self.records);
+        self.records.extend_from_slice(record.data);
+        self.size += need.total;
     }
 }
 
@@ -322,20 +362,30 @@ struct Decimal {
     start: usize,
 }
 
-fn decimal(hash_key: crate::HashKey) -> Decimal {
-    let mut decimal = Decimal { digits: [0; 39], start: 39 };
-    let mut rest = hash_key.value();
-    loop {
-        decimal.start -= 1;
-        decimal.digits[decimal.start] = b'0' + (rest % 10).to_le_bytes()[0];
-        rest /= 10;
-        if rest == 0 {
-            return decimal;
-        }
-    }
-}
-
 impl Decimal {
+    fn of(hash_key: HashKey) -> Self {
+        /// Most decimal digits that a `u64` surely holds: dividing one is much faster than dividing a `u128`.
+        const DIGITS: usize = 19;
+        let mut decimal = Self { digits: [b'0'; 39], start: 39 };
+        let mut rest = hash_key.value();
+        let mut end = decimal.digits.len();
+        while rest > 0 {
+            let part = rest % 10_u128.pow(19);
+            rest /= 10_u128.pow(19);
+            let mut part = u64::try_from(part).unwrap_or(0);
+            decimal.start = end;
+            while part > 0 {
+                decimal.start -= 1;
+                decimal.digits[decimal.start] = b'0' + (part % 10).to_le_bytes()[0];
+                part /= 10;
+            }
+            end = end.saturating_sub(DIGITS);
+        }
+        // Zero has a digit too.
+        decimal.start = decimal.start.min(decimal.digits.len() - 1);
+        decimal
+    }
+
     fn as_bytes(&self) -> &[u8] {
         &self.digits[self.start..]
     }
@@ -367,9 +417,9 @@ mod tests {
     #[test]
     fn the_golden_vector() {
         let mut encoder = Encoder::default();
-        encoder.append(&entry("a", None, b"hello"));
-        encoder.append(&entry("b", Some(123), b"world"));
-        encoder.append(&entry("a", None, b"!"));
+        encoder.append(Record::from(&entry("a", None, b"hello")));
+        encoder.append(Record::from(&entry("b", Some(123), b"world")));
+        encoder.append(Record::from(&entry("a", None, b"!")));
         let aggregate = encoder.finish().expect("three records").seal();
         assert_eq!(
             hex(&aggregate.data),
@@ -385,7 +435,7 @@ mod tests {
     fn one_record_goes_plain_and_is_not_copied() {
         let mut encoder = Encoder::default();
         let alone = entry("key", None, b"payload");
-        encoder.append(&alone);
+        encoder.append(Record::from(&alone));
         assert_eq!((encoder.size(), encoder.outer_key_len()), (7, 3));
         let sealed = encoder.finish().expect("one record").seal();
         assert_eq!((&sealed, sealed.data.as_ptr()), (&alone, alone.data.as_ptr()));
@@ -406,8 +456,8 @@ mod tests {
                     (hash_keys > 0 && number % 3 == 0).then(|| number % hash_keys * 1_000);
                 let data = vec![7; usize::try_from(number * 37 % 300).expect("small")];
                 let record = entry(&format!("key-{}", number % distinct), hash_key, &data);
-                let before = encoder.size_with(&record);
-                encoder.append(&record);
+                let before = encoder.size_with(Record::from(&record));
+                encoder.append(Record::from(&record));
                 assert_eq!(encoder.size(), before, "record {number} of {distinct} keys");
                 put.push(record);
             }
@@ -426,22 +476,33 @@ mod tests {
     #[test]
     fn a_record_that_does_not_fit_changes_nothing() {
         let mut encoder = Encoder::default();
-        let large = entry("k", None, &[0; 100]);
-        assert_eq!(encoder.try_append(&large, 10), Ok(()), "the first is always taken");
-        let two = encoder.size_with(&large);
-        assert_eq!(encoder.try_append(&large, two - 1), Err(Full { size: two }));
-        assert_eq!(encoder.try_append(&large, two), Ok(()));
-        let three = encoder.size_with(&large);
-        assert_eq!(encoder.try_append(&large, three - 1), Err(Full { size: three }));
+        let entry = entry("k", None, &[0; 100]);
+        let large = Record::from(&entry);
+        assert_eq!(encoder.try_append(large, 10), Ok(()), "the first is always taken");
+        let two = encoder.size_with(large);
+        assert_eq!(encoder.try_append(large, two - 1), Err(Full { size: two }));
+        assert_eq!(encoder.try_append(large, two), Ok(()));
+        let three = encoder.size_with(large);
+        assert_eq!(encoder.try_append(large, three - 1), Err(Full { size: three }));
         assert_eq!((encoder.len(), encoder.size()), (2, two));
-        assert_eq!(encoder.try_append(&large, three), Ok(()));
+        assert_eq!(encoder.try_append(large, three), Ok(()));
+    }
+
+    #[test]
+    fn hash_keys_are_written_as_they_print() {
+        let powers = (0..39).map(|exponent| 10_u128.pow(exponent));
+        for value in powers.flat_map(|power| [power - 1, power, power + 1]).chain([0, u128::MAX]) {
+            let text = format!("{value}");
+            assert_eq!(Decimal::of(HashKey::new(value)).as_bytes(), text.as_bytes());
+        }
     }
 
     #[test]
     fn many_are_sealed_as_each_alone() {
         let make = |records: u128| {
             let mut encoder = Encoder::default();
-            (0..records).for_each(|n| encoder.append(&entry("k", Some(n), &[1; 700])));
+            (0..records)
+                .for_each(|n| encoder.append(Record::from(&entry("k", Some(n), &[1; 700]))));
             encoder.finish().expect("records")
         };
         let shapes = [1, 2, 60, 1, 7, 300];
@@ -452,15 +513,15 @@ mod tests {
     #[test]
     fn the_outer_key_can_be_the_first_records() {
         let mut encoder = Encoder::new(1_000, OuterKey::FirstRecord);
-        encoder.append(&entry("first", Some(9), b"1"));
-        encoder.append(&entry("second", Some(10), b"2"));
+        encoder.append(Record::from(&entry("first", Some(9), b"1")));
+        encoder.append(Record::from(&entry("second", Some(10), b"2")));
         assert_eq!(encoder.outer_key_len(), 5);
         let aggregate = encoder.finish().expect("two records").seal();
         assert_eq!(aggregate.partition_key.as_str(), "first");
         assert_eq!(aggregate.explicit_hash_key, Some(HashKey::new(9)));
         let mut kpl = Encoder::default();
-        kpl.append(&entry("first", None, b"1"));
-        kpl.append(&entry("second", None, b"2"));
+        kpl.append(Record::from(&entry("first", None, b"1")));
+        kpl.append(Record::from(&entry("second", None, b"2")));
         assert_eq!(kpl.outer_key_len(), 1);
     }
 }

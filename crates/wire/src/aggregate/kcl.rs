@@ -116,13 +116,15 @@ fn java_number(text: &[u8]) -> Result<Option<HashKey>, HashKeyError> {
 mod tests {
     use super::*;
     use crate::aggregate::testing::{entry as record, sealed};
-    use crate::aggregate::{Decoded, Encoder, decode};
+    use crate::aggregate::{Decoded, Encoder, Record, decode};
     use alloc::vec;
 
     #[test]
     fn the_kcl_drops_an_aggregate_for_one_member_and_here_it_is_not_lost() {
         let mut encoder = Encoder::default();
-        [5, 6, 20].into_iter().for_each(|key| encoder.append(&record("k", Some(key))));
+        [5, 6, 20]
+            .into_iter()
+            .for_each(|key| encoder.append(Record::from(&record("k", Some(key)))));
         let data = encoder.finish().expect("three records").seal().data;
         let Decoded::Aggregate(aggregate) = decode(data) else { panic!("an aggregate") };
         let range = |start, end| HashKeyRange::new(HashKey::new(start), HashKey::new(end));

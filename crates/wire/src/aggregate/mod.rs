@@ -15,7 +15,7 @@
 //! Source: `aggregation-format.md` of the KPL. Tags are read over: nobody writes them.
 //!
 //! ```
-//! use headwaters_wire::aggregate::{Decoded, Encoder, decode};
+//! use headwaters_wire::aggregate::{Decoded, Encoder, Record, decode};
 //! use headwaters_wire::{Entry, PartitionKey};
 //!
 //! let entry = |key: &str, data: &'static str| {
@@ -28,7 +28,7 @@
 //! };
 //! let mut encoder = Encoder::default();
 //! for record in [entry("a", "hello")?, entry("b", "world")?] {
-//!     encoder.append(&record);
+//!     encoder.append(Record::from(&record));
 //! }
 //! let size = encoder.size();
 //! let aggregate = encoder.finish().ok_or("there are two records")?.seal();
@@ -42,10 +42,12 @@
 
 mod decode;
 mod encode;
+mod head;
 mod kcl;
 mod key_table;
 mod member;
 mod protobuf;
+mod record;
 #[cfg(test)]
 mod testing;
 mod unsealed;
@@ -54,6 +56,7 @@ pub use decode::{Aggregate, Decoded, Members, decode};
 pub use encode::{Encoder, Full, OuterKey};
 pub use kcl::{BrokenMember, KclView};
 pub use member::{Broken, Member};
+pub use record::Record;
 pub use unsealed::Unsealed;
 
 /// The first bytes of an aggregate.

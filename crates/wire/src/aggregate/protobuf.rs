@@ -32,64 +32,14 @@ pub(super) const fn varint_len(value: u64) -> usize {
     }
 }
 
-/// Up to 8 bytes in a register, on their way into a buffer.
-///
-/// A message's small fields are put together here and copied by one instruction: writing byte by byte costs more
-/// than the payload of a small record.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Packed {
-    bytes: u64,
-    len: u32,
-}
-
-impl Packed {
-    /// As many bytes fit.
-    pub(super) const BYTES_MAX: usize = 8;
-
-    /// Whether so many bytes more fit.
-    #[inline]
-    pub(super) const fn has_room(self, bytes: usize) -> bool {
-        self.len as usize + bytes <= Self::BYTES_MAX
+/// Appends `value` as a varint.
+pub(super) fn push_varint(out: &mut Vec<u8>, value: u64) {
+    let mut rest = value;
+    while rest >= 0x80 {
+        out.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
     }
-
-    /// Adds one byte. There must be room for it.
-    #[inline]
-    #[must_use]
-    pub(super) const fn byte(mut self, byte: u8) -> Self {
-        debug_assert!(self.has_room(1));
-        self.bytes |= (byte as u64) << (8 * self.len);
-        self.len += 1;
-        self
-    }
-
-    /// Adds a varint. There must be room for it.
-    #[inline]
-    #[must_use]
-    pub(super) const fn varint(self, value: u64) -> Self {
-        if value < 0x80 {
-            return self.byte(value.to_le_bytes()[0]);
-        }
-        if value < 0x4000 {
-            let two = value & 0x7F | 0x80 | (value & 0x3F80) << 1;
-            return Self { bytes: self.bytes | two << (8 * self.len), len: self.len + 2 };
-        }
-        let mut packed = self;
-        let mut rest = value;
-        while rest >= 0x80 {
-            packed = packed.byte(rest.to_le_bytes()[0] | 0x80);
-            rest >>= 7;
-        }
-        packed.byte(rest.to_le_bytes()[0])
-    }
-
-    /// Appends the bytes to `out`.
-    #[inline]
-    pub(super) fn write(self, out: &mut Vec<u8>) {
-        let end = out.len() + self.len as usize;
-        // A length that is known beforehand makes this one instruction; what is too much is cut off.
-        out.extend_from_slice(&self.bytes.to_le_bytes());
-        out.truncate(end);
-    }
+    out.push(rest.to_le_bytes()[0]);
 }
 
 /// The tag of a field whose number is below 16: one byte.
@@ -211,13 +161,9 @@ mod tests {
         let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
         for value in edges.chain([u64::MAX]) {
             let mut bytes = Vec::new();
-            // What is longer than a register is longer than anything in memory.
-            if varint_len(value) >= Packed::BYTES_MAX {
-                continue;
-            }
-            Packed::default().byte(7).varint(value).write(&mut bytes);
-            assert_eq!(bytes.len(), 1 + varint_len(value), "{value}");
-            let mut reader = Reader::new(&bytes[1..], 0);
+            push_varint(&mut bytes, value);
+            assert_eq!(bytes.len(), varint_len(value), "{value}");
+            let mut reader = Reader::new(&bytes, 0);
             assert_eq!((reader.varint(), reader.at()), (Ok(value), varint_len(value)));
         }
     }

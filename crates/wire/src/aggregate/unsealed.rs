@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{MAGIC, OuterKey, TRAILER_BYTES};
-use crate::{Entry, PartitionKey};
+use super::{MAGIC, TRAILER_BYTES};
+use crate::{Entry, HashKey, PartitionKey};
 
 /// A Kinesis record that lacks nothing but its trailer, the MD5 of its body.
 ///
@@ -15,7 +15,7 @@ use crate::{Entry, PartitionKey};
 pub struct Unsealed(Repr);
 
 enum Repr {
-    Aggregate { data: Vec<u8>, start: usize, outer_key: OuterKey, first: Entry },
+    Aggregate { data: Vec<u8>, start: usize, hash_key: HashKey, partition_key: PartitionKey },
     Plain(Entry),
 }
 
@@ -39,10 +39,10 @@ impl Unsealed {
     pub(super) const fn aggregate(
         data: Vec<u8>,
         start: usize,
-        outer_key: OuterKey,
-        first: Entry,
+        hash_key: HashKey,
+        partition_key: PartitionKey,
     ) -> Self {
-        Self(Repr::Aggregate { data, start, outer_key, first })
+        Self(Repr::Aggregate { data, start, hash_key, partition_key })
     }
 
     /// What the trailer is the MD5 of; `None` if the record goes plain and has none.
@@ -76,7 +76,7 @@ impl Unsealed {
     #[must_use]
     pub fn seal_with(self, digest: [u8; TRAILER_BYTES]) -> Entry {
         match self.0 {
-            Repr::Aggregate { mut data, start, outer_key, first } => {
+            Repr::Aggregate { mut data, start, hash_key, partition_key } => {
                 let trailer = data.len() - TRAILER_BYTES;
                 data[trailer..].copy_from_slice(&digest);
                 // One that was finished early must not keep the room for a full one.
@@ -84,12 +84,7 @@ impl Unsealed {
                     data.shrink_to_fit();
                 }
                 let data = Bytes::from(data).slice(start..);
-                // Where the first record belongs, all of them do.
-                let explicit_hash_key = Some(first.hash_key());
-                let partition_key = match outer_key {
-                    OuterKey::FirstRecord => first.partition_key,
-                    OuterKey::Kpl => PartitionKey::KPL_OUTER_KEY,
-                };
+                let explicit_hash_key = Some(hash_key);
                 Entry { data, explicit_hash_key, partition_key }
             }
             Repr::Plain(entry) => entry,
