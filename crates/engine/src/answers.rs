@@ -299,6 +299,7 @@ impl Engine {
         if aggregate.claims.iter().all(|claim| cause(claim).is_none()) {
             return Some(KinesisRecord::Aggregate(aggregate));
         }
+        let generation = aggregate.generation;
         let causes: Vec<Option<Cause>> = aggregate.claims.iter().map(cause).collect();
         let mut kept = Vec::new();
         for (held, cause) in aggregate.unpack(&mut self.room).into_iter().zip(causes) {
@@ -308,7 +309,7 @@ impl Engine {
             }
         }
         self.stats.repacked += kept.len() as u64;
-        self.lanes.pack(kept)
+        self.lanes.pack(kept, generation)
     }
 }
 

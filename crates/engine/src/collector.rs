@@ -57,7 +57,8 @@ impl Collector {
     /// Each lane in its turn may send its share (deficit round robin), so that none has to wait for a busier
     /// one; the turns go round until the request is full or nothing is left.
     pub(crate) fn collect(mut self, lanes: &mut Lanes, now: Instant) -> Option<Load> {
-        // Each lane that is asked gives at least one entry, or is held back by its limiter and asked no more.
+        // Each lane that is asked gives at least one entry in the end, or is held back by its limiter and asked
+        // no more.
         let mut waiting: Vec<u32> = lanes.queued(self.count_max).collect();
         let mut asked = waiting.len();
         while !self.is_full && !waiting.is_empty() {
@@ -70,9 +71,20 @@ impl Collector {
         (!self.entries.is_empty()).then(|| self.seal(lanes.generation))
     }
 
+    /// What a lane may send in its turn.
+    const fn share(&self) -> usize {
+        self.size_max.div_ceil(LANES_PER_REQUEST)
+    }
+
+    /// What an entry costs: its bytes, or its part of the number of entries if that is more. One that is larger
+    /// than a request goes alone, and costs all of it: so nothing waits for more than some turns.
+    fn cost(&self, size: usize) -> usize {
+        size.max(self.size_max / self.count_max).min(self.size_max)
+    }
+
     /// One lane's turn.
     fn ask(&mut self, at: u32, lanes: &mut Lanes, now: Instant) -> Turn {
-        let share = self.size_max.div_ceil(LANES_PER_REQUEST);
+        let share = self.share();
         lanes.get_mut(at).deficit += share;
         let turn = loop {
             let size = lanes.next_size(at, now);
@@ -81,8 +93,7 @@ impl Collector {
                 lane.deficit = 0;
                 break Turn::Done;
             };
-            // An entry costs its bytes, or its part of the number of entries if that is more.
-            let cost = size.max(self.size_max / self.count_max);
+            let cost = self.cost(size);
             if cost > lane.deficit {
                 break Turn::More;
             }

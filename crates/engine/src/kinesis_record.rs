@@ -105,6 +105,17 @@ impl KinesisRecord {
         }
     }
 
+    /// Whether one of its user records was in no request before.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Self::Aggregate(aggregate) => {
+                aggregate.past.is_none()
+                    && aggregate.claims.iter().any(|claim| claim.past.is_none())
+            }
+            Self::Plain(held) => held.claim.past.is_none(),
+        }
+    }
+
     /// How many attempts the one of its user records had that had most.
     pub(crate) fn attempts(&self) -> u32 {
         match self {

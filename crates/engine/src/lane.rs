@@ -156,6 +156,20 @@ impl Lane {
         Some(ordered.map_or(fresh.deadline(), |ordered| ordered.min(fresh.deadline())))
     }
 
+    /// Lets what came out of order and was not sent before leave, and what is packed with it. The queue needs no
+    /// such thing: see [`due`](Self::due).
+    pub(crate) fn hurry(&mut self) {
+        let late = self.ordered.iter().filter(|(_, record)| record.has_unsent());
+        let late: Vec<Key> =
+            late.map(|(&key, _)| key).filter(|key| key.0 > Instant::ZERO).collect();
+        for key in late {
+            if let Some(mut record) = self.remove(key) {
+                record.set_deadline(Instant::ZERO);
+                self.insert(record);
+            }
+        }
+    }
+
     /// When something of it expires.
     pub(crate) fn next_expiration(&self) -> Option<Instant> {
         let fresh = self.fresh.front().map(KinesisRecord::expiration);

@@ -106,6 +106,7 @@ impl Lanes {
     /// Says whether records wait for the first map.
     pub(crate) fn await_map(&mut self, awaits_map: bool) {
         if core::mem::replace(&mut self.awaits_map, awaits_map) != awaits_map {
+            self.is_hurrying |= self.hurry_before > 0;
             self.mark(self.unknown());
         }
     }
@@ -198,7 +199,10 @@ impl Lanes {
         self.mark(lane);
     }
 
-    fn push(&mut self, at: u32, record: KinesisRecord) {
+    fn push(&mut self, at: u32, mut record: KinesisRecord) {
+        if record.sequence() < self.hurry_before && !self.awaits_map {
+            record.set_deadline(Instant::ZERO);
+        }
         let lane = &mut self.lanes[at as usize];
         let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
         lane.add(record);
@@ -209,9 +213,10 @@ impl Lanes {
         self.mark(at);
     }
 
-    /// Packs records again that were packed together before; `None` if there are none.
-    pub(crate) fn pack(&mut self, records: Vec<Held>) -> Option<KinesisRecord> {
-        Aggregator::repack(self.settings.limits, records, &mut self.spare, self.generation)
+    /// Packs records again that were packed together before, by the map of that `generation`; `None` if there
+    /// are none.
+    pub(crate) fn pack(&mut self, records: Vec<Held>, generation: u32) -> Option<KinesisRecord> {
+        Aggregator::repack(self.settings.limits, records, &mut self.spare, generation)
     }
 
     /// Takes a Kinesis record as it is. One that was sent before waits for its deadline, whatever else there is.
@@ -239,6 +244,9 @@ impl Lanes {
         for at in 0..self.lanes.len() as u32 {
             if self.get(at).aggregator.sequence() < self.hurry_before {
                 self.close(at, now);
+            }
+            if !self.awaits_map {
+                self.lanes[at as usize].hurry();
             }
             self.mark(at);
         }
@@ -391,7 +399,8 @@ impl Lanes {
 
     /// When a limiter lets something pass again.
     pub(crate) fn next_unblocked(&self) -> Option<Instant> {
-        self.blocked.first().map(|&(until, _)| until)
+        let mut waiting = self.blocked.iter().filter(|&&(_, at)| !self.get(at).is_empty());
+        waiting.next().map(|&(until, _)| until)
     }
 
     /// When something may have expired.

@@ -75,7 +75,7 @@ impl Engine {
                 again.push(Held { deadline, ..held });
             }
         }
-        let Some(deadline) = again.iter().map(|held| held.deadline).min() else { return };
+        let Some(deadline) = again.iter().map(|held| held.deadline).max() else { return };
         self.stats.repacked += again.len() as u64;
         self.stats.requeued += again.len() as u64;
         let mut requeues = Requeues::new(batch);
