@@ -1,5 +1,9 @@
 //! What the tests and the fuzz targets share.
 
 pub mod aggregates;
+pub mod golden;
+mod golden_header;
+mod golden_stream;
+mod golden_words;
 pub mod messages;
 pub mod operations;

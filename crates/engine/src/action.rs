@@ -94,7 +94,8 @@ pub struct Requeue {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Wakeup {
-    /// The time; `None` if only an event can bring anything new. Coming late or early does no harm.
+    /// The time; `None` if only an event can bring anything new. Coming late or early does no harm (an
+    /// aggregate that lingers goes on filling until the engine is polled).
     pub at: Option<Instant>,
     /// What is due then.
     pub reason: WakeupReason,

@@ -4,8 +4,9 @@
 //! |---|---|---|---|
 //! | stored in the predicted shard, or without a prediction | `Stored` | certain | `stored` |
 //! | a plain record stored in another shard | `Stored`; the shard map is fetched again | certain | `stored`, `wrong_shard` |
-//! | an aggregate stored in another shard, all members belong there | `Stored`; the shard map is fetched again | certain | `stored`, `wrong_shard` |
-//! | an aggregate stored in another shard, not all members belong there, or nobody knows | waits for the next shard map; then `Stored`, or all members again | ambiguous, for consumers drop the aggregate | `wrong_shard`, `repacked` |
+//! | an aggregate stored in another shard | waits for the next shard map, if one is being fetched; then as one of the next two rows | | `wrong_shard` |
+//! | ... and all members belong there | `Stored` | certain | `stored` |
+//! | ... and not all do, or nobody knows | all members again, packed by the new map, or without one each by itself | ambiguous, for consumers drop the aggregate | `repacked`, `requeued` |
 //! | an error of class throttled, with `fail_if_throttled` | `NotStored`, [`Cause::Throttled`] | of the code | `throttled`, `not_stored` |
 //! | an error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
 //! | an error of class transient or an unknown one | again after the policy's wait | of the code | `requeued` |

@@ -111,7 +111,7 @@ impl Engine {
             }
             Event::ShardsListed { request, result } => self.shards_listed(request, result),
             Event::TimeAdvanced => {}
-            Event::TransportReady => self.waits.end_for_credentials(),
+            Event::TransportReady => self.waits.end_for_credentials(self.now),
         }
         self.check();
     }

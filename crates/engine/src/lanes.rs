@@ -53,7 +53,7 @@ pub(crate) struct Lanes {
 pub(crate) struct Settings {
     aggregate: bool,
     full_at: usize,
-    limits: Limits,
+    pub(crate) limits: Limits,
     rate_limit: RateLimit,
 }
 
@@ -327,6 +327,8 @@ impl Lanes {
                 self.close(at, now);
             }
             if let Some(record) = self.take_from(at, |lane| lane.take_expired(now)) {
+                // What the limiter held back may have been just this.
+                self.unblock(at);
                 return Some((at, record));
             }
             // The mark came too early.

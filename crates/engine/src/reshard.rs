@@ -56,6 +56,12 @@ impl Lanes {
         let mut left = lane.drain();
         left.extend(open);
         self.records -= left.iter().map(KinesisRecord::records).sum::<usize>();
+        if lane.shard.is_some() {
+            // Their next aggregate will linger again.
+            for record in left.iter_mut().filter(|record| !record.was_sent()) {
+                record.set_deadline(record.deadline().before(self.settings.limits.linger));
+            }
+        }
         left
     }
 

@@ -9,8 +9,8 @@ use crate::time::Instant;
 /// How soon and how often a failed record is sent again.
 ///
 /// In each policy a retried record leaves the buffer *no later than* half of
-/// [`record_max_buffered_time`](Config::record_max_buffered_time) from now or from the end of its wait (the
-/// KPL's rule), so that it rides along with newer records; the policies differ in *no earlier than*.
+/// [`record_max_buffered_time`](Config::record_max_buffered_time) from now (the KPL's rule), or at the end of its
+/// wait if that is later; until then it may ride along with newer records. The policies differ in *no earlier than*.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryPolicy {

@@ -78,9 +78,15 @@ impl Engine {
             let lanes = &self.lanes;
             let mut members = aggregate.members().into_iter();
             if members.any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
+                let was_sent = aggregate.past.is_some();
                 let members = aggregate.unpack(&mut self.room);
                 self.stats.repacked += members.len() as u64;
-                members.into_iter().for_each(|held| self.lanes.add(held, self.now));
+                for mut held in members {
+                    if was_sent {
+                        held.deadline = held.deadline.before(self.config.linger());
+                    }
+                    self.lanes.add(held, self.now);
+                }
                 return;
             }
             aggregate.generation = self.lanes.generation;

@@ -83,6 +83,7 @@ impl Engine {
         self.actions.extend(requeues.into_actions());
         for mut held in again {
             if map_is_fresh {
+                held.deadline = held.deadline.before(self.config.linger());
                 self.lanes.add(held, self.now);
             } else {
                 held.record = detached(&held.record);

@@ -36,10 +36,11 @@ impl Waits {
         None
     }
 
-    /// The transport has new credentials.
-    pub(crate) fn end_for_credentials(&mut self) {
-        for (_, records) in core::mem::take(&mut self.for_credentials) {
-            self.waiting.entry(Instant::ZERO).or_default().extend(records);
+    /// The transport has new credentials: what waited for them leaves now.
+    pub(crate) fn end_for_credentials(&mut self, now: Instant) {
+        for (_, mut records) in core::mem::take(&mut self.for_credentials) {
+            records.iter_mut().for_each(|record| record.set_deadline(now));
+            self.waiting.entry(now).or_default().extend(records);
         }
     }
 
