@@ -49,34 +49,41 @@ pub fn hashed_records(count: usize, size: usize) -> Vec<UserRecord> {
     UserRecord::from_entries((0..count).map(entry).collect()).expect("small records")
 }
 
-/// Answers: each entry is stored but those whose index is a multiple of `failing`, which are throttled.
+/// Answers: of `failing` entries the last is throttled, the others are stored.
 #[derive(Debug)]
 pub struct Service {
-    number: SequenceNumber,
+    /// Where it stores what belongs to each shard.
+    placements: Vec<Placement>,
     failing: Option<usize>,
 }
 
 impl Service {
-    /// A service that fails every `failing`th entry of a request, or none.
+    /// A service that fails every `failing`th entry of a request, or none. A request of fewer entries succeeds, so that
+    /// there is an end.
     ///
     /// # Panics
     /// Never: the number is one.
     pub fn new(failing: Option<usize>) -> Self {
         let digits = b"49590338271490256608559692538361571095921575989136588898";
         let number = SequenceNumber::from_bytes(bytes::Bytes::from_static(digits));
-        Self { number: number.expect("digits"), failing }
+        let sequence_number = number.expect("digits");
+        let placement = |shard: u32| Placement {
+            sequence_number: sequence_number.clone(),
+            shard: ShardId::numbered(shard.into()),
+        };
+        Self { placements: (0..SHARDS).map(placement).collect(), failing }
     }
 
-    fn answer(&self, batch: &Batch) -> PutRecordsResult {
+    /// What it says to a batch.
+    pub fn answer(&self, batch: &Batch) -> PutRecordsResult {
         let answer = |(index, entry): (usize, &Entry)| match self.failing {
-            Some(failing) if index.is_multiple_of(failing) => {
+            Some(failing) if index % failing == failing - 1 => {
                 let code = ErrorCode::ProvisionedThroughputExceededException;
                 Err(AttemptError::new(code))
             }
             _ => {
                 let shard = entry.hash_key().value() >> (128 - SHARDS.ilog2());
-                let shard = ShardId::numbered(shard as u64);
-                Ok(Placement { sequence_number: self.number.clone(), shard })
+                Ok(self.placements[shard as usize].clone())
             }
         };
         Ok(batch.entries.iter().enumerate().map(answer).collect())
@@ -103,15 +110,26 @@ pub fn engine(config: Config) -> Engine {
 
 /// Puts all records, then drives the engine until each has its outcome; returns how many got one.
 pub fn drive(engine: &mut Engine, records: Vec<UserRecord>, service: &Service) -> usize {
+    drive_with(engine, records, |batch| service.answer(batch))
+}
+
+/// [`drive`] with whatever gives the answers.
+pub fn drive_with(
+    engine: &mut Engine,
+    records: Vec<UserRecord>,
+    mut answer: impl FnMut(&Batch) -> PutRecordsResult,
+) -> usize {
     let mut now = Instant::ZERO;
     for (number, record) in (0..).zip(records) {
         let _ = engine.add(Token(number), record, now);
     }
     let mut completed = 0;
     loop {
-        match engine.poll() {
+        // By reference: what is moved out of an action is copied.
+        let action = engine.poll();
+        match &action {
             Action::SendBatch(batch) => {
-                let result = service.answer(&batch);
+                let result = answer(batch);
                 engine.handle(Event::PutRecordsFinished { batch: batch.id, result }, now);
             }
             Action::Complete(completion) => completed += completion.tokens.len(),

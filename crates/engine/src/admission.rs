@@ -4,7 +4,7 @@ use crate::action::Action;
 use crate::bounds::NoRoom;
 use crate::completion::{Cause, Completion, Outcome};
 use crate::engine::Engine;
-use crate::held::{Claim, Held, Past};
+use crate::held::{Claim, Held, Past, Stamp};
 use crate::kinesis_record::KinesisRecord;
 use crate::record::{Timing, Token, UserRecord};
 use crate::refused::{Refused, RefusedReason};
@@ -48,11 +48,11 @@ impl Engine {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         self.stats.accepted += 1;
-        let claim = Claim { token, sequence, expiration, past: None };
-        self.lanes.add(Held { record, claim, deadline }, self.now);
+        self.lanes.accept(record, Stamp { token, sequence, expiration, deadline }, self.now);
         Ok(())
     }
 
+    #[inline(always)]
     fn admit(&mut self, record: &UserRecord) -> Result<(), RefusedReason> {
         if self.closing.is_some() {
             return Err(RefusedReason::Closed);

@@ -6,8 +6,9 @@ use headwaters_wire::aggregate::{Encoder, KPL_OUTER_KEY, OuterKey};
 use headwaters_wire::limits::PARTITION_KEY_CHARS_MAX;
 
 use crate::config::Config;
-use crate::held::{Claim, Held};
+use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
+use crate::record::UserRecord;
 use crate::time::Instant;
 
 /// Packs the user records of one shard. What they are packed into goes on filling until it is full or due.
@@ -22,7 +23,12 @@ pub(crate) struct Aggregator {
     ripe: Instant,
     room: usize,
     sequence: u64,
+    /// How many records the last aggregate had: the next will have about as many.
+    usual: usize,
 }
+
+/// For how many records a new aggregate gets room at once: 16 KiB, less than its encoder takes.
+const CLAIMS_AT_ONCE_MAX: usize = 512;
 
 /// What ends an aggregate.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +46,19 @@ pub(crate) struct Limits {
 pub(crate) struct Encoders(
     #[expect(clippy::vec_box, reason = "they go to and fro, and are large")] Vec<Box<Encoder>>,
 );
+
+/// Whether a record was packed with those that are there, and what that changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Joined {
+    /// It was, and what is packed is due or expires earlier now.
+    Changed,
+    /// It was, and now nothing more fits.
+    Full,
+    /// It was not.
+    No,
+    /// It was, and nothing else changed.
+    Unnoticed,
+}
 
 #[derive(Debug)]
 enum Open {
@@ -80,6 +99,7 @@ impl Aggregator {
             ripe: Instant::NEVER,
             room: 0,
             sequence: u64::MAX,
+            usual: 0,
         }
     }
 
@@ -108,10 +128,48 @@ impl Aggregator {
         (before, if full { self.close(spare, generation, now) } else { None })
     }
 
+    /// Packs a new record with two or more that are there, which is the common case and copies nothing but the
+    /// payload; [`add`](Self::add) does it in every case.
+    #[inline]
+    pub(crate) fn join(&mut self, record: &UserRecord, stamp: Stamp) -> Joined {
+        if record.data().len() > self.limits.size {
+            return Joined::No;
+        }
+        let Open::Many { claims, encoder } = &mut self.open else { return Joined::No };
+        if encoder.try_append(record.as_member(), self.limits.size).is_err() {
+            return Joined::No;
+        }
+        claims.push(stamp.claim());
+        let full = claims.len() >= self.limits.count || encoder.size() >= self.limits.size;
+        let before = (self.due, self.expiration);
+        self.note(stamp, Held::room_of(record));
+        if full {
+            Joined::Full
+        } else if before == (self.due, self.expiration) {
+            Joined::Unnoticed
+        } else {
+            Joined::Changed
+        }
+    }
+
+    /// Notes the times, the place and the room of a record that was packed.
+    #[inline(always)]
+    fn note(&mut self, Stamp { sequence, expiration, deadline, .. }: Stamp, room: usize) {
+        self.room += room;
+        self.sequence = self.sequence.min(sequence);
+        if deadline >= self.ripe && expiration >= self.expiration {
+            return;
+        }
+        self.ripe = self.ripe.min(deadline);
+        self.expiration = self.expiration.min(expiration);
+        let lingered = self.ripe.after(self.limits.linger);
+        // Where the expiration is near the record leaves without lingering.
+        self.due = if self.expiration <= lingered { self.ripe } else { lingered };
+    }
+
     /// Packs a record with those that are there; gives it back if it does not fit.
     fn pack(&mut self, held: Held, spare: &mut Encoders) -> Option<Held> {
-        let (deadline, expiration) = (held.deadline, held.claim.expiration);
-        let (room, sequence) = (held.room(), held.claim.sequence);
+        let (stamp, room) = (held.stamp(), held.room());
         match core::mem::replace(&mut self.open, Open::Empty) {
             Open::Empty => self.open = Open::One(held),
             Open::One(first) => {
@@ -125,7 +183,10 @@ impl Aggregator {
                     self.open = Open::One(first);
                     return Some(held);
                 }
-                let claims = [first.claim, held.claim].into();
+                // With a little more room than was usual.
+                let usual = self.usual.min(CLAIMS_AT_ONCE_MAX);
+                let mut claims = Vec::with_capacity(usual + usual / 8 + 2);
+                claims.extend([first.claim, held.claim]);
                 self.open = Open::Many { claims, encoder };
             }
             Open::Many { mut claims, mut encoder } => {
@@ -138,13 +199,7 @@ impl Aggregator {
                 self.open = Open::Many { claims, encoder };
             }
         }
-        self.ripe = self.ripe.min(deadline);
-        self.expiration = self.expiration.min(expiration);
-        let lingered = self.ripe.after(self.limits.linger);
-        // Where the expiration is near the record leaves without lingering.
-        self.due = if self.expiration <= lingered { self.ripe } else { lingered };
-        self.room += room;
-        self.sequence = self.sequence.min(sequence);
+        self.note(stamp, room);
         None
     }
 
@@ -183,7 +238,11 @@ impl Aggregator {
                 let size = encoder.size() + encoder.outer_key_len();
                 let unsealed = encoder.finish();
                 spare.0.push(encoder);
-                claims.shrink_to_fit();
+                self.usual = claims.len();
+                // A little spare room is worth less than the piece of memory that would be left over.
+                if claims.capacity() > self.usual + self.usual / 4 + 2 {
+                    claims.shrink_to_fit();
+                }
                 Some(KinesisRecord::Aggregate(Box::new(Aggregate {
                     claims,
                     content: Content::Unsealed(unsealed),

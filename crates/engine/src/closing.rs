@@ -53,6 +53,7 @@ impl Engine {
     }
 
     /// Says that the close is done, if it is.
+    #[inline]
     pub(crate) fn finish_close(&mut self) {
         let Some(closing) = &mut self.closing else { return };
         if self.room.records() > 0 {

@@ -1,12 +1,15 @@
 //! Puts Kinesis records of all lanes together into one request.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use headwaters_wire::Entry;
 use headwaters_wire::aggregate::Unsealed;
+use headwaters_wire::{Entry, HashKey};
 
+use crate::held::{Claim, Held};
 use crate::in_flight::{Cargo, Flight, Load};
-use crate::kinesis_record::{Content, KinesisRecord, NOTHING};
+use crate::kinesis_record::{Aggregate, Content, KinesisRecord, NOTHING};
+use crate::lane::Lane;
 use crate::lanes::Lanes;
 use crate::time::Instant;
 
@@ -85,37 +88,40 @@ impl Collector {
     /// One lane's turn.
     fn ask(&mut self, at: u32, lanes: &mut Lanes, now: Instant) -> Turn {
         let share = self.share();
-        lanes.get_mut(at).deficit += share;
-        let turn = loop {
-            let size = lanes.next_size(at, now);
-            let lane = lanes.get_mut(at);
-            let Some(size) = size else {
-                lane.deficit = 0;
-                break Turn::Done;
+        let mut ready = None;
+        let turn = lanes.serve(at, |lane, only_due| {
+            let records = self.records;
+            lane.deficit += share;
+            let turn = loop {
+                let Some(size) = lane.next_size(only_due, now) else {
+                    lane.deficit = 0;
+                    break Turn::Done;
+                };
+                let cost = self.cost(size);
+                if cost > lane.deficit {
+                    break Turn::More;
+                }
+                if !lane.limiter.allows(size as u64, now) {
+                    lane.deficit = 0;
+                    ready = Some(lane.limiter.ready_at(size as u64, now));
+                    break Turn::Done;
+                }
+                if !self.has_room(size) {
+                    self.is_full = true;
+                    // What is left of its share does not add up over requests.
+                    lane.deficit = lane.deficit.min(share);
+                    break Turn::More;
+                }
+                lane.deficit -= cost;
+                lane.limiter.spend(size as u64, now);
+                self.take_first(lane, size, at);
             };
-            let cost = self.cost(size);
-            if cost > lane.deficit {
-                break Turn::More;
-            }
-            if !lane.limiter.allows(size as u64, now) {
-                lane.deficit = 0;
-                let ready = lane.limiter.ready_at(size as u64, now);
-                lanes.block(at, ready);
-                break Turn::Done;
-            }
-            if !self.has_room(size) {
-                self.is_full = true;
-                // What is left of its share does not add up over requests.
-                lane.deficit = lane.deficit.min(share);
-                break Turn::More;
-            }
-            lane.deficit -= cost;
-            lane.limiter.spend(size as u64, now);
-            if let Some(record) = lanes.pop_first(at) {
-                self.add(record, size, at);
-            }
-        };
-        lanes.settle(at);
+            (turn, self.records - records)
+        });
+        match ready {
+            Some(ready) => lanes.block(at, ready),
+            None => lanes.settle(at),
+        }
         turn
     }
 
@@ -124,35 +130,59 @@ impl Collector {
             || (self.entries.len() < self.count_max && self.size + size <= self.size_max)
     }
 
-    fn add(&mut self, record: KinesisRecord, size: usize, lane: u32) {
+    /// Takes the Kinesis record that leaves the lane next.
+    #[inline(always)]
+    fn take_first(&mut self, lane: &mut Lane, size: usize, at: u32) {
         if self.entries.is_empty() {
             self.entries.reserve(self.count_max);
             self.flights.reserve(self.count_max);
         }
         self.size += size;
-        let cargo = match record {
-            KinesisRecord::Plain(held) => {
-                self.records += 1;
-                let hash_key = held.record.hash_key();
-                self.entries.push(held.record.into_entry());
-                Cargo::Plain { claim: held.claim, hash_key }
-            }
-            KinesisRecord::Aggregate(mut aggregate) => {
-                self.records += aggregate.claims.len();
-                match &mut aggregate.content {
-                    Content::Sealed(entry) => self.entries.push(entry.clone()),
-                    Content::Unsealed(unsealed) => {
-                        let unsealed =
-                            unsealed.take().map(|unsealed| (self.entries.len(), unsealed));
-                        self.unsealed.extend(unsealed);
-                        self.entries.push(NOTHING);
-                    }
+        if let Some((stamp, hash_key)) = lane.first_new() {
+            // Nearly every plain record: its parts go straight from the queue to where they belong.
+            self.records += 1;
+            self.add_plain(|| stamp.claim(), hash_key, size, at);
+            push_with(&mut self.entries, || lane.pop_new());
+        } else {
+            match lane.pop_first() {
+                None => {}
+                Some(KinesisRecord::Aggregate(aggregate)) => self.add_aggregate(aggregate, at),
+                Some(KinesisRecord::Plain(Held { record, claim, .. })) => {
+                    self.records += 1;
+                    self.add_plain(|| claim, record.hash_key(), size, at);
+                    self.entries.push(record.into_entry());
                 }
-                Cargo::Aggregate(aggregate)
             }
-        };
-        self.flights.push(Flight { cargo, lane });
+        }
         self.is_full = self.entries.len() >= self.count_max || self.size >= self.size_max;
+    }
+
+    #[inline(always)]
+    fn add_plain(
+        &mut self,
+        claim: impl FnOnce() -> Claim,
+        hash_key: HashKey,
+        size: usize,
+        lane: u32,
+    ) {
+        let size = size as u32;
+        push_with(&mut self.flights, || Flight {
+            cargo: Cargo::Plain { claim: claim(), hash_key, size },
+            lane,
+        });
+    }
+
+    fn add_aggregate(&mut self, mut aggregate: Box<Aggregate>, lane: u32) {
+        self.records += aggregate.claims.len();
+        match &mut aggregate.content {
+            Content::Sealed(entry) => self.entries.push(entry.clone()),
+            Content::Unsealed(unsealed) => {
+                let unsealed = unsealed.take().map(|unsealed| (self.entries.len(), unsealed));
+                self.unsealed.extend(unsealed);
+                self.entries.push(NOTHING);
+            }
+        }
+        self.flights.push(Flight { cargo: Cargo::Aggregate(aggregate), lane });
     }
 
     /// Makes the check sums of new aggregates side by side.
@@ -167,4 +197,11 @@ impl Collector {
         let (flights, records) = (self.flights, self.records);
         Load { entries: self.entries.into(), flights, generation, records }
     }
+}
+
+/// Pushes what `make` makes. The room is made first, so that nothing can fail once there is a value: so it is built
+/// where it belongs, while [`Vec::push`] would have it built, kept for the case of failure, and copied.
+#[inline(always)]
+fn push_with<T>(to: &mut Vec<T>, make: impl FnOnce() -> T) {
+    to.extend(core::iter::once_with(make));
 }

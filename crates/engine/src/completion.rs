@@ -133,6 +133,12 @@ impl Attempts {
         self.kept.last()
     }
 
+    /// The only attempt.
+    #[inline(always)]
+    pub(crate) fn one(attempt: Attempt) -> Self {
+        Self { count: 1, kept: SmallVec::from_buf([attempt]) }
+    }
+
     pub(crate) fn push(&mut self, attempt: Attempt) {
         if self.kept.len() == Self::KEPT_MAX {
             self.kept.remove(Self::KEPT_FIRST);

@@ -122,6 +122,9 @@ impl Engine {
             if let Some(action) = self.actions.pop_front() {
                 return action;
             }
+            if let Some(stored) = self.read_stored() {
+                return Action::Complete(stored.into_completion());
+            }
             if !self.read_entry() {
                 break;
             }
@@ -134,9 +137,11 @@ impl Engine {
             return Action::ListShards(request);
         }
         while self.is_batch_due() {
+            let held_back = self.lanes.held_back();
             if let Some(batch) = self.collect() {
                 return Action::SendBatch(batch);
             }
+            debug_assert!(self.lanes.held_back() > held_back, "what is due leaves or is held back");
         }
         self.check();
         Action::Wait(self.wakeup())
@@ -263,6 +268,7 @@ impl Engine {
     }
 
     /// Forgets records that have their outcomes.
+    #[inline]
     pub(crate) fn release(&mut self, records: usize, room: usize) {
         self.room.forget(records, room);
         self.announce_room();
@@ -270,12 +276,14 @@ impl Engine {
         self.finish_close();
     }
 
+    #[inline]
     pub(crate) fn announce_room(&mut self) {
         if self.room.announce() {
             self.actions.push_back(Action::RoomAvailable);
         }
     }
 
+    #[inline]
     pub(crate) fn finish_flushes(&mut self) {
         while let Some(flush) = self.flushes.take_done() {
             self.actions.push_back(Action::FlushFinished { flush, pending: 0 });

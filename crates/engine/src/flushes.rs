@@ -35,6 +35,7 @@ impl Flushes {
     }
 
     /// Notes that the record with this number is not held any more.
+    #[inline]
     pub(crate) fn completed(&mut self, sequence: u64) {
         let first = self.flushes.partition_point(|flush| flush.barrier <= sequence);
         if let Some(flush) = self.flushes.get_mut(first) {
@@ -43,6 +44,7 @@ impl Flushes {
     }
 
     /// The next flush that is done.
+    #[inline]
     pub(crate) fn take_done(&mut self) -> Option<FlushId> {
         if self.flushes.front()?.pending > 0 {
             return None;

@@ -16,6 +16,15 @@ pub(crate) struct Held {
     pub(crate) deadline: Instant,
 }
 
+/// What acceptance adds to a user record: [`Held`] but for the record, and for a past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) token: Token,
+    pub(crate) sequence: u64,
+    pub(crate) expiration: Instant,
+    pub(crate) deadline: Instant,
+}
+
 /// What the engine keeps of a user record beside its content: whom to tell, when it came, how long it lives.
 #[derive(Debug)]
 pub(crate) struct Claim {
@@ -43,7 +52,27 @@ pub(crate) struct Past {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Held>() <= 128 && size_of::<Claim>() <= 32);
 
+impl Stamp {
+    #[inline(always)]
+    pub(crate) fn on(self, record: UserRecord) -> Held {
+        Held { record, claim: self.claim(), deadline: self.deadline }
+    }
+
+    #[inline(always)]
+    pub(crate) fn claim(self) -> Claim {
+        let Self { token, sequence, expiration, .. } = self;
+        Claim { token, sequence, expiration, past: None }
+    }
+}
+
 impl Held {
+    /// What acceptance added to the record.
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> Stamp {
+        let Claim { token, sequence, expiration, .. } = self.claim;
+        Stamp { token, sequence, expiration, deadline: self.deadline }
+    }
+
     /// The room that a record takes, in bytes.
     pub(crate) fn room(&self) -> usize {
         Self::room_of(&self.record)

@@ -62,7 +62,12 @@ pub(crate) struct Flight {
 #[derive(Debug)]
 pub(crate) enum Cargo {
     Aggregate(Box<Aggregate>),
-    Plain { claim: Claim, hash_key: HashKey },
+    /// With the bytes that the service counts; 10 MiB at most.
+    Plain {
+        claim: Claim,
+        hash_key: HashKey,
+        size: u32,
+    },
 }
 
 impl Cargo {
@@ -70,7 +75,7 @@ impl Cargo {
     pub(crate) fn land(self, entry: &Entry) -> KinesisRecord {
         match self {
             Self::Aggregate(aggregate) => KinesisRecord::Aggregate(aggregate),
-            Self::Plain { claim, hash_key } => {
+            Self::Plain { claim, hash_key, .. } => {
                 let record = UserRecord::hashed(entry.clone(), hash_key);
                 KinesisRecord::Plain(Held { record, claim, deadline: Instant::NEVER })
             }

@@ -1,11 +1,14 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::iter::once_with;
 
-use headwaters_wire::ListedShard;
+use headwaters_wire::{Entry, HashKey, ListedShard};
 
 use crate::aggregator::Aggregator;
-use crate::kinesis_record::KinesisRecord;
+use crate::held::{Claim, Held, Stamp};
+use crate::kinesis_record::{KinesisRecord, NOTHING};
 use crate::limiter::Limiter;
+use crate::record::UserRecord;
 use crate::time::Instant;
 
 /// The Kinesis records of one shard that wait for a request, and what is still being packed for it.
@@ -65,12 +68,30 @@ impl Lane {
         }
     }
 
+    /// Whether what has this deadline and this expiration may come last in the queue.
+    #[inline(always)]
+    pub(crate) fn is_in_order(&self, deadline: Instant, expiration: Instant) -> bool {
+        self.fresh
+            .back()
+            .is_none_or(|last| last.deadline() <= deadline && last.expiration() <= expiration)
+    }
+
+    /// Adds a new record that goes plain and is in order.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, record: UserRecord, stamp: Stamp) {
+        self.fresh_size += record.size();
+        // Room first, then the record: so it is built where it belongs, while `push_back` would have it built, kept for
+        // the case that there is no room, and copied.
+        let mut record = Some(record);
+        self.fresh.extend(once_with(|| {
+            let record = record.take().expect("asked once");
+            KinesisRecord::Plain(stamp.on(record))
+        }));
+    }
+
     /// Adds a Kinesis record that was not sent before.
     pub(crate) fn add(&mut self, record: KinesisRecord) {
-        let in_order = self.fresh.back().is_none_or(|last| {
-            last.deadline() <= record.deadline() && last.expiration() <= record.expiration()
-        });
-        if !in_order {
+        if !self.is_in_order(record.deadline(), record.expiration()) {
             return self.insert(record);
         }
         self.fresh_size += record.size();
@@ -88,6 +109,7 @@ impl Lane {
     }
 
     /// The Kinesis record that leaves next.
+    #[inline]
     pub(crate) fn first(&self) -> Option<&KinesisRecord> {
         if self.takes_ordered() {
             return self.ordered.first_key_value().map(|(_, record)| record);
@@ -95,6 +117,44 @@ impl Lane {
         self.fresh.front()
     }
 
+    /// The size of the Kinesis record that leaves next; `None` if none may leave now: with `only_due` nothing rides
+    /// along before its deadline.
+    #[inline]
+    pub(crate) fn next_size(&self, only_due: bool, now: Instant) -> Option<usize> {
+        let first = self.first()?;
+        (!only_due || first.deadline() <= now).then(|| first.size())
+    }
+
+    /// What is kept of the Kinesis record that leaves next, and its hash key, if it is a plain record without a past
+    /// that came in order: [`pop_new`](Self::pop_new) takes it out.
+    #[inline(always)]
+    pub(crate) fn first_new(&self) -> Option<(Stamp, HashKey)> {
+        if self.takes_ordered() {
+            return None;
+        }
+        let Some(KinesisRecord::Plain(held)) = self.fresh.front() else { return None };
+        held.claim.past.is_none().then(|| (held.stamp(), held.record.hash_key()))
+    }
+
+    /// Takes the record out of which [`first_new`](Self::first_new) spoke, as an entry. It has no part that would
+    /// have to be dropped, so none is laid aside.
+    #[inline(always)]
+    pub(crate) fn pop_new(&mut self) -> Entry {
+        match self.fresh.pop_front() {
+            Some(KinesisRecord::Plain(Held { record, claim: Claim { past, .. }, .. })) => {
+                drop(past);
+                self.fresh_size -= record.size();
+                record.into_entry()
+            }
+            Some(KinesisRecord::Aggregate(aggregate)) => {
+                drop(aggregate);
+                NOTHING
+            }
+            None => NOTHING,
+        }
+    }
+
+    #[inline]
     pub(crate) fn pop_first(&mut self) -> Option<KinesisRecord> {
         if self.takes_ordered() {
             let &key = self.ordered.first_key_value()?.0;
@@ -103,6 +163,7 @@ impl Lane {
         self.pop_fresh()
     }
 
+    #[inline]
     fn takes_ordered(&self) -> bool {
         match (self.fresh.front(), self.ordered.first_key_value()) {
             (_, None) => false,
@@ -111,6 +172,7 @@ impl Lane {
         }
     }
 
+    #[inline(always)]
     fn pop_fresh(&mut self) -> Option<KinesisRecord> {
         let record = self.fresh.pop_front()?;
         self.fresh_size -= record.size();

@@ -4,12 +4,13 @@ use core::time::Duration;
 
 use headwaters_wire::{HashKey, HashKeyRange, ListedShard, ShardId};
 
-use crate::aggregator::{Aggregator, Encoders, Limits};
+use crate::aggregator::{Aggregator, Encoders, Joined, Limits};
 use crate::config::Config;
-use crate::held::Held;
+use crate::held::{Held, Stamp};
 use crate::kinesis_record::KinesisRecord;
 use crate::lane::{Lane, Marks};
 use crate::limiter::{Limiter, RateLimit};
+use crate::record::UserRecord;
 use crate::shard_map::ShardMap;
 use crate::time::Instant;
 
@@ -107,7 +108,7 @@ impl Lanes {
     pub(crate) fn await_map(&mut self, awaits_map: bool) {
         if core::mem::replace(&mut self.awaits_map, awaits_map) != awaits_map {
             self.is_hurrying |= self.hurry_before > 0;
-            self.mark(self.unknown());
+            self.recount();
         }
     }
 
@@ -178,25 +179,75 @@ impl Lanes {
         self.lanes.get(lane as usize)?.shard.as_ref().map(|shard| &shard.id)
     }
 
-    /// Takes a record that is not packed yet: for its shard's aggregate, or by itself.
-    pub(crate) fn add(&mut self, held: Held, now: Instant) {
-        let lane = self.predict(held.record.hash_key());
+    /// Takes a new record: for its shard's aggregate, or by itself.
+    #[inline(always)]
+    pub(crate) fn accept(&mut self, record: UserRecord, stamp: Stamp, now: Instant) {
+        let at = self.predict(record.hash_key());
         self.records += 1;
-        if !self.settings.aggregate || lane == self.unknown() {
-            self.push(lane, KinesisRecord::Plain(held));
-            return;
+        if self.settings.aggregate && at != self.unknown() {
+            return self.join(at, record, stamp, now);
         }
-        let aggregator = &mut self.lanes[lane as usize].aggregator;
+        let lane = &mut self.lanes[at as usize];
+        let size = record.size();
+        if !lane.is_in_order(stamp.deadline, stamp.expiration) {
+            return self.push(at, KinesisRecord::Plain(stamp.on(record)));
+        }
+        lane.append(record, stamp);
+        if lane.marks.blocked.is_none() {
+            self.fresh += 1;
+            self.fresh_size += size;
+        }
+        // What joins a queue changes nothing of when the lane is due, unless it is full.
+        if lane.fresh() == 1 || lane.fresh_size() >= self.settings.full_at {
+            self.mark(at);
+        }
+    }
+
+    /// Takes a record that is not packed any more: for its shard's aggregate, or by itself.
+    pub(crate) fn add(&mut self, held: Held, now: Instant) {
+        let at = self.predict(held.record.hash_key());
+        self.records += 1;
+        if self.settings.aggregate && at != self.unknown() {
+            self.fill(at, held, now);
+        } else {
+            self.push(at, KinesisRecord::Plain(held));
+        }
+    }
+
+    /// Packs a new record with those of its shard.
+    #[inline(always)]
+    fn join(&mut self, at: u32, record: UserRecord, stamp: Stamp, now: Instant) {
+        let lane = &mut self.lanes[at as usize];
+        match lane.aggregator.join(&record, stamp) {
+            Joined::Unnoticed
+                if lane.aggregator.sequence() >= self.hurry_before
+                    && lane.fresh_size() < self.settings.full_at => {}
+            Joined::Changed | Joined::Unnoticed => self.note_packed(at),
+            Joined::Full => {
+                self.close(at, now);
+                self.mark(at);
+            }
+            Joined::No => self.fill(at, stamp.on(record), now),
+        }
+    }
+
+    /// Packs a record with those of its shard.
+    fn fill(&mut self, at: u32, held: Held, now: Instant) {
+        let aggregator = &mut self.lanes[at as usize].aggregator;
         let (before, full) = aggregator.add(held, &mut self.spare, self.generation, now);
         if let Some(record) = before {
-            self.push(lane, record);
+            self.push(at, record);
         }
         if let Some(record) = full {
-            self.push(lane, record);
+            self.push(at, record);
         }
-        // Those that are in a hurry leave together, when all of them are packed.
-        self.is_hurrying |= self.get(lane).aggregator.sequence() < self.hurry_before;
-        self.mark(lane);
+        self.note_packed(at);
+    }
+
+    /// Notes that something was packed. What is in a hurry leaves together, when all of it is packed.
+    fn note_packed(&mut self, at: u32) {
+        self.is_hurrying |= self.get(at).aggregator.sequence() < self.hurry_before;
+        self.mark(at);
     }
 
     fn push(&mut self, at: u32, mut record: KinesisRecord) {
@@ -338,23 +389,22 @@ impl Lanes {
         }
     }
 
-    /// The size of the Kinesis record that leaves next; `None` if none may leave now.
-    pub(crate) fn next_size(&self, at: u32, now: Instant) -> Option<usize> {
-        let first = self.get(at).first()?;
-        // As long as the first map may come in time, nothing rides along before its deadline.
-        let stays = self.awaits_map && first.deadline() > now;
-        (!stays).then(|| first.size())
-    }
-
-    /// Takes the Kinesis record out that leaves next; call [`settle`](Self::settle) when done with the lane.
-    pub(crate) fn pop_first(&mut self, at: u32) -> Option<KinesisRecord> {
+    /// Lets `serve` take Kinesis records out of a lane that its limiter does not hold back, and counts afterwards
+    /// what is left; call [`settle`](Self::settle) or [`block`](Self::block) when done with the lane. `serve` is told
+    /// whether only what is due may leave: so it is as long as the first map may come in time.
+    #[inline(always)]
+    pub(crate) fn serve<T>(
+        &mut self,
+        at: u32,
+        serve: impl FnOnce(&mut Lane, bool) -> (T, usize),
+    ) -> T {
         let lane = &mut self.lanes[at as usize];
         let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
-        let record = lane.pop_first()?;
+        let (result, records) = serve(lane, self.awaits_map);
         self.fresh -= fresh - lane.fresh();
         self.fresh_size -= fresh_size - lane.fresh_size();
-        self.records -= record.records();
-        Some(record)
+        self.records -= records;
+        result
     }
 
     fn take_from(

@@ -128,6 +128,7 @@ impl UserRecord {
     }
 
     /// The record as an entry of a request of its own.
+    #[inline]
     pub fn into_entry(self) -> Entry {
         let explicit_hash_key = self.explicit_hash_key();
         Entry { data: self.data, explicit_hash_key, partition_key: self.partition_key }
