@@ -5,7 +5,7 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_engine::{Config, RetryPolicy};
+use headwaters_engine::{Config, RateLimit, RetryPolicy};
 use headwaters_sim::{Chance, Faults, Options, Report, run};
 
 const RECORDS: u32 = 500_000;
@@ -13,10 +13,15 @@ const SHARDS: u32 = 64;
 
 /// The world's checker already holds that nothing is sent again after its outcome, that everything `Stored`
 /// is in the ledger and nothing `NotStored` is, and that each duplicate has an attempt that explains it.
-fn load(retry: RetryPolicy, shards: u32, faults: impl FnOnce(&mut Faults)) -> Report {
+fn load(
+    rate_limit: RateLimit,
+    retry: RetryPolicy,
+    shards: u32,
+    faults: impl FnOnce(&mut Faults),
+) -> Report {
     // Nothing is aggregated, so that an entry is a record.
-    let config = Config::builder().aggregation_enabled(false).retry(retry).record_ttl(None);
-    let config = config.build().expect("valid settings");
+    let config = Config::builder().aggregation_enabled(false).rate_limit(rate_limit);
+    let config = config.retry(retry).record_ttl(None).build().expect("valid settings");
     let shards = NonZeroU32::new(shards).expect("not zero");
     let mut options = Options::load(1, RECORDS, shards, config);
     faults(&mut options.faults);
@@ -31,7 +36,7 @@ fn load(retry: RetryPolicy, shards: u32, faults: impl FnOnce(&mut Faults)) -> Re
 }
 
 fn kpl(faults: impl FnOnce(&mut Faults)) -> Report {
-    let report = load(RetryPolicy::Kpl, SHARDS, faults);
+    let report = load(RateLimit::default(), RetryPolicy::Kpl, SHARDS, faults);
     assert_eq!(report.stats.stored, u64::from(RECORDS), "without an end to retries all is stored");
     // The shards take 64,000 records at once and 64,000 in each second.
     assert!(report.time > Duration::from_millis(6_800), "the limits of the shards were kept");
@@ -43,7 +48,7 @@ const LINEAR: RetryPolicy =
     RetryPolicy::Linear { max_attempts: 10, step: Duration::from_millis(100) };
 
 fn linear(faults: impl FnOnce(&mut Faults)) -> Report {
-    load(LINEAR, SHARDS, faults)
+    load(RateLimit::default(), LINEAR, SHARDS, faults)
 }
 
 fn exactly_once(report: Report) {
@@ -53,7 +58,11 @@ fn exactly_once(report: Report) {
 
 #[test]
 fn with_the_kpls_rule_all_is_stored_exactly_once() {
-    exactly_once(kpl(|_| {}));
+    let report = kpl(|_| {});
+    exactly_once(report);
+    // The limiter lets half as much again leave as the shards take, so every third entry is one too many. Without
+    // it, what does not fit would be sent again and again.
+    assert!(report.stats.entries < u64::from(RECORDS) * 16 / 10, "{}", report.stats.entries);
 }
 
 #[test]
@@ -61,10 +70,18 @@ fn with_linear_retries_all_is_stored_or_reported() {
     exactly_once(linear(|_| {}));
 }
 
-/// So few shards that ten attempts are not enough for many records: those are reported, and the rest is stored.
+/// So few shards that the load takes a minute: the limiter holds it back, and ten attempts are enough for all.
 #[test]
-fn with_too_few_shards_the_rest_is_reported() {
-    let report = load(LINEAR, 8, |_| {});
+fn with_too_few_shards_the_limiter_waits() {
+    let report = load(RateLimit::default(), LINEAR, 8, |_| {});
+    assert_eq!(report.stats.stored, u64::from(RECORDS));
+    exactly_once(report);
+}
+
+/// Without a limiter ten attempts are not enough for many records: those are reported, and the rest is stored.
+#[test]
+fn without_a_limiter_the_rest_is_reported() {
+    let report = load(RateLimit::Off, LINEAR, 8, |_| {});
     assert!(report.stats.stored > 8 * 5_000 && report.stats.not_stored > u64::from(RECORDS) / 4);
     exactly_once(report);
 }

@@ -22,10 +22,12 @@ fn live_all(seeds: u64) -> Sum {
     let threads = thread::available_parallelism().map_or(1, |count| count.get());
     let mut sum = Sum::default();
     thread::scope(|scope| {
-        let some = |first| move || {
-            let mut sum = Sum::default();
-            (first..seeds).step_by(threads).for_each(|seed| sum.add(&live(seed)));
-            sum
+        let some = |first| {
+            move || {
+                let mut sum = Sum::default();
+                (first..seeds).step_by(threads).for_each(|seed| sum.add(&live(seed)));
+                sum
+            }
         };
         let parts: Vec<_> = (0..threads as u64).map(|first| scope.spawn(some(first))).collect();
         for part in parts {

@@ -214,7 +214,7 @@ mod tests {
         let high = record("a", "y").with_explicit_hash_key(HashKey::MAX);
         let aggregate = |records: &[&UserRecord]| {
             let mut encoder = Encoder::default();
-            records.iter().for_each(|record| encoder.append(&record.to_entry()));
+            records.iter().for_each(|record| encoder.append((&record.to_entry()).into()));
             encoder.finish().expect("there are records").seal()
         };
         let compare = |reported: &[&UserRecord], entry: &Entry, range| {

@@ -28,6 +28,9 @@ pub(crate) struct Lane {
     fresh_size: usize,
     /// The others, by deadline and place in the order of acceptance.
     ordered: BTreeMap<Key, KinesisRecord>,
+    /// How many of those have user records that were not sent before, and their bytes.
+    late: usize,
+    late_size: usize,
     /// Those in `ordered` that can expire.
     expirations: BTreeSet<(Instant, Key)>,
     /// Under what the lane is found in the sets of `Lanes`.
@@ -62,6 +65,8 @@ impl Lane {
             deficit: 0,
             fresh: VecDeque::new(),
             fresh_size: 0,
+            late: 0,
+            late_size: 0,
             ordered: BTreeMap::new(),
             expirations: BTreeSet::new(),
             marks: Marks::default(),
@@ -103,6 +108,10 @@ impl Lane {
         let key = (record.deadline(), record.sequence());
         if record.expiration() != Instant::NEVER {
             self.expirations.insert((record.expiration(), key));
+        }
+        if record.has_unsent() {
+            self.late += 1;
+            self.late_size += record.size();
         }
         let twin = self.ordered.insert(key, record);
         debug_assert!(twin.is_none(), "two records with one place in the order of acceptance");
@@ -181,6 +190,10 @@ impl Lane {
 
     fn remove(&mut self, key: Key) -> Option<KinesisRecord> {
         let record = self.ordered.remove(&key)?;
+        if record.has_unsent() {
+            self.late -= 1;
+            self.late_size -= record.size();
+        }
         if record.expiration() != Instant::NEVER {
             self.expirations.remove(&(record.expiration(), key));
         }
@@ -208,14 +221,13 @@ impl Lane {
     /// Retried records keep their deadlines, whoever is in a hurry: else a flush or a close would make a storm
     /// of the retries.
     pub(crate) fn due(&self, full_at: usize, hurry_before: u64) -> Option<Instant> {
-        let Some(fresh) = self.fresh.front() else {
-            return self.ordered.first_key_value().map(|(&(deadline, _), _)| deadline);
-        };
-        if self.fresh_size >= full_at || fresh.sequence() < hurry_before {
+        let hurries = self.fresh.front().is_some_and(|fresh| fresh.sequence() < hurry_before);
+        if hurries || self.unsent_size() >= full_at {
             return Some(Instant::ZERO);
         }
+        let fresh = self.fresh.front().map(KinesisRecord::deadline);
         let ordered = self.ordered.first_key_value().map(|(&(deadline, _), _)| deadline);
-        Some(ordered.map_or(fresh.deadline(), |ordered| ordered.min(fresh.deadline())))
+        fresh.into_iter().chain(ordered).min()
     }
 
     /// Lets what came out of order and was not sent before leave, and what is packed with it. The queue needs no
@@ -242,13 +254,18 @@ impl Lane {
     }
 
     /// How many Kinesis records there are that were not sent before.
-    pub(crate) fn fresh(&self) -> usize {
-        self.fresh.len()
+    pub(crate) fn unsent(&self) -> usize {
+        self.fresh.len() + self.late
     }
 
     /// Bytes of those.
-    pub(crate) const fn fresh_size(&self) -> usize {
-        self.fresh_size
+    pub(crate) const fn unsent_size(&self) -> usize {
+        self.fresh_size + self.late_size
+    }
+
+    /// How many of those came in order.
+    pub(crate) fn in_order(&self) -> usize {
+        self.fresh.len()
     }
 
     /// Whether it has nothing at all.
@@ -269,6 +286,11 @@ impl Lane {
         debug_assert_eq!(
             self.fresh_size,
             self.fresh.iter().map(KinesisRecord::size).sum::<usize>()
+        );
+        let late = self.ordered.values().filter(|record| record.has_unsent());
+        debug_assert_eq!(
+            (self.late, self.late_size),
+            (late.clone().count(), late.map(KinesisRecord::size).sum())
         );
         let can_expire =
             self.ordered.values().filter(|record| record.expiration() != Instant::NEVER).count();

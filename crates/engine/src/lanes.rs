@@ -34,8 +34,8 @@ pub(crate) struct Lanes {
     /// Lanes that hold what can expire, by a time that is not after the first expiration.
     expiring: BTreeSet<(Instant, u32)>,
     /// Kinesis records, and their bytes, that were not sent before and may leave.
-    fresh: usize,
-    fresh_size: usize,
+    unsent: usize,
+    unsent_size: usize,
     /// Records accepted before this one do not wait for company.
     hurry_before: u64,
     /// Whether some of those were packed since this was last looked at.
@@ -92,8 +92,8 @@ impl Lanes {
             filling: BTreeSet::new(),
             blocked: BTreeSet::new(),
             expiring: BTreeSet::new(),
-            fresh: 0,
-            fresh_size: 0,
+            unsent: 0,
+            unsent_size: 0,
             hurry_before: 0,
             is_hurrying: false,
             records: 0,
@@ -133,7 +133,7 @@ impl Lanes {
 
     /// Counts what the lanes hold, and notes it in the sets.
     pub(crate) fn recount(&mut self) {
-        (self.fresh, self.fresh_size) = (0, 0);
+        (self.unsent, self.unsent_size) = (0, 0);
         for set in [&mut self.queued, &mut self.filling, &mut self.blocked, &mut self.expiring] {
             set.clear();
         }
@@ -145,8 +145,8 @@ impl Lanes {
                     self.blocked.insert((until, at));
                 }
                 None => {
-                    self.fresh += lane.fresh();
-                    self.fresh_size += lane.fresh_size();
+                    self.unsent += lane.unsent();
+                    self.unsent_size += lane.unsent_size();
                 }
             }
             self.mark(at);
@@ -194,11 +194,11 @@ impl Lanes {
         }
         lane.append(record, stamp);
         if lane.marks.blocked.is_none() {
-            self.fresh += 1;
-            self.fresh_size += size;
+            self.unsent += 1;
+            self.unsent_size += size;
         }
         // What joins a queue changes nothing of when the lane is due, unless it is full.
-        if lane.fresh() == 1 || lane.fresh_size() >= self.settings.full_at {
+        if lane.in_order() == 1 || lane.unsent_size() >= self.settings.full_at {
             self.mark(at);
         }
     }
@@ -221,7 +221,7 @@ impl Lanes {
         match lane.aggregator.join(&record, stamp) {
             Joined::Unnoticed
                 if lane.aggregator.sequence() >= self.hurry_before
-                    && lane.fresh_size() < self.settings.full_at => {}
+                    && lane.unsent_size() < self.settings.full_at => {}
             Joined::Changed | Joined::Unnoticed => self.note_packed(at),
             Joined::Full => {
                 self.close(at, now);
@@ -254,12 +254,17 @@ impl Lanes {
         if record.sequence() < self.hurry_before && !self.awaits_map {
             record.set_deadline(Instant::ZERO);
         }
+        self.put(at, |lane| lane.add(record));
+    }
+
+    /// Puts something into a lane, and notes what that changes.
+    fn put(&mut self, at: u32, put: impl FnOnce(&mut Lane)) {
         let lane = &mut self.lanes[at as usize];
-        let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
-        lane.add(record);
+        let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
+        put(lane);
         if lane.marks.blocked.is_none() {
-            self.fresh += lane.fresh() - fresh;
-            self.fresh_size += lane.fresh_size() - fresh_size;
+            self.unsent += lane.unsent() - unsent;
+            self.unsent_size += lane.unsent_size() - unsent_size;
         }
         self.mark(at);
     }
@@ -273,11 +278,11 @@ impl Lanes {
     /// Takes a Kinesis record as it is. One that was sent before waits for its deadline, whatever else there is.
     pub(crate) fn place(&mut self, lane: u32, record: KinesisRecord) {
         self.records += record.records();
-        if !record.was_sent() {
-            return self.push(lane, record);
+        if record.was_sent() {
+            self.put(lane, |lane| lane.insert(record));
+        } else {
+            self.push(lane, record);
         }
-        self.lanes[lane as usize].insert(record);
-        self.mark(lane);
     }
 
     /// Ends the aggregate that is being packed.
@@ -337,8 +342,8 @@ impl Lanes {
         let lane = &mut self.lanes[at as usize];
         debug_assert!(lane.marks.blocked.is_none(), "blocked twice");
         lane.marks.blocked = Some(until);
-        self.fresh -= lane.fresh();
-        self.fresh_size -= lane.fresh_size();
+        self.unsent -= lane.unsent();
+        self.unsent_size -= lane.unsent_size();
         self.blocked.insert((until, at));
         self.mark(at);
     }
@@ -364,8 +369,8 @@ impl Lanes {
         let lane = &mut self.lanes[at as usize];
         if let Some(until) = lane.marks.blocked.take() {
             self.blocked.remove(&(until, at));
-            self.fresh += lane.fresh();
-            self.fresh_size += lane.fresh_size();
+            self.unsent += lane.unsent();
+            self.unsent_size += lane.unsent_size();
         }
         self.mark(at);
     }
@@ -399,10 +404,10 @@ impl Lanes {
         serve: impl FnOnce(&mut Lane, bool) -> (T, usize),
     ) -> T {
         let lane = &mut self.lanes[at as usize];
-        let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
+        let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
         let (result, records) = serve(lane, self.awaits_map);
-        self.fresh -= fresh - lane.fresh();
-        self.fresh_size -= fresh_size - lane.fresh_size();
+        self.unsent -= unsent - lane.unsent();
+        self.unsent_size -= unsent_size - lane.unsent_size();
         self.records -= records;
         result
     }
@@ -413,11 +418,11 @@ impl Lanes {
         take: impl FnOnce(&mut Lane) -> Option<KinesisRecord>,
     ) -> Option<KinesisRecord> {
         let lane = &mut self.lanes[at as usize];
-        let (fresh, fresh_size) = (lane.fresh(), lane.fresh_size());
+        let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
         let record = take(lane)?;
         if lane.marks.blocked.is_none() {
-            self.fresh -= fresh - lane.fresh();
-            self.fresh_size -= fresh_size - lane.fresh_size();
+            self.unsent -= unsent - lane.unsent();
+            self.unsent_size -= unsent_size - lane.unsent_size();
         }
         self.records -= record.records();
         self.mark(at);
@@ -436,7 +441,7 @@ impl Lanes {
 
     /// Whether what was not sent before, and may leave, fills a request of `count` entries or `size` bytes.
     pub(crate) fn fills(&self, count: usize, size: usize) -> bool {
-        !self.awaits_map && (self.fresh >= count || self.fresh_size >= size)
+        !self.awaits_map && (self.unsent >= count || self.unsent_size >= size)
     }
 
     /// When the next lane has something to send; what is being packed included.
@@ -476,8 +481,8 @@ impl Lanes {
         self.lanes.iter().for_each(Lane::invariants);
         debug_assert_eq!(self.records, self.lanes.iter().map(Lane::records).sum::<usize>());
         let free = self.lanes.iter().filter(|lane| lane.marks.blocked.is_none());
-        debug_assert_eq!(self.fresh, free.clone().map(Lane::fresh).sum::<usize>());
-        debug_assert_eq!(self.fresh_size, free.map(Lane::fresh_size).sum::<usize>());
+        debug_assert_eq!(self.unsent, free.clone().map(Lane::unsent).sum::<usize>());
+        debug_assert_eq!(self.unsent_size, free.map(Lane::unsent_size).sum::<usize>());
         for (at, lane) in (0..).zip(&self.lanes) {
             let noted =
                 |set: &BTreeSet<(Instant, u32)>| set.iter().filter(|mark| mark.1 == at).count();

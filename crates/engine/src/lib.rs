@@ -107,7 +107,8 @@
 //! - After a drain the next wake-up lies in the future: a driver cannot spin. An engine that holds nothing asks to be
 //!   woken for nothing.
 //! - A silent transport holds a record no longer than its expiration, the request timeout and
-//!   [`Config::cancel_grace`] together.
+//!   [`Config::cancel_grace`] together; an aggregate that was stored in an unexpected shard also as long as the shards
+//!   are being listed.
 //! - The same settings, seed and events give the same actions.
 //!
 //! # What it costs

@@ -239,7 +239,7 @@ impl Listing {
 
     /// Evidence that the map is old: a record that it predicted for one shard went to another.
     ///
-    /// `seen_at` is the start of the request that showed it; nothing happens unless that was after the
+    /// `seen_at` is the start of the request that showed it; nothing happens if that was before the
     /// start of the listing that made the map (the KPL asks whether it was after its end, and so misses a
     /// reshard during a listing). Nothing happens either if the map has no such shard (any more): then the
     /// prediction was of an older map. What comes too soon or during a listing is kept until the next one.
@@ -247,7 +247,7 @@ impl Listing {
         let Some(map) = &self.map else { return };
         // What was seen in the future would never be answered by a listing.
         let seen_at = seen_at.min(now);
-        if seen_at <= self.map_start || map.position(predicted).is_none() {
+        if seen_at < self.map_start || map.position(predicted).is_none() {
             return;
         }
         match self.evidence.get_mut(predicted) {

@@ -1,91 +1,11 @@
 //! Short stories of one engine, told event by event.
 
-use core::time::Duration;
+mod story;
 
-use headwaters_engine::wire::{AttemptError, ErrorCode, Placement, ShardId};
 use headwaters_engine::{
-    Action, Batch, Bounds, Config, ConfigBuilder, Engine, Event, FlushId, Instant, Outcome,
-    RateLimit, RefusedReason, RetryPolicy, Sent, ShardPrediction, Token, UserRecord,
+    Action, Bounds, Event, FlushId, Outcome, RefusedReason, RetryPolicy, Sent, Timing,
 };
-
-/// Settings for an engine that neither packs nor limits nor asks for shards.
-fn plain() -> ConfigBuilder {
-    Config::builder()
-        .aggregation_enabled(false)
-        .rate_limit(RateLimit::Off)
-        .shard_prediction(ShardPrediction::Off)
-}
-
-/// An engine and its time.
-struct Story {
-    engine: Engine,
-    now: Instant,
-}
-
-impl Story {
-    fn of(settings: ConfigBuilder) -> Self {
-        let config = settings.build().expect("valid settings");
-        Self { engine: Engine::new(config, Instant::ZERO), now: Instant::ZERO }
-    }
-
-    fn add(&mut self, token: u64, bytes: usize) {
-        let record = UserRecord::new("k", vec![0; bytes]).expect("a valid record");
-        self.engine.add(Token(token), record, self.now).expect("room");
-    }
-
-    fn refused(&mut self, bytes: usize) -> RefusedReason {
-        let record = UserRecord::new("k", vec![0; bytes]).expect("a valid record");
-        self.engine.add(Token(0), record, self.now).expect_err("refused").reason
-    }
-
-    fn handle(&mut self, event: Event) {
-        self.engine.handle(event, self.now);
-    }
-
-    /// All actions until the engine waits, which is not among them.
-    fn drain(&mut self) -> Vec<Action> {
-        let poll = || Some(self.engine.poll());
-        core::iter::from_fn(poll).take_while(|action| !matches!(action, Action::Wait(_))).collect()
-    }
-
-    /// The batches that leave now, and nothing else happens.
-    fn batches(&mut self) -> Vec<Batch> {
-        let batch = |action| match action {
-            Action::SendBatch(batch) => batch,
-            other => panic!("{other}"),
-        };
-        self.drain().into_iter().map(batch).collect()
-    }
-
-    fn batch(&mut self) -> Batch {
-        let [batch] = &self.batches()[..] else { panic!("one batch") };
-        batch.clone()
-    }
-
-    fn later(&mut self, millis: u64) {
-        self.now = self.now.after(Duration::from_millis(millis));
-        self.handle(Event::TimeAdvanced);
-    }
-
-    fn throttle(&mut self, batch: &Batch) {
-        let error = AttemptError::new(ErrorCode::ProvisionedThroughputExceededException);
-        let result = Ok(vec![Err(error); batch.entries.len()]);
-        self.handle(Event::PutRecordsFinished { batch: batch.id, result });
-    }
-
-    fn store(&mut self, batch: &Batch) {
-        let digits = "49590338271490256608559692538361571095921575989136588898";
-        let sequence_number = digits.parse().expect("digits");
-        let placement = Placement { sequence_number, shard: ShardId::numbered(0) };
-        let result = Ok(vec![Ok(placement); batch.entries.len()]);
-        self.handle(Event::PutRecordsFinished { batch: batch.id, result });
-    }
-}
-
-fn names(actions: &[Action]) -> Vec<String> {
-    let name = |action: &Action| action.to_string().split(' ').next().unwrap_or("").to_owned();
-    actions.iter().map(name).collect()
-}
+use story::{Story, names, plain, sent};
 
 #[test]
 fn a_request_leaves_when_its_entries_or_its_bytes_are_full() {
@@ -212,4 +132,25 @@ fn attempts_are_kept_while_there_is_room_for_them() {
         assert_eq!((completion.attempts.count(), completion.attempts.kept().len()), (2, 1));
     }
     assert_eq!(story.engine.stats().bytes_held, 0);
+}
+
+/// A record with a timing of its own that comes out of order is not sent yet, and counts as the others do.
+#[test]
+fn what_comes_out_of_order_fills_requests_and_hurries_too() {
+    let for_ever = Timing { ttl: Some(None), ..Timing::default() };
+    let mut story = Story::of(plain().collection_max_count(3));
+    story.add_timed(1, 1, for_ever);
+    (2..=3).for_each(|token| story.add(token, 1));
+    assert_eq!(sent(&story.batch()), [1, 2, 3], "three fill a request");
+
+    let one_by_one = || plain().collection_max_count(1).max_requests_in_flight(1);
+    let mut story = Story::of(one_by_one());
+    story.add_timed(1, 1, for_ever);
+    story.add(2, 1);
+    story.flush(1);
+    let first = story.batch();
+    story.store(&first);
+    let rest = story.drain();
+    let left = |action: &Action| matches!(action, Action::SendBatch(_));
+    assert!(rest.iter().any(left), "a flush hurries it: {:?}", names(&rest));
 }

@@ -44,7 +44,8 @@ impl Application {
         if !self.rng.happens(self.caller.flushes) {
             return None;
         }
-        let within = self.rng.pick(&[None, None, Some(millis(0)), Some(millis(30)), Some(millis(700))]);
+        let within =
+            self.rng.pick(&[None, None, Some(millis(0)), Some(millis(30)), Some(millis(700))]);
         Some(within.map(|within| now.after(within)))
     }
 

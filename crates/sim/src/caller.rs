@@ -69,7 +69,7 @@ fn draw_load(rng: &mut Rng) -> (u32, u32) {
     if rng.happens(Chance::percent(15)) {
         return (rng.up_to(&[1, 10, 60]), 100_000);
     }
-    (rng.up_to(&[1, 10, 300, 2_000, 6_000]), rng.pick(&[20, 600, 600]))
+    (rng.up_to(&[1, 10, 300, 2_000, 3_000]), rng.pick(&[20, 600, 600]))
 }
 
 fn draw_ending(rng: &mut Rng) -> Ending {

@@ -17,7 +17,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use headwaters_engine::wire::{Entry, ErrorCode, Placement};
-use headwaters_engine::{BatchId, Config, Instant, Timing, UserRecord};
+use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Timing, UserRecord};
 
 use self::figures::Figures;
 use self::flushes::Flushes;
@@ -58,6 +58,8 @@ pub(crate) struct Checker {
     figures: Figures,
     /// Records that were packed anew since the last wait, but for those whose aggregates were strays.
     repacked: u64,
+    /// Records before this one were to leave at once.
+    hurried: usize,
     /// The largest Kinesis record that there can be, as far as is known.
     largest: usize,
     pub(crate) sometimes: Sometimes,
@@ -142,6 +144,7 @@ impl Checker {
             close_deadline: None,
             figures: Figures::default(),
             repacked: 0,
+            hurried: 0,
             largest,
             sometimes: Sometimes::default(),
         }
@@ -217,12 +220,25 @@ impl Checker {
         self.hurry(now);
     }
 
-    /// What was never sent need not wait for company any more.
+    /// What was accepted so far and never sent need not wait for company any more, unless it waits for the first
+    /// map.
     fn hurry(&mut self, now: Instant) {
-        let records = &mut self.records;
+        self.hurried = usize::try_from(self.accepted).unwrap_or(usize::MAX);
+        if !self.awaits_first_map() {
+            self.hurry_now(now);
+        }
+    }
+
+    fn awaits_first_map(&self) -> bool {
+        let is_on = self.config.shard_prediction() == ShardPrediction::On;
+        is_on && !self.map.exists() && !self.map.has_failed()
+    }
+
+    fn hurry_now(&mut self, now: Instant) {
+        let (hurried, records) = (self.hurried, &mut self.records);
         self.waiting.change(|_, leave_by, number| {
             let record = &mut records[number];
-            if record.sends == 0 {
+            if record.sends == 0 && number < hurried {
                 record.leave_by = leave_by.min(now);
             }
             (None, record.leave_by)

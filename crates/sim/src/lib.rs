@@ -1,17 +1,29 @@
 //! Worlds in which the engine meets everything that can go wrong.
 //!
 //! A world is an engine, a model of the service that shares no code with it, a network between them that
-//! loses, delays and repeats, and an application that puts records. All of it is drawn from a seed and
-//! happens in virtual time, so a world of hours takes a moment, and the same seed is the same world, event
-//! by event, on every machine. A checker watches each step:
+//! loses, delays and repeats, and an application that puts records, flushes and closes. Meanwhile the shards of
+//! the stream are split and merged. All of it is drawn from a seed and happens in virtual time, so a world of
+//! hours takes a moment, and the same seed is the same world, event by event, on every machine. A checker takes
+//! every aggregate apart and watches each step:
 //!
-//! - every accepted record gets exactly one outcome, in time;
-//! - no request breaks a limit, no record is sent after its expiration or before its wait has ended;
-//! - what an answer says is stored is completed at once and never sent again;
-//! - what is held stays within the bounds, and the figures add up;
-//! - the engine never waits for a time that has come, and never goes on for ever;
-//! - in the end the service's ledger and the outcomes agree: nothing that is `Stored` is missing, nothing
-//!   that is `NotStored` is there, and each further copy has an attempt that may have made it.
+//! - every accepted record gets exactly one outcome, in time, for a reason that holds, after as many attempts as
+//!   there were;
+//! - no request breaks a limit, no record is sent in two requests at once, after its expiration or before its
+//!   wait has ended, and each goes back for the reason that the answer gave;
+//! - what an answer says is stored is completed at once and never sent again, but for aggregates that were stored
+//!   in another shard than foretold: those wait while a new list of the shards is fetched, and for nothing else;
+//! - the members of an aggregate all belong to one shard of the list that the engine had when it sent it;
+//! - no shard of that list is sent more, in any time, than its rate brings in it and one second's worth, or one
+//!   record if that is larger; for the child of a reshard what its parents were sent counts too;
+//! - where a request is free, nothing but the limiter keeps a record longer than its deadline, and nothing else
+//!   what a flush or a close is to send;
+//! - what is held stays within the bounds, and every figure is right;
+//! - the engine never waits for a time that has come, and never goes on for ever; each flush and close ends;
+//! - in the end the service's ledger and the outcomes agree: a consumer that reads the ledger as the Kinesis Client
+//!   Library does sees everything that is `Stored`, nothing that is `NotStored` is there, and each further copy
+//!   has an attempt that may have made it.
+//!
+//! What is hard to get right must also have happened: [`Sometimes`] counts it.
 //!
 //! ```
 //! use headwaters_sim::{Options, run};

@@ -27,14 +27,13 @@ const SHARDS_MAX: u64 = 70;
 
 impl Reshards {
     /// The shards stay what they are.
-    pub const NONE: Self =
-        Self { count: 0, handover: Duration::ZERO, pause: Duration::ZERO };
+    pub const NONE: Self = Self { count: 0, handover: Duration::ZERO, pause: Duration::ZERO };
 
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         Self {
-            count: rng.pick(&[0, 1, 3, 12]),
+            count: rng.pick(&[0, 1, 3, 12, 12]),
             handover: millis(rng.pick(&[1, 60, 400])),
-            pause: millis(rng.pick(&[0, 8, 50, 150, 500, 1_500])),
+            pause: millis(rng.pick(&[0, 8, 50, 500, 1_000, 2_000])),
         }
     }
 }

@@ -65,7 +65,7 @@ enum Stage {
     Closed,
 }
 
-/// Most actions between two waits: several for each record held, and some for each of an answer's. No
+/// Most actions between two waits: several for each record without an outcome, and some for each of an answer's. No
 /// engine may go on for ever.
 const ACTIONS_PER_RECORD_MAX: u64 = 10;
 const ACTIONS_MAX: u64 = 10 * 500;
@@ -282,8 +282,7 @@ impl World {
 
     /// Does what the engine says until it waits.
     fn drain(&mut self) -> Checked {
-        let stats = self.engine.stats();
-        let most = ACTIONS_MAX + ACTIONS_PER_RECORD_MAX * (stats.buffered + stats.in_flight);
+        let most = ACTIONS_MAX + ACTIONS_PER_RECORD_MAX * self.checker.open();
         for _ in 0..most {
             let action = self.engine.poll();
             self.trace.line(self.now, &action);

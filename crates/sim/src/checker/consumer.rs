@@ -64,7 +64,9 @@ impl Checker {
         let mut sum = Copies::default();
         for (number, record) in self.records.iter().enumerate() {
             let places = places.remove(&number).unwrap_or_default();
-            rule(agrees(record, &places), || format!("record {number} is {record:?} and {places:?}"))?;
+            rule(agrees(record, &places), || {
+                format!("record {number} is {record:?} and {places:?}")
+            })?;
             let visible = places.visible.len() as u64;
             sum.duplicates += visible.saturating_sub(1);
             sum.hidden += places.copies - visible;

@@ -45,8 +45,8 @@ impl Checker {
             return Ok(());
         }
         for (slot, number) in self.waiting.overdue(now) {
-            let excused = stats.lanes_held_back > 0
-                && self.meters.may_hold_back(slot, self.largest, now);
+            let excused =
+                stats.lanes_held_back > 0 && self.meters.may_hold_back(slot, self.largest, now);
             rule(excused, || {
                 let record = &self.records[number];
                 format!("a request is free, and for shard {slot} waits record {number}, {record:?}")

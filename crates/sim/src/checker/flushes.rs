@@ -23,12 +23,7 @@ struct Flush {
 
 impl Checker {
     /// A flush of everything accepted so far.
-    pub(crate) fn flush_requested(
-        &mut self,
-        id: FlushId,
-        deadline: Option<Instant>,
-        now: Instant,
-    ) {
+    pub(crate) fn flush_requested(&mut self, id: FlushId, deadline: Option<Instant>, now: Instant) {
         let barrier = usize::try_from(self.accepted).unwrap_or(usize::MAX);
         self.flushes.flushes.push(Flush { id, barrier, deadline });
         self.hurry(now);

@@ -1,9 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use headwaters_engine::wire::{
-    AttemptError, Class, HashKey, HashKeyRange, ListedShard, ShardPage,
-};
+use headwaters_engine::wire::{AttemptError, Class, HashKey, HashKeyRange, ListedShard, ShardPage};
 use headwaters_engine::{Instant, ListShards, ListingId, MapStatus, ShardPrediction};
 
 use super::{Checked, Checker, rule};
@@ -116,8 +114,12 @@ impl Checker {
     pub(super) fn list_elapse(&mut self, now: Instant) {
         let timeout = self.config.request_timeout();
         if self.map.awaited.take_if(|(start, _)| start.after(timeout) <= now).is_some() {
+            let awaited_first_map = self.awaits_first_map();
             self.map.fail(Class::Transient);
             self.sometimes.list_timed_out += 1;
+            if awaited_first_map {
+                self.hurry_now(now);
+            }
         }
     }
 
@@ -128,6 +130,14 @@ impl Checker {
 
     /// The engine has got a page that it was waiting for.
     pub(crate) fn listed(&mut self, result: Result<ShardPage, AttemptError>, now: Instant) {
+        let awaited_first_map = self.awaits_first_map();
+        self.add_page(result, now);
+        if awaited_first_map && !self.awaits_first_map() {
+            self.hurry_now(now);
+        }
+    }
+
+    fn add_page(&mut self, result: Result<ShardPage, AttemptError>, now: Instant) {
         self.map.awaited = None;
         let ShardPage { next_token, shards } = match result {
             Ok(page) => page,

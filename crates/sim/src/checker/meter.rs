@@ -34,7 +34,9 @@ struct Meter {
     excess: [u128; 2],
 }
 
-const UNITS: u128 = 100 * 1_000_000_000;
+const UNITS: u128 = 100 * SECOND;
+/// In nanoseconds.
+const SECOND: u128 = 1_000_000_000;
 /// How many shards a stream is taken to have as long as nothing is known.
 const SHARDS_ASSUMED: usize = 4;
 
@@ -62,7 +64,10 @@ impl Meters {
     fn rates(&self) -> Option<[u128; 2]> {
         let shards = if self.has_map { 1 } else { self.seen.len().max(SHARDS_ASSUMED) };
         let percent = u128::from(self.percent?) * shards as u128;
-        Some([SHARD_RECORDS_PER_SECOND, SHARD_BYTES_PER_SECOND].map(|rate| u128::from(rate) * percent))
+        Some(
+            [SHARD_RECORDS_PER_SECOND, SHARD_BYTES_PER_SECOND]
+                .map(|rate| u128::from(rate) * percent),
+        )
     }
 
     /// An answer named this shard.
@@ -70,11 +75,14 @@ impl Meters {
         if self.has_map || self.seen.contains(shard) {
             return;
         }
-        // What flowed off until now did so at the old rate.
-        if let Some(rates) = self.rates() {
-            self.meters[0].flow_off(rates, now);
-        }
+        // What flowed off until now did so at the old rate, and what more may be sent at once is not given away.
+        let old = self.rates();
         self.seen.insert(shard.clone());
+        if let (Some(old), Some(new)) = (old, self.rates()) {
+            self.meters[0].flow_off(old, now);
+            let more = old.into_iter().zip(new).map(|(old, new)| (new - old) * SECOND);
+            self.meters[0].excess.iter_mut().zip(more).for_each(|(excess, more)| *excess += more);
+        }
     }
 
     /// A Kinesis record of so many bytes leaves for a shard: whether it may, and whether it is larger than a
@@ -84,7 +92,7 @@ impl Meters {
         let meter = &mut self.meters[slot];
         meter.flow_off(rates, now);
         let costs = [1, bytes as u128].map(|tokens| tokens * UNITS);
-        let depths = rates.map(|rate| rate * 1_000_000_000);
+        let depths = rates.map(|rate| rate * SECOND);
         let mut may = true;
         for ((excess, cost), depth) in meter.excess.iter_mut().zip(costs).zip(depths) {
             may &= *excess == 0 || *excess + cost <= depth;
@@ -106,7 +114,7 @@ impl Meters {
         meter.flow_off(rates, now);
         let costs = [1, largest as u128].map(|tokens| tokens * UNITS);
         meter.excess.iter().zip(costs).zip(rates).any(|((excess, cost), rate)| {
-            let depth = rate * 1_000_000_000;
+            let depth = rate * SECOND;
             let before = excess + rate * POLL.as_nanos();
             before + cost.min(depth) > depth
         })
@@ -122,10 +130,12 @@ impl Meters {
         if let Some(rates) = self.rates() {
             self.meters.iter_mut().for_each(|meter| meter.flow_off(rates, now));
         }
-        let mut before = core::mem::take(&mut self.meters);
+        let before = core::mem::take(&mut self.meters);
         if !core::mem::replace(&mut self.has_map, true) {
-            // Nobody knows which shards got what was sent so far.
-            before.clear();
+            // Nobody knows which shards got what was sent so far: all of them alike.
+            let excess = before[0].excess.map(|excess| excess / new.len() as u128);
+            self.meters = alloc::vec![Meter { at: now, excess }; new.len()];
+            return 0;
         }
         let mut inherited = 0;
         for shard in new {
@@ -146,5 +156,54 @@ impl Meters {
             ));
         }
         inherited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwaters_engine::wire::HashKeyRange;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO.after(Duration::from_millis(millis))
+    }
+
+    fn shard(number: u64) -> ListedShard {
+        ListedShard { hash_keys: HashKeyRange::ALL, id: ShardId::numbered(number) }
+    }
+
+    #[test]
+    fn a_seconds_worth_leaves_at_once_and_then_what_flows_off() {
+        let mut meters = Meters::new(RateLimit::Fixed { percent: 50 });
+        meters.install(&[], &[shard(0)], at(0));
+        let half = 512 * 1024;
+        assert_eq!(meters.sent(0, half, at(0)), (true, false));
+        assert!(meters.may_hold_back(0, 1, at(0)));
+        assert_eq!(meters.sent(0, half / 2, at(500)), (true, false));
+        assert_eq!(meters.sent(0, 1, at(500)), (false, false), "a byte too soon");
+        assert!(meters.may_hold_back(0, half / 2, at(1_025)), "25 ms ago a byte was missing");
+        assert!(!meters.may_hold_back(0, half / 2, at(1_026)));
+    }
+
+    #[test]
+    fn a_giant_leaves_when_nothing_is_owed_and_its_debt_goes_to_the_child() {
+        let mut meters = Meters::new(RateLimit::Fixed { percent: 100 });
+        assert_eq!(meters.install(&[], &[shard(0)], at(0)), 0);
+        assert_eq!(meters.sent(0, 3 << 20, at(0)), (true, true));
+        assert_eq!(meters.install(&[shard(0)], &[shard(1)], at(1_000)), 1);
+        assert_eq!(meters.sent(0, 1, at(1_999)), (false, false));
+        assert_eq!(meters.sent(0, 3 << 20, at(3_000)), (false, true), "it owes the byte");
+        assert_eq!(meters.install(&[shard(1)], &[shard(2)], at(9_000)), 0);
+    }
+
+    #[test]
+    fn without_a_map_the_shards_that_were_named_count_together() {
+        let mut meters = Meters::new(RateLimit::Fixed { percent: 100 });
+        for number in 0..5 {
+            meters.see(&ShardId::numbered(number), at(0));
+        }
+        let sent: Vec<bool> = (0..5).map(|_| meters.sent(0, 1 << 20, at(0)).0).collect();
+        assert_eq!(sent, [true, true, true, true, false]);
+        assert_eq!(meters.sent(0, 1 << 20, at(400)), (true, false), "five shards' rate");
     }
 }

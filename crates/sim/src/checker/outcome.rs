@@ -95,9 +95,7 @@ impl Checker {
                 is_permanent && fate == Some(&Fate::Failed(code.clone()))
             }
             Cause::Purged => self.purged,
-            Cause::Throttled => {
-                self.config.fail_if_throttled() && class == Some(Class::Throttled)
-            }
+            Cause::Throttled => self.config.fail_if_throttled() && class == Some(Class::Throttled),
             _ => false,
         };
         rule(holds, || format!("given up because {cause:?}, and that is not so: {fate:?}"))

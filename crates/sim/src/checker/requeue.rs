@@ -59,7 +59,9 @@ impl Checker {
         rule(not_before >= now.after(least) && not_before <= now.after(most), || {
             format!("{place:?} waits until {not_before}, which is not the policy's wait")
         })?;
-        let leave_by = if is_stray { deadline.after(self.linger()) } else { deadline };
+        // What was packed by an older map may be packed anew, and then waits for others again.
+        let is_old = is_stray || request.generation != self.map.generation;
+        let leave_by = if is_old { deadline.after(self.linger()) } else { deadline };
         let mut again = 0;
         for &number in numbers {
             let slot = self.map.slot(self.records[number].hash_key);

@@ -88,7 +88,8 @@ impl Checker {
         now: Instant,
     ) -> Result<usize, alloc::string::String> {
         let config = &self.config;
-        let is_on = config.shard_prediction() == ShardPrediction::On && config.aggregation_enabled();
+        let is_on =
+            config.shard_prediction() == ShardPrediction::On && config.aggregation_enabled();
         rule(is_on, || format!("{place:?} is an aggregate, and nothing is to be aggregated"))?;
         rule(self.map.exists(), || format!("{place:?} is an aggregate without a map"))?;
         let (count, size) = (aggregate.len(), entry.data.len());
@@ -102,7 +103,8 @@ impl Checker {
         let mut members = Vec::with_capacity(count);
         for member in aggregate {
             let member = member.and_then(|member| member.to_entry());
-            members.push(member.map_err(|error| format!("{place:?} has a broken member: {error}"))?);
+            members
+                .push(member.map_err(|error| format!("{place:?} has a broken member: {error}"))?);
         }
         let outer_key = match config.outer_key() {
             OuterKey::FirstRecord => members[0].partition_key.as_str(),
@@ -116,7 +118,8 @@ impl Checker {
             let number = self.record_sent(member, place, now)?;
             request.numbers.push(number);
         }
-        let hash_keys = request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
+        let hash_keys =
+            request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
         let hash_keys: Vec<HashKey> = hash_keys.collect();
         let slot = self.map.slot(hash_keys[0]);
         rule(entry.explicit_hash_key == Some(hash_keys[0]), || {
@@ -146,16 +149,16 @@ impl Checker {
         rule(record.outcome.is_none(), || {
             format!("record {number} was sent again after its outcome {:?}", record.outcome)
         })?;
-        rule(record.in_flight.is_none(), || {
-            format!("record {number} is in two requests at once")
-        })?;
+        rule(record.in_flight.is_none(), || format!("record {number} is in two requests at once"))?;
         rule(!record.is_expired(now), || format!("record {number} was sent after its expiration"))?;
         rule(now >= record.not_before, || {
             format!("record {number} was sent before its wait ended at {}", record.not_before)
         })?;
         record.sends += 1;
         if let RetryPolicy::Linear { max_attempts, .. } = self.config.retry() {
-            rule(record.sends <= max_attempts, || format!("record {number} has too many attempts"))?;
+            rule(record.sends <= max_attempts, || {
+                format!("record {number} has too many attempts")
+            })?;
         }
         match core::mem::take(&mut record.waits_for) {
             WaitsFor::Credentials => self.sometimes.credentials_waited += 1,

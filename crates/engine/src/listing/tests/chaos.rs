@@ -159,6 +159,6 @@ fn time_saturates() {
     answer(&mut listing, error(ErrorCode::AccessDeniedException), end);
     answer(&mut listing, list(&[1]), end);
     evidence(&mut listing, 1, end, end);
-    assert_eq!(listing.status(), MapStatus::Ready);
+    assert_eq!(listing.status(), MapStatus::Reloading);
     assert!(listing.take_request(at(0)).is_none());
 }
