@@ -29,7 +29,7 @@ mod tests {
 
     fn aggregate(entries: &[Entry]) -> Entry {
         let mut encoder = Encoder::default();
-        entries.iter().for_each(|entry| encoder.append(entry));
+        entries.iter().for_each(|entry| encoder.append(entry.into()));
         encoder.finish().expect("there are entries").seal()
     }
 
