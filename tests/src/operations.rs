@@ -9,11 +9,11 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use arbitrary::Arbitrary;
-use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
 use headwaters_engine::wire::aggregate::{Decoded, decode};
+use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
 use headwaters_engine::wire::{
-    AttemptError, Certainty, Entry, ErrorCode, HashKey, HashKeyRange, ListedShard, Placement, ShardId,
-    ShardPage,
+    AttemptError, Certainty, Entry, ErrorCode, HashKey, HashKeyRange, ListedShard, Placement,
+    ShardId, ShardPage,
 };
 use headwaters_engine::{
     Action, Batch, BatchId, Bounds, Completion, Config, Engine, Event, FlushId, Instant, ListingId,
@@ -219,8 +219,10 @@ impl Driver {
             }
             Operation::AddTimed { bytes, buffered_millis, ttl_millis } => {
                 let millis = |millis: &u8| Duration::from_millis(u64::from(*millis));
-                let (max_buffered_time, ttl) =
-                    (buffered_millis.as_ref().map(millis), ttl_millis.as_ref().map(millis).map(Some));
+                let (max_buffered_time, ttl) = (
+                    buffered_millis.as_ref().map(millis),
+                    ttl_millis.as_ref().map(millis).map(Some),
+                );
                 self.add(usize::from(*bytes), true, Timing { max_buffered_time, ttl });
             }
             Operation::Advance { micros } => {
@@ -311,7 +313,8 @@ impl Driver {
     /// Where the stream stores an entry now, and the hash keys that belong there.
     fn place(&self, key: HashKey) -> (ShardId, HashKeyRange) {
         let count = NonZeroU32::new(self.shards).expect("there are some");
-        let ranges = (0..self.shards).filter_map(|at| Some((at, HashKeyRange::of_even_shard(at, count)?)));
+        let ranges =
+            (0..self.shards).filter_map(|at| Some((at, HashKeyRange::of_even_shard(at, count)?)));
         let mut found = ranges.filter(|(_, range)| range.contains(key));
         let (index, range) = found.next().expect("the ranges cover everything");
         (shard_id(self.shards, index), range)
@@ -478,7 +481,10 @@ impl Driver {
         };
         let stored = matches!(completion.outcome, Outcome::Stored { .. });
         if !record.strayed {
-            assert_eq!(stored, record.stored, "record {number}: what an awaited answer said counts");
+            assert_eq!(
+                stored, record.stored,
+                "record {number}: what an awaited answer said counts"
+            );
         }
         assert!(ambiguous || !record.ambiguous, "record {number}: {completion:?}");
         let kept = completion.attempts.kept();
