@@ -1,26 +1,5 @@
-//! What becomes of a request: each of its Kinesis records is stored, put back, or given up.
-//!
-//! | answer for the entry | what becomes of it | certainty | counted as |
-//! |---|---|---|---|
-//! | stored in the predicted shard, or without a prediction | `Stored` | certain | `stored` |
-//! | a plain record stored in another shard | `Stored`; the shard map is fetched again | certain | `stored`, `wrong_shard` |
-//! | an aggregate stored in another shard | waits for the next shard map, if one is being fetched; then as one of the next two rows | | `wrong_shard` |
-//! | ... and all members belong there | `Stored` | certain | `stored` |
-//! | ... and not all do, or nobody knows | all members again, packed by the new map, or without one each by itself | ambiguous, for consumers drop the aggregate | `repacked`, `requeued` |
-//! | an error of class throttled, with `fail_if_throttled` | `NotStored`, [`Cause::Throttled`] | of the code | `throttled`, `not_stored` |
-//! | an error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
-//! | an error of class transient or an unknown one | again after the policy's wait | of the code | `requeued` |
-//! | an error of class credentials | again after the policy's wait, or when the transport is ready | of the code | `requeued` |
-//! | an error of class permanent or too large | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
-//! | whatever fails at or after its expiration | `NotStored`, [`Cause::Expired`] | of all attempts | `not_stored` |
-//! | whatever fails with no attempts left | `NotStored`, [`Cause::AttemptsExhausted`] | of all attempts | `not_stored` |
-//! | the request as a whole failed | each entry as if it had failed so | of the code | as above |
-//! | another number of results than entries | each entry as if it had failed with `UnusableAnswer` | ambiguous | `unusable_answers` |
-//! | no answer in time | each entry as if it had failed with `RequestTimeout` | ambiguous | `timeouts` |
-//! | cancelled before anything was sent | each entry as if it had failed with `NotSent` | certain | |
-//! | an answer nobody waits for any more | nothing | | `ignored_answers` |
-//!
-//! One ambiguous attempt makes a later success `maybe_duplicate`, and of `NotStored` it makes `MaybeStored`.
+//! What becomes of a request: each of its Kinesis records is stored, put back, or given up, by the table in the
+//! crate's documentation.
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -310,6 +310,9 @@ impl Engine {
             if self.room.records() <= WALKED_MAX {
                 self.lanes.invariants();
                 self.in_flight.invariants();
+                self.waits.invariants();
+                let strays = self.strays.iter().map(|stray| stray.aggregate.claims.len());
+                debug_assert_eq!(self.stray_records, strays.sum::<usize>());
             }
         }
     }

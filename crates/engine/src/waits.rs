@@ -61,4 +61,11 @@ impl Waits {
     pub(crate) const fn records(&self) -> usize {
         self.records
     }
+
+    /// What must hold between calls.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self) {
+        let all = self.waiting.values().chain(self.for_credentials.values()).flatten();
+        debug_assert_eq!(self.records, all.map(KinesisRecord::records).sum::<usize>());
+    }
 }
