@@ -118,7 +118,10 @@ fn config(arguments: &PutArguments) -> Result<Config, NotBegun> {
         config = config.bounds(Bounds { bytes, ..Config::default().bounds() });
     }
     config.build().map_err(|error| {
-        let text = format!("{error} (--ttl is `record_ttl`, --max-bytes is `bounds.bytes`)");
+        let text = format!(
+            "{error} (--ttl is `record_ttl`, --max-bytes is `bounds.bytes`, --rate-limit is \
+             `rate_limit.percent`)"
+        );
         NotBegun { exit: Exit::Configuration, text }
     })
 }
