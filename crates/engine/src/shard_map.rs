@@ -16,7 +16,17 @@ pub(crate) struct ShardMap {
     ends: Vec<HashKey>,
     /// Indexes of `shards`, in the order of their ids.
     by_id: Vec<usize>,
+    /// For each value of a hash key's first bits the shards that it can belong to, the first and the last one:
+    /// mostly one and the same, so that most keys need no search.
+    candidates: Vec<[u32; 2]>,
+    /// How far a hash key is shifted to get its first bits.
+    shift: u32,
 }
+
+/// How many candidates there are for each shard, at least and at most in all: where shards are of one size one key in
+/// four, at most, needs a search.
+const CANDIDATES_PER_SHARD: usize = 4;
+const CANDIDATES: (usize, usize) = (1 << 8, 1 << 14);
 
 impl ShardMap {
     /// Takes the shards of a complete list, in whatever order its pages gave them.
@@ -34,10 +44,20 @@ impl ShardMap {
         // Stable, so that a fault names the same shards whatever the order of the pages.
         shards.sort_by_key(|shard| shard.hash_keys.start());
         check(&shards)?;
-        let ends = shards[..shards.len() - 1].iter().map(|shard| shard.hash_keys.end()).collect();
+        let ends: Vec<HashKey> =
+            shards[..shards.len() - 1].iter().map(|shard| shard.hash_keys.end()).collect();
         let mut by_id: Vec<usize> = (0..shards.len()).collect();
         by_id.sort_unstable_by(|&a, &b| shards[a].id.cmp(&shards[b].id));
-        Ok(Self { shards, ends, by_id })
+        let (least, most) = CANDIDATES;
+        let count = (CANDIDATES_PER_SHARD * shards.len()).next_power_of_two().clamp(least, most);
+        let shift = u128::BITS - count.ilog2();
+        let search = |key: u128| ends.partition_point(|end| end.value() < key) as u32;
+        let candidate = |bits: usize| {
+            let first = (bits as u128) << shift;
+            [search(first), search(first | (u128::MAX >> count.ilog2()))]
+        };
+        let candidates = (0..count).map(candidate).collect();
+        Ok(Self { shards, ends, by_id, candidates, shift })
     }
 
     /// How many shards there are; at least 1.
@@ -53,9 +73,14 @@ impl ShardMap {
 
     /// The index of the shard that has this hash key: there always is one.
     pub(crate) fn predict(&self, key: HashKey) -> usize {
+        let [first, last] = self.candidates[(key.value() >> self.shift) as usize];
+        let (first, last) = (first as usize, last as usize);
+        if first == last {
+            return first;
+        }
         // Compared by halves, for the high one nearly always decides: measured, this takes half the time of
         // a comparison of `u128`s, and less than searches without any branch.
-        self.ends.partition_point(|end| *end < key)
+        first + self.ends[first..last].partition_point(|end| *end < key)
     }
 
     /// The shard at an index that this map gave.
