@@ -6,7 +6,7 @@ use std::thread;
 use headwaters_sim::{Options, Report, Sometimes, run};
 
 /// How many seeds the ordinary test run lives through.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 3_000;
 
 fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;

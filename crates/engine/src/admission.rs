@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::bounds::NoRoom;
 use crate::completion::{Cause, Completion, Outcome};
+use crate::config::DURATION_MAX;
 use crate::engine::Engine;
 use crate::held::{Claim, Held, Past, Stamp};
 use crate::kinesis_record::KinesisRecord;
@@ -42,7 +43,9 @@ impl Engine {
             return Err(Refused { reason, record });
         }
         let ttl = timing.ttl.unwrap_or(self.config.record_ttl);
+        let ttl = ttl.map(|ttl| ttl.min(DURATION_MAX));
         let buffered = timing.max_buffered_time.unwrap_or(self.config.record_max_buffered_time);
+        let buffered = buffered.min(DURATION_MAX);
         let expiration = ttl.map_or(Instant::NEVER, |ttl| self.now.after(ttl));
         let deadline = retry::leave_by(self.now.after(buffered), expiration, self.now);
         let sequence = self.next_sequence;

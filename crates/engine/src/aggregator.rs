@@ -251,6 +251,7 @@ impl Aggregator {
                     generation,
                     past: None,
                     room,
+                    sent_to: None,
                     sequence,
                     size,
                 })))

@@ -219,9 +219,15 @@ impl Engine {
                     }
                     Cargo::Aggregate(aggregate) => {
                         self.answered -= aggregate.claims.len();
+                        // Where it was sent all its members belong, whatever the map says by now.
+                        let as_sent = aggregate.sent_to.as_ref() == Some(&placement.shard);
                         let stray =
                             Stray { aggregate, attempt, batch: answer.batch, index, placement };
-                        if as_predicted { self.deliver(stray) } else { self.judge(stray) }
+                        if as_predicted || as_sent {
+                            self.deliver(stray);
+                        } else {
+                            self.judge(stray);
+                        }
                     }
                 }
             }

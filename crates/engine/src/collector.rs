@@ -146,7 +146,10 @@ impl Collector {
         } else {
             match lane.pop_first() {
                 None => {}
-                Some(KinesisRecord::Aggregate(aggregate)) => self.add_aggregate(aggregate, at),
+                Some(KinesisRecord::Aggregate(mut aggregate)) => {
+                    aggregate.sent_to = lane.shard.as_ref().map(|shard| shard.id.clone());
+                    self.add_aggregate(aggregate, at);
+                }
                 Some(KinesisRecord::Plain(Held { record, claim, .. })) => {
                     self.records += 1;
                     self.add_plain(|| claim, record.hash_key(), size, at);

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::record::{Token, UserRecord};
 use crate::time::Instant;
 
-/// The one final word on a Kinesis record.
+/// The one final word on one user record, or on several that were packed together and had the same attempts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Completion {
@@ -14,7 +14,7 @@ pub struct Completion {
     pub attempts: Attempts,
     /// What became of the record.
     pub outcome: Outcome,
-    /// The user records that it held.
+    /// The user records that it is about.
     pub tokens: SmallVec<[Token; 1]>,
 }
 

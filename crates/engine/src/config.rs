@@ -50,7 +50,7 @@ settings! {
     /// Most user records in an aggregate. Default: 4,294,967,295; at most 2^63 - 1.
     aggregation_max_count: u64,
     /// Bytes of data at which an aggregate is full. Default: 51,200; from 64 to 10 MiB. A user record that is
-    /// larger goes alone, and so does one in a stream that takes no larger records.
+    /// larger goes alone. Never more than [`Self::max_user_record_size`], for the stream would refuse it.
     aggregation_max_size: usize,
     /// How much may be held. Default: 64 MiB and 500,000 records. (The KPL has no bound.)
     bounds: Bounds,
@@ -185,6 +185,7 @@ const RECORD_TTL_MS_MIN: u64 = 100;
 /// Longest duration that a setting may have: a year, in milliseconds. It keeps the arithmetic of time far
 /// from its end; nothing needs more.
 const DURATION_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
+pub(crate) const DURATION_MAX: Duration = Duration::from_millis(DURATION_MS_MAX);
 
 impl ConfigBuilder {
     /// Checks the settings.

@@ -202,7 +202,7 @@ impl Engine {
     pub(crate) fn map_status(&self) -> MapStatus {
         match self.config.shard_prediction {
             ShardPrediction::On => self.listing.status(),
-            ShardPrediction::Off => MapStatus::Loading,
+            ShardPrediction::Off => MapStatus::Off,
         }
     }
 

@@ -46,6 +46,56 @@ pub(crate) struct Past {
     ambiguous: bool,
     /// How much room it takes, in bytes.
     room: usize,
+    /// Whether one of them was stored as part of an aggregate that consumers drop.
+    strayed: bool,
+}
+
+/// Joins what several records had each with what they had in common later: records that shared a past go on
+/// sharing it.
+#[derive(Debug)]
+pub(crate) struct Joiner<'a> {
+    later: Option<&'a Arc<Past>>,
+    last: Option<(Arc<Past>, Arc<Past>)>,
+}
+
+impl<'a> Joiner<'a> {
+    pub(crate) const fn new(later: Option<&'a Arc<Past>>) -> Self {
+        Self { later, last: None }
+    }
+
+    pub(crate) fn join(
+        &mut self,
+        earlier: Option<Arc<Past>>,
+        room: &mut Room,
+    ) -> Option<Arc<Past>> {
+        let (Some(mine), Some(_)) = (&earlier, self.later) else {
+            return Past::joined(earlier, self.later, room);
+        };
+        if let Some((same, joined)) = &self.last
+            && Arc::ptr_eq(same, mine)
+        {
+            let joined = Arc::clone(joined);
+            Past::forget(earlier, room);
+            return Some(joined);
+        }
+        let mine = Arc::clone(mine);
+        let joined = Past::joined(earlier, self.later, room)?;
+        let last = self.last.replace((mine, Arc::clone(&joined)));
+        Self::drop_pair(last, room);
+        Some(joined)
+    }
+
+    /// Gives back the room of what nobody has any more.
+    pub(crate) fn end(self, room: &mut Room) {
+        Self::drop_pair(self.last, room);
+    }
+
+    fn drop_pair(pair: Option<(Arc<Past>, Arc<Past>)>, room: &mut Room) {
+        if let Some((earlier, joined)) = pair {
+            Past::forget(Some(earlier), room);
+            Past::forget(Some(joined), room);
+        }
+    }
 }
 
 // The memory per record is a promise: payload, key and 128 bytes for one that goes plain.
@@ -100,6 +150,7 @@ impl Past {
         };
         let code = attempt.error.as_ref().map(|error| &error.code);
         mine.ambiguous |= code.map(ErrorCode::certainty) == Some(Certainty::MaybeStored);
+        mine.strayed |= code == Some(&ErrorCode::WrongShard);
         if mine.room > 0 {
             mine.attempts.push(attempt);
         } else {
@@ -109,14 +160,15 @@ impl Past {
     }
 
     fn copy(&self, room: &mut Room) -> Self {
-        let mut copy = Self { ambiguous: self.ambiguous, ..Self::with_room(room) };
+        let Self { ambiguous, strayed, .. } = *self;
+        let mut copy = Self { ambiguous, strayed, ..Self::with_room(room) };
         copy.attempts.extend(&self.attempts, copy.room > 0);
         copy
     }
 
     fn with_room(room: &mut Room) -> Self {
         let taken = if room.take_more(Attempts::BYTES) { Attempts::BYTES } else { 0 };
-        Self { attempts: Attempts::default(), ambiguous: false, room: taken }
+        Self { attempts: Attempts::default(), ambiguous: false, room: taken, strayed: false }
     }
 
     /// The past of a record that had `earlier` attempts before those of `later`.
@@ -130,6 +182,7 @@ impl Past {
         };
         let mut joined = first.copy(room);
         joined.ambiguous |= second.ambiguous;
+        joined.strayed |= second.strayed;
         joined.attempts.extend(&second.attempts, joined.room > 0);
         Self::forget(earlier, room);
         Some(Arc::new(joined))
@@ -150,6 +203,11 @@ impl Past {
     /// Whether one of them may have stored the record.
     pub(crate) fn is_ambiguous(past: Option<&Arc<Self>>) -> bool {
         past.is_some_and(|past| past.ambiguous)
+    }
+
+    /// Whether one of them was stored as part of an aggregate that consumers drop.
+    pub(crate) fn has_strayed(past: Option<&Arc<Self>>) -> bool {
+        past.is_some_and(|past| past.strayed)
     }
 
     /// The attempts, for a completion.

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use headwaters_wire::aggregate::{Aggregate as Packed, Unsealed};
-use headwaters_wire::{Entry, PartitionKey};
+use headwaters_wire::{Entry, PartitionKey, ShardId};
 
 use crate::bounds::Room;
-use crate::held::{Claim, Held, Past};
+use crate::held::{Claim, Held, Joiner, Past};
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -36,6 +36,8 @@ pub(crate) struct Aggregate {
     pub(crate) room: usize,
     /// The lowest place of a member in the order of acceptance.
     pub(crate) sequence: u64,
+    /// The shard for which it was sent the last time: all its members belong there.
+    pub(crate) sent_to: Option<ShardId>,
     /// Bytes of data and outer partition key.
     pub(crate) size: usize,
 }
@@ -176,16 +178,19 @@ impl Aggregate {
         UserRecord::from_entries(entries).unwrap_or_default()
     }
 
-    /// Its members as records of their own again, each with the whole past. They share its data.
+    /// Its members as records of their own again, each with the whole past and in a buffer of its own: one that is
+    /// left must not keep the others alive.
     pub(crate) fn unpack(mut self, room: &mut Room) -> Vec<Held> {
         let records = self.members();
         assert_eq!(records.len(), self.claims.len(), "an aggregate gives back what was packed");
         let (deadline, past) = (self.deadline, self.past);
-        let join = |(record, mut claim): (UserRecord, Claim)| {
-            claim.past = Past::joined(claim.past, past.as_ref(), room);
-            Held { record, claim, deadline }
+        let mut join = Joiner::new(past.as_ref());
+        let held = |(record, mut claim): (UserRecord, Claim)| {
+            claim.past = join.join(claim.past, room);
+            Held { record: detached(&record), claim, deadline }
         };
-        let held = records.into_iter().zip(self.claims).map(join).collect();
+        let held = records.into_iter().zip(self.claims).map(held).collect();
+        join.end(room);
         Past::forget(past, room);
         held
     }

@@ -21,6 +21,8 @@ pub(crate) struct Lane {
     pub(crate) shard: Option<ListedShard>,
     pub(crate) limiter: Limiter,
     pub(crate) aggregator: Aggregator,
+    /// Whether aggregates for it go astray, and no map says why: then its records go by themselves.
+    pub(crate) is_suspect: bool,
     /// Bytes that the lane may still send before it is the next lane's turn (deficit round robin).
     pub(crate) deficit: usize,
     /// What came in order and was not sent before.
@@ -62,6 +64,7 @@ impl Lane {
             shard,
             limiter,
             aggregator,
+            is_suspect: false,
             deficit: 0,
             fresh: VecDeque::new(),
             fresh_size: 0,

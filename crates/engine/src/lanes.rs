@@ -184,7 +184,7 @@ impl Lanes {
     pub(crate) fn accept(&mut self, record: UserRecord, stamp: Stamp, now: Instant) {
         let at = self.predict(record.hash_key());
         self.records += 1;
-        if self.settings.aggregate && at != self.unknown() {
+        if self.packs(at) {
             return self.join(at, record, stamp, now);
         }
         let lane = &mut self.lanes[at as usize];
@@ -199,15 +199,31 @@ impl Lanes {
         }
         // What joins a queue changes nothing of when the lane is due, unless it is full.
         if lane.in_order() == 1 || lane.unsent_size() >= self.settings.full_at {
-            self.mark(at);
+            self.look_again(at);
         }
+    }
+
+    /// Whether the records of a lane are packed together.
+    #[inline(always)]
+    fn packs(&self, at: u32) -> bool {
+        self.settings.aggregate && at != self.unknown() && !self.get(at).is_suspect
+    }
+
+    /// Lets the records of a lane go by themselves until there is a new list of the shards.
+    pub(crate) fn suspect(&mut self, at: u32) {
+        self.get_mut(at).is_suspect = true;
+    }
+
+    /// There is a new list of the shards, and it says what the map says or has been installed.
+    pub(crate) fn suspect_none(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.is_suspect = false);
     }
 
     /// Takes a record that is not packed any more: for its shard's aggregate, or by itself.
     pub(crate) fn add(&mut self, held: Held, now: Instant) {
         let at = self.predict(held.record.hash_key());
         self.records += 1;
-        if self.settings.aggregate && at != self.unknown() {
+        if self.packs(at) {
             self.fill(at, held, now);
         } else {
             self.push(at, KinesisRecord::Plain(held));
@@ -261,12 +277,23 @@ impl Lanes {
     fn put(&mut self, at: u32, put: impl FnOnce(&mut Lane)) {
         let lane = &mut self.lanes[at as usize];
         let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
+        let first = lane.first().map(KinesisRecord::sequence);
         put(lane);
+        let is_first = lane.first().map(KinesisRecord::sequence) != first;
         if lane.marks.blocked.is_none() {
             self.unsent += lane.unsent() - unsent;
             self.unsent_size += lane.unsent_size() - unsent_size;
         }
-        self.mark(at);
+        if is_first { self.look_again(at) } else { self.mark(at) }
+    }
+
+    /// Notes what has changed in a lane of which something else leaves first now: the limiter may let that pass.
+    fn look_again(&mut self, at: u32) {
+        if self.get(at).marks.blocked.is_some() {
+            self.unblock(at);
+        } else {
+            self.mark(at);
+        }
     }
 
     /// Packs records again that were packed together before, by the map of that `generation`; `None` if there
@@ -314,7 +341,9 @@ impl Lanes {
         let (old, mut new) = (lane.marks, lane.marks);
         if old.blocked.is_none() {
             // As long as the first map may come in time, nothing leaves before its deadline.
-            let at_once = (self.settings.full_at, self.hurry_before);
+            // What is for all shards together is not too much for one.
+            let for_one = if lane.shard.is_some() { self.settings.full_at } else { usize::MAX };
+            let at_once = (for_one, self.hurry_before);
             let (full_at, hurry_before) = if self.awaits_map { (usize::MAX, 0) } else { at_once };
             new.queued = lane.due(full_at, hurry_before);
             new.filling = lane.aggregator.due();

@@ -109,7 +109,7 @@
 //! | an error of class transient or an unknown one | again after the policy's wait | of the code | `requeued` |
 //! | an error of class credentials | again after the policy's wait, or when the transport is ready | of the code | `requeued` |
 //! | an error of class permanent or too large | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
-//! | whatever fails at or after its expiration | `NotStored`, [`Cause::Expired`] | of all attempts | `not_stored` |
+//! | whatever would expire before it may be sent again | `NotStored`, [`Cause::Expired`] | of all attempts | `not_stored` |
 //! | whatever fails with no attempts left | `NotStored`, [`Cause::AttemptsExhausted`] | of all attempts | `not_stored` |
 //! | the request as a whole failed | each entry as if it had failed so | of the code | as above |
 //! | another number of results than entries | each entry as if it had failed with `UnusableAnswer` | ambiguous | `unusable_answers` |
@@ -125,11 +125,12 @@
 //! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard.
 //! - All members of an aggregate belong to one shard of the map by which it was packed. After a reshard, or when a
 //!   member expires, the others are packed anew.
-//! - A retry keeps its wait and its deadline whoever flushes or closes, so neither makes a storm of retries.
+//! - A retry keeps its wait whoever flushes or closes, and its deadline unless it has to be packed anew, so neither
+//!   makes a storm of retries.
 //! - What is held never exceeds [`Bounds`] (but when they are lowered, which takes nothing back); a record that
 //!   does not fit comes back.
 //! - After a drain the next wake-up lies in the future: a driver cannot spin. An engine that holds nothing asks to be
-//!   woken for nothing.
+//!   woken for nothing but the first list of the shards and the answers to its last cancels.
 //! - A silent transport holds a record no longer than its expiration, the request timeout and
 //!   [`Config::cancel_grace`] together; an aggregate that was stored in an unexpected shard also as long as the shards
 //!   are being listed.
@@ -137,7 +138,7 @@
 //!
 //! # What it costs
 //!
-//! A record that goes plain is held in its payload, its key and 128 bytes; a member of an aggregate in its bytes there
+//! A record that goes plain is buffered in its payload, its key and 128 bytes; a member of an aggregate in its bytes there
 //! and 32 more. Nothing is allocated for a record by itself. The hash key is computed when the [`UserRecord`] is
 //! made, before the engine; check sums of aggregates are computed side by side when a request is made.
 #![no_std]

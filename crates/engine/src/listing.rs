@@ -69,6 +69,8 @@ pub enum MapStatus {
     /// There is none yet, and nothing has failed yet.
     #[default]
     Loading,
+    /// Nobody asks for one: [`ShardPrediction::Off`](crate::ShardPrediction::Off).
+    Off,
     /// The one that serves may be old, and listing the shards fails.
     Outdated {
         /// What kind of failure the last one was; after a permanent one the next attempt takes minutes.

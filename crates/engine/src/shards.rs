@@ -19,10 +19,10 @@ impl Engine {
         if self.is_list_wanted() { self.listing.wake_at() } else { None }
     }
 
-    /// An engine that holds nothing asks once, to be ready, and not again before it holds something.
+    /// An engine that holds nothing asks for the first list, to be ready, but not again before it holds something.
     fn is_list_wanted(&self) -> bool {
         self.config.shard_prediction == ShardPrediction::On
-            && (self.room.records() > 0 || self.listing.requests() == 0)
+            && (self.room.records() > 0 || self.listing.status() == MapStatus::Loading)
     }
 
     /// A page of the list has come.
@@ -36,9 +36,17 @@ impl Engine {
             Listed::Failed => self.settle_strays(false),
             Listed::Ignored => self.stats.ignored_answers += 1,
             Listed::More => {}
-            Listed::Unchanged => self.settle_strays(true),
+            Listed::Unchanged => {
+                self.lanes.suspect_none();
+                self.settle_strays(true);
+            }
         }
-        self.lanes.await_map(self.listing.status() == MapStatus::Loading);
+        self.lanes.await_map(self.awaits_map());
+    }
+
+    /// Whether the first list may still come in time for the records that wait for it.
+    fn awaits_map(&self) -> bool {
+        self.map_status() == MapStatus::Loading
     }
 
     /// Gives up a listing that takes too long.
@@ -47,12 +55,14 @@ impl Engine {
         self.listing.elapse(self.now);
         if self.listing.failures() > failures {
             self.settle_strays(false);
-            self.lanes.await_map(self.listing.status() == MapStatus::Loading);
+            self.lanes.await_map(self.awaits_map());
         }
     }
 
     fn install_map(&mut self) {
         let Some(map) = self.listing.map() else { return };
+        self.lanes.await_map(false);
+        self.lanes.suspect_none();
         for record in self.lanes.install(map.clone(), self.now) {
             self.place(record);
         }
@@ -78,8 +88,9 @@ impl Engine {
             let lanes = &self.lanes;
             let mut members = aggregate.members().into_iter();
             if members.any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
-                let was_sent = aggregate.past.is_some();
-                let members = aggregate.unpack(&mut self.room);
+                let record = KinesisRecord::Aggregate(aggregate);
+                let was_sent = record.was_sent();
+                let members = record.unpack(&mut self.room);
                 self.stats.repacked += members.len() as u64;
                 for mut held in members {
                     if was_sent {

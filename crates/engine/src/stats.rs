@@ -41,8 +41,7 @@ pub struct Stats {
     pub repacked: u64,
     /// Records that were put back for another attempt.
     pub requeued: u64,
-    /// How it stands with the list of the shards; [`MapStatus::Loading`] for ever if
-    /// [`Config::shard_prediction`](crate::Config::shard_prediction) is off.
+    /// How it stands with the list of the shards.
     pub shard_map: MapStatus,
     /// How many shards the list has.
     pub shards: u64,

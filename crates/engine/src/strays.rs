@@ -7,13 +7,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use headwaters_wire::{AttemptError, ErrorCode, Placement};
+use headwaters_wire::{AttemptError, ErrorCode, HashKeyRange, Placement};
 
 use crate::action::BatchId;
 use crate::completion::{Attempt, Cause};
 use crate::engine::Engine;
-use crate::held::{Held, Past};
-use crate::kinesis_record::{Aggregate, KinesisRecord, detached};
+use crate::held::{Claim, Held, Past};
+use crate::kinesis_record::{Aggregate, KinesisRecord};
 use crate::requeues::Requeues;
 use crate::retry;
 
@@ -29,14 +29,31 @@ pub(crate) struct Stray {
 
 impl Engine {
     /// Decides about an aggregate that was stored in another shard than predicted, or lets it wait.
-    pub(crate) fn judge(&mut self, stray: Stray) {
+    pub(crate) fn judge(&mut self, mut stray: Stray) {
+        let range = self.lanes.range_of(&stray.placement.shard);
+        if self.is_whole(&mut stray, range) {
+            return self.deliver(stray);
+        }
+        if range.is_none() {
+            // The shard is newer than the map, whenever that was made.
+            let lane = self.lanes.predict(stray.aggregate.seal().hash_key());
+            if let Some(predicted) = self.lanes.shard(lane) {
+                self.listing.invalidate(predicted, self.now, self.now);
+            }
+        }
         if self.listing.status().is_loading() {
             self.stray_records += stray.aggregate.claims.len();
             self.strays.push(stray);
         } else {
             let map_is_fresh = self.listing.fault().is_none();
-            self.settle_stray(stray, map_is_fresh);
+            self.send_again(stray, map_is_fresh);
         }
+    }
+
+    /// Whether all members of an aggregate belong to the shard that stored it.
+    fn is_whole(&self, stray: &mut Stray, range: Option<HashKeyRange>) -> bool {
+        let Some(range) = range else { return false };
+        stray.aggregate.members().iter().all(|member| range.contains(member.hash_key()))
     }
 
     /// Decides about those that wait: there is a fresh map, or there will be none for a while.
@@ -49,18 +66,24 @@ impl Engine {
 
     fn settle_stray(&mut self, mut stray: Stray, map_is_fresh: bool) {
         let range = self.lanes.range_of(&stray.placement.shard);
-        let members = stray.aggregate.members();
-        if range.is_some_and(|range| members.iter().all(|one| range.contains(one.hash_key()))) {
+        if self.is_whole(&mut stray, range) {
             return self.deliver(stray);
         }
-        self.send_again(stray, map_is_fresh);
+        self.send_again(stray, map_is_fresh && range.is_some());
     }
 
-    /// Sends the members of an aggregate again: packed by the fresh map, or without one each by itself, which is
-    /// right wherever it is stored.
-    fn send_again(&mut self, stray: Stray, map_is_fresh: bool) {
+    /// Sends the members of an aggregate again: packed by the map, if that explains where they went, else each by
+    /// itself, which is right wherever it is stored. So they go if they went astray before: a service that puts
+    /// aggregates where no map says would get them for ever.
+    fn send_again(&mut self, mut stray: Stray, map_explains: bool) {
         let Stray { batch, index, .. } = stray;
         let error = AttemptError::new(ErrorCode::WrongShard);
+        let had_strayed = |claim: &Claim| Past::has_strayed(claim.past.as_ref());
+        let packs = map_explains && !stray.aggregate.claims.iter().any(had_strayed);
+        if !packs {
+            let lane = self.lanes.predict(stray.aggregate.seal().hash_key());
+            self.lanes.suspect(lane);
+        }
         let members = self.unpack_stray(stray);
         let half = self.now.after(self.config.record_max_buffered_time / 2);
         let retry = self.config.retry;
@@ -82,11 +105,10 @@ impl Engine {
         requeues.add(index, error, self.now, deadline);
         self.actions.extend(requeues.into_actions());
         for mut held in again {
-            if map_is_fresh {
+            if packs {
                 held.deadline = held.deadline.before(self.config.linger());
                 self.lanes.add(held, self.now);
             } else {
-                held.record = detached(&held.record);
                 let lane = self.lanes.predict(held.record.hash_key());
                 self.lanes.place(lane, KinesisRecord::Plain(held));
             }

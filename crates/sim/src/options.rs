@@ -140,7 +140,8 @@ fn draw_retry(rng: &mut Rng) -> RetryPolicy {
         base: millis(rng.pick(&[0, 20, 100])),
         cap: millis(rng.pick(&[0, 500, 5_000])),
     };
-    let max_attempts = rng.up_to(&[1, 3, 5, 10]);
+    // Two attempts are the likeliest to end for some members of an aggregate and not for others.
+    let max_attempts = rng.pick(&[1, 2, 2, 2, 3, 5, 10]);
     let linear = RetryPolicy::Linear { max_attempts, step: millis(rng.pick(&[0, 10, 10, 100])) };
     rng.pick(&[exponential, RetryPolicy::Kpl, linear, linear])
 }

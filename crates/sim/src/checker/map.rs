@@ -83,7 +83,8 @@ impl Map {
             }
             (ShardPrediction::On, true, None) if status == MapStatus::Reloading => status,
             (ShardPrediction::On, true, None) => MapStatus::Ready,
-            _ => MapStatus::Loading,
+            (ShardPrediction::On, false, None) => MapStatus::Loading,
+            _ => MapStatus::Off,
         };
         (status != expected)
             .then(|| alloc::format!("the map is {status:?} and should be {expected:?}"))
