@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use headwaters_wire::ErrorCode;
+use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
@@ -26,7 +26,8 @@ use crate::waits::Waits;
 ///
 /// - **Commands and events**: [`add`](Self::add), [`handle`](Self::handle);
 /// - **output**: [`poll`](Self::poll), until it says [`Action::Wait`];
-/// - **getters**: [`wakeup`](Self::wakeup), [`stats`](Self::stats), [`config`](Self::config).
+/// - **getters**: [`wakeup`](Self::wakeup), [`stats`](Self::stats), [`listing_error`](Self::listing_error),
+///   [`config`](Self::config).
 ///
 /// Every call that brings a time may bring any time: the engine's own never goes back. Everything that is
 /// due happens in `poll`, so calling it late only delays.
@@ -187,6 +188,11 @@ impl Engine {
             shards: self.listing.map().map_or(0, |map| map.len() as u64),
             ..self.stats
         }
+    }
+
+    /// Why the shards could not be listed the last time; `None` if they could.
+    pub const fn listing_error(&self) -> Option<&AttemptError> {
+        self.listing.fault()
     }
 
     /// The settings.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use headwaters_engine::wire::{AttemptError, ErrorCode, StreamName};
+use headwaters_engine::wire::{AttemptError, Class, ErrorCode, StreamName};
 use headwaters_engine::{Batch, BatchId, Event, ListShards, ListingId};
 use headwaters_transport::{Departure, PutRecords, Transport};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -82,6 +82,21 @@ impl<T: Transport> Requests<T> {
         }
     }
 
+    /// Without the list of the shards a producer works on, so that nobody would notice. Such an error
+    /// comes every few minutes at most.
+    fn warn_of(&self, event: &Event) {
+        if let Event::ShardsListed { result: Err(error), .. } = event
+            && error.code.class() == Class::Permanent
+        {
+            tracing::warn!(
+                stream = %self.stream,
+                code = %error.code,
+                "the shards cannot be listed (permission `kinesis:ListShards`?): records are not aggregated, \
+                 and limited as a whole"
+            );
+        }
+    }
+
     /// What the end of a task means; nothing, if it was of a listing that was dropped.
     fn end_of(&mut self, done: Result<(Id, Event), JoinError>) -> Option<Event> {
         let task = match &done {
@@ -91,7 +106,10 @@ impl<T: Transport> Requests<T> {
         let at = self.running.iter().position(|running| running.abort.id() == task)?;
         let Running { request, .. } = self.running.swap_remove(at);
         let error = match done {
-            Ok((_, event)) => return Some(event),
+            Ok((_, event)) => {
+                self.warn_of(&event);
+                return Some(event);
+            }
             Err(error) => error,
         };
         if error.is_panic() {
