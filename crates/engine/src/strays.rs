@@ -69,17 +69,17 @@ impl Engine {
         if self.is_whole(&mut stray, range) {
             return self.deliver(stray);
         }
-        self.send_again(stray, map_is_fresh && range.is_some());
+        self.send_again(stray, map_is_fresh);
     }
 
-    /// Sends the members of an aggregate again: packed by the map, if that explains where they went, else each by
-    /// itself, which is right wherever it is stored. So they go if they went astray before: a service that puts
-    /// aggregates where no map says would get them for ever.
-    fn send_again(&mut self, mut stray: Stray, map_explains: bool) {
+    /// Sends the members of an aggregate again: packed by a fresh map, but without one each by itself, which is right
+    /// wherever it is stored. So they go, too, if they went astray before: a service that puts aggregates where no
+    /// map says would get them for ever.
+    fn send_again(&mut self, mut stray: Stray, map_is_fresh: bool) {
         let Stray { batch, index, .. } = stray;
         let error = AttemptError::new(ErrorCode::WrongShard);
         let had_strayed = |claim: &Claim| Past::has_strayed(claim.past.as_ref());
-        let packs = map_explains && !stray.aggregate.claims.iter().any(had_strayed);
+        let packs = map_is_fresh && !stray.aggregate.claims.iter().any(had_strayed);
         if !packs {
             let lane = self.lanes.predict(stray.aggregate.seal().hash_key());
             self.lanes.suspect(lane);

@@ -49,7 +49,7 @@ fn strays_in_a_shard_of_no_list_end() {
         Action::ListShards(request) => story.list(request),
         _ => {}
     });
-    assert_eq!((entries, outcomes.len()), (3, 2), "packed once, and then each by itself");
+    assert_eq!((entries, outcomes.len()), (4, 2), "packed twice, and then each by itself");
     let twice =
         |outcome: &Outcome| matches!(outcome, Outcome::Stored { maybe_duplicate: true, .. });
     assert!(outcomes.iter().all(twice));

@@ -133,7 +133,7 @@ fn retrier_fail_if_throttled() {
 /// An aggregate lands in a shard of which nobody knows what belongs there.
 ///
 /// The KPL sends its members again at once. Here they wait for the next list of the shards, which may clear it up:
-/// this one does not, so they go each by itself, which is right wherever they are stored.
+/// this one does not.
 #[test]
 fn retrier_wrong_shard() {
     let mut story = Story::on(1, kpl());
@@ -147,7 +147,7 @@ fn retrier_wrong_shard() {
     assert_eq!(requeue.cause.code, ErrorCode::WrongShard);
     story.later(70);
     let again = story.batch();
-    assert_eq!(packed(&again), (0..10).map(|token| vec![token]).collect::<Vec<_>>());
+    assert_eq!(packed(&again), [(0..10).collect::<Vec<_>>()]);
     story.store(&again);
     let outcomes = story.outcomes();
     assert_eq!(fates(&outcomes), all(0..10, "stored, maybe twice", 2));
