@@ -245,7 +245,10 @@ impl Engine {
             self.actions.push_back(Action::FlushFinished { flush, pending });
         }
         self.end_close();
-        self.lanes.elapse(now);
+        // As long as nothing can leave, what is being packed goes on filling.
+        if self.has_free_request() {
+            self.lanes.elapse(now);
+        }
     }
 
     fn has_free_request(&self) -> bool {
