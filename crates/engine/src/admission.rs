@@ -52,6 +52,7 @@ impl Engine {
         self.next_sequence += 1;
         self.stats.accepted += 1;
         self.lanes.accept(record, Stamp { token, sequence, expiration, deadline }, self.now);
+        self.check();
         Ok(())
     }
 

@@ -276,6 +276,22 @@ impl Aggregator {
         }
     }
 
+    /// What must hold between calls.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self) {
+        if let Open::Many { claims, encoder } = &self.open {
+            debug_assert!(
+                claims.len() > 1 && claims.len() == encoder.len(),
+                "a claim for each member"
+            );
+            let first = claims.iter().map(|claim| claim.sequence).min();
+            debug_assert_eq!(first, Some(self.sequence));
+            let expiration = claims.iter().map(|claim| claim.expiration).min();
+            debug_assert_eq!(expiration, Some(self.expiration));
+        }
+        debug_assert!(self.ripe <= self.due && (self.len() > 0) == (self.room > 0));
+    }
+
     /// When what is packed leaves at the latest; `None` if nothing is.
     pub(crate) fn due(&self) -> Option<Instant> {
         (self.len() > 0).then_some(self.due)

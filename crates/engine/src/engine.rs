@@ -318,6 +318,7 @@ impl Engine {
             const WALKED_MAX: usize = 64;
             if self.room.records() <= WALKED_MAX {
                 self.lanes.invariants();
+                self.flushes.invariants(self.room.records());
                 self.in_flight.invariants();
                 self.waits.invariants();
                 let strays = self.strays.iter().map(|stray| stray.aggregate.claims.len());

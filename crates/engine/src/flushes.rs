@@ -65,6 +65,15 @@ impl Flushes {
         Some((late.id, pending))
     }
 
+    /// What must hold between calls: the barriers rise, and no more is pending than is held.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self, held: usize) {
+        let barriers = self.flushes.iter().map(|flush| flush.barrier);
+        debug_assert!(barriers.is_sorted());
+        let pending: u64 = self.flushes.iter().map(|flush| flush.pending).sum();
+        debug_assert!(pending <= held as u64, "{pending} of {held} pending");
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.flushes.iter().filter_map(|flush| flush.deadline).min()
     }

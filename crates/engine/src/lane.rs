@@ -286,6 +286,7 @@ impl Lane {
     /// What must hold between calls.
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
+        self.aggregator.invariants();
         debug_assert_eq!(
             self.fresh_size,
             self.fresh.iter().map(KinesisRecord::size).sum::<usize>()
