@@ -120,7 +120,7 @@ impl Collector {
         });
         match ready {
             Some(ready) => lanes.block(at, ready),
-            None => lanes.settle(at),
+            None => lanes.mark(at),
         }
         turn
     }

@@ -13,6 +13,7 @@ use crate::completion::Cause;
 use crate::config::{Config, ShardPrediction};
 use crate::event::{Event, Sent};
 use crate::flushes::Flushes;
+use crate::held::Claim;
 use crate::in_flight::InFlight;
 use crate::lanes::Lanes;
 use crate::listing::{Listing, MapStatus};
@@ -51,8 +52,6 @@ pub struct Engine {
     pub(crate) room: Room,
     pub(crate) stats: Stats,
     pub(crate) strays: Vec<Stray>,
-    /// User records in those.
-    pub(crate) stray_records: usize,
     pub(crate) waits: Waits,
 }
 
@@ -77,7 +76,6 @@ impl Engine {
             room: Room::new(config.bounds),
             stats: Stats::default(),
             strays: Vec::new(),
-            stray_records: 0,
             waits: Waits::default(),
             config,
         }
@@ -175,7 +173,7 @@ impl Engine {
 
     /// Counters and levels.
     pub fn stats(&self) -> Stats {
-        let in_flight = self.in_flight.records() + self.answered + self.stray_records;
+        let in_flight = self.in_flight.records() + self.answered + self.stray_records();
         Stats {
             buffered: (self.lanes.records() + self.waits.records()) as u64,
             bytes_held: self.room.bytes() as u64,
@@ -224,8 +222,7 @@ impl Engine {
         }
         self.list_elapse();
         while let Some((lane, record)) = self.lanes.take_expired(now) {
-            let expired =
-                |claim: &crate::held::Claim, _| claim.is_expired(now).then_some(Cause::Expired);
+            let expired = |claim: &Claim, _| claim.is_expired(now).then_some(Cause::Expired);
             if let Some(rest) = self.weed(record, expired) {
                 self.lanes.place(lane, rest);
             }
@@ -321,8 +318,6 @@ impl Engine {
                 self.flushes.invariants(self.room.records());
                 self.in_flight.invariants();
                 self.waits.invariants();
-                let strays = self.strays.iter().map(|stray| stray.aggregate.claims.len());
-                debug_assert_eq!(self.stray_records, strays.sum::<usize>());
             }
         }
     }

@@ -99,10 +99,7 @@ impl KinesisRecord {
     /// Whether it was in a request before.
     pub(crate) fn was_sent(&self) -> bool {
         match self {
-            Self::Aggregate(aggregate) => {
-                aggregate.past.is_some()
-                    || aggregate.claims.iter().any(|claim| claim.past.is_some())
-            }
+            Self::Aggregate(aggregate) => aggregate.was_sent(),
             Self::Plain(held) => held.claim.past.is_some(),
         }
     }
@@ -156,6 +153,11 @@ impl KinesisRecord {
 }
 
 impl Aggregate {
+    /// Whether one of its members was in a request before.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.past.is_some() || self.claims.iter().any(|claim| claim.past.is_some())
+    }
+
     /// The entry to send, its check sum included.
     pub(crate) fn seal(&mut self) -> Entry {
         if let Content::Unsealed(unsealed) = &mut self.content
@@ -181,7 +183,12 @@ impl Aggregate {
     /// Its members as records of their own again, each with the whole past and in a buffer of its own: one that is
     /// left must not keep the others alive.
     pub(crate) fn unpack(mut self, room: &mut Room) -> Vec<Held> {
-        let records = self.members();
+        let members = self.members();
+        self.unpack_as(members, room)
+    }
+
+    /// The same, of [`members`](Self::members) that are known already.
+    pub(crate) fn unpack_as(self, records: Vec<UserRecord>, room: &mut Room) -> Vec<Held> {
         assert_eq!(records.len(), self.claims.len(), "an aggregate gives back what was packed");
         let (deadline, past) = (self.deadline, self.past);
         let mut join = Joiner::new(past.as_ref());

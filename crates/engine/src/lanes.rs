@@ -273,18 +273,25 @@ impl Lanes {
         self.put(at, |lane| lane.add(record));
     }
 
-    /// Puts something into a lane, and notes what that changes.
-    fn put(&mut self, at: u32, put: impl FnOnce(&mut Lane)) {
+    /// Changes what is in a lane, and counts afterwards what may leave; [`mark`](Self::mark) when done with it.
+    #[inline(always)]
+    fn change<T>(&mut self, at: u32, change: impl FnOnce(&mut Lane) -> T) -> T {
         let lane = &mut self.lanes[at as usize];
         let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
-        let first = lane.first().map(KinesisRecord::sequence);
-        put(lane);
-        let is_first = lane.first().map(KinesisRecord::sequence) != first;
+        let result = change(lane);
         if lane.marks.blocked.is_none() {
-            self.unsent += lane.unsent() - unsent;
-            self.unsent_size += lane.unsent_size() - unsent_size;
+            self.unsent = self.unsent - unsent + lane.unsent();
+            self.unsent_size = self.unsent_size - unsent_size + lane.unsent_size();
         }
-        if is_first { self.look_again(at) } else { self.mark(at) }
+        result
+    }
+
+    /// Puts something into a lane, and notes what that changes.
+    fn put(&mut self, at: u32, put: impl FnOnce(&mut Lane)) {
+        let first = |lanes: &Self| lanes.get(at).first().map(KinesisRecord::sequence);
+        let before = first(self);
+        self.change(at, put);
+        if first(self) == before { self.mark(at) } else { self.look_again(at) }
     }
 
     /// Notes what has changed in a lane of which something else leaves first now: the limiter may let that pass.
@@ -336,14 +343,14 @@ impl Lanes {
     }
 
     /// Notes in the sets what has changed in a lane.
-    fn mark(&mut self, at: u32) {
+    pub(crate) fn mark(&mut self, at: u32) {
         let lane = &mut self.lanes[at as usize];
         let (old, mut new) = (lane.marks, lane.marks);
         if old.blocked.is_none() {
-            // As long as the first map may come in time, nothing leaves before its deadline.
             // What is for all shards together is not too much for one.
             let for_one = if lane.shard.is_some() { self.settings.full_at } else { usize::MAX };
             let at_once = (for_one, self.hurry_before);
+            // As long as the first map may come in time, nothing leaves before its deadline.
             let (full_at, hurry_before) = if self.awaits_map { (usize::MAX, 0) } else { at_once };
             new.queued = lane.due(full_at, hurry_before);
             new.filling = lane.aggregator.due();
@@ -424,7 +431,7 @@ impl Lanes {
     }
 
     /// Lets `serve` take Kinesis records out of a lane that its limiter does not hold back, and counts afterwards
-    /// what is left; call [`settle`](Self::settle) or [`block`](Self::block) when done with the lane. `serve` is told
+    /// what is left; call [`mark`](Self::mark) or [`block`](Self::block) when done with the lane. `serve` is told
     /// whether only what is due may leave: so it is as long as the first map may come in time.
     #[inline(always)]
     pub(crate) fn serve<T>(
@@ -432,11 +439,8 @@ impl Lanes {
         at: u32,
         serve: impl FnOnce(&mut Lane, bool) -> (T, usize),
     ) -> T {
-        let lane = &mut self.lanes[at as usize];
-        let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
-        let (result, records) = serve(lane, self.awaits_map);
-        self.unsent -= unsent - lane.unsent();
-        self.unsent_size -= unsent_size - lane.unsent_size();
+        let only_due = self.awaits_map;
+        let (result, records) = self.change(at, |lane| serve(lane, only_due));
         self.records -= records;
         result
     }
@@ -446,21 +450,10 @@ impl Lanes {
         at: u32,
         take: impl FnOnce(&mut Lane) -> Option<KinesisRecord>,
     ) -> Option<KinesisRecord> {
-        let lane = &mut self.lanes[at as usize];
-        let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
-        let record = take(lane)?;
-        if lane.marks.blocked.is_none() {
-            self.unsent -= unsent - lane.unsent();
-            self.unsent_size -= unsent_size - lane.unsent_size();
-        }
+        let record = self.change(at, take)?;
         self.records -= record.records();
         self.mark(at);
         Some(record)
-    }
-
-    /// Notes what has changed in a lane from which something was taken.
-    pub(crate) fn settle(&mut self, at: u32) {
-        self.mark(at);
     }
 
     /// The lanes that may send something, the earliest due first; at most `count` of them.

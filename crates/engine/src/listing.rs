@@ -230,13 +230,13 @@ impl Listing {
         }
     }
 
-    /// Gives up a request that has been in flight for too long.
-    pub(crate) fn elapse(&mut self, now: Instant) {
-        if let Step::Answer { timeout, .. } = self.step
-            && timeout <= now
-        {
+    /// Gives up a request that has been in flight for too long; whether there was one.
+    pub(crate) fn elapse(&mut self, now: Instant) -> bool {
+        let is_late = matches!(self.step, Step::Answer { timeout, .. } if timeout <= now);
+        if is_late {
             self.fail(AttemptError::new(ErrorCode::RequestTimeout), now);
         }
+        is_late
     }
 
     /// Evidence that the map is old: a record that it predicted for one shard went to another.

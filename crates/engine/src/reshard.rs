@@ -83,8 +83,6 @@ impl Lanes {
 /// The limiters of the lanes that had some of these hash keys.
 fn parents(gone: &[Lane], range: HashKeyRange) -> impl Iterator<Item = &Limiter> {
     gone.iter().filter_map(move |lane| {
-        let parent = lane.shard.as_ref()?.hash_keys;
-        let overlaps = parent.start() <= range.end() && range.start() <= parent.end();
-        overlaps.then_some(&lane.limiter)
+        lane.shard.as_ref()?.hash_keys.overlaps(&range).then_some(&lane.limiter)
     })
 }

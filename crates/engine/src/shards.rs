@@ -21,8 +21,8 @@ impl Engine {
 
     /// An engine that holds nothing asks for the first list, to be ready, but not again before it holds something.
     fn is_list_wanted(&self) -> bool {
-        self.config.shard_prediction == ShardPrediction::On
-            && (self.room.records() > 0 || self.listing.status() == MapStatus::Loading)
+        self.awaits_map()
+            || (self.config.shard_prediction == ShardPrediction::On && self.room.records() > 0)
     }
 
     /// A page of the list has come.
@@ -51,9 +51,7 @@ impl Engine {
 
     /// Gives up a listing that takes too long.
     pub(crate) fn list_elapse(&mut self) {
-        let failures = self.listing.failures();
-        self.listing.elapse(self.now);
-        if self.listing.failures() > failures {
+        if self.listing.elapse(self.now) {
             self.settle_strays(false);
             self.lanes.await_map(self.awaits_map());
         }
@@ -72,7 +70,7 @@ impl Engine {
     /// Puts a Kinesis record into the lane where it belongs by now: as it is if all its members belong there,
     /// else its members by themselves.
     pub(crate) fn place(&mut self, record: KinesisRecord) {
-        let aggregate = match record {
+        let mut aggregate = match record {
             KinesisRecord::Plain(held) if held.claim.past.is_none() => {
                 return self.lanes.add(held, self.now);
             }
@@ -82,15 +80,13 @@ impl Engine {
             }
             KinesisRecord::Aggregate(aggregate) => aggregate,
         };
-        let mut aggregate = aggregate;
         let lane_of_first = self.lanes.predict(aggregate.seal().hash_key());
         if aggregate.generation != self.lanes.generation {
             let lanes = &self.lanes;
-            let mut members = aggregate.members().into_iter();
-            if members.any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
-                let record = KinesisRecord::Aggregate(aggregate);
-                let was_sent = record.was_sent();
-                let members = record.unpack(&mut self.room);
+            let members = aggregate.members();
+            if members.iter().any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
+                let was_sent = aggregate.was_sent();
+                let members = aggregate.unpack_as(members, &mut self.room);
                 self.stats.repacked += members.len() as u64;
                 for mut held in members {
                     if was_sent {

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use headwaters_wire::{AttemptError, ErrorCode, HashKeyRange, Placement};
+use headwaters_wire::{AttemptError, ErrorCode, Placement};
 
 use crate::action::BatchId;
 use crate::completion::{Attempt, Cause};
@@ -30,19 +30,18 @@ pub(crate) struct Stray {
 impl Engine {
     /// Decides about an aggregate that was stored in another shard than predicted, or lets it wait.
     pub(crate) fn judge(&mut self, mut stray: Stray) {
-        let range = self.lanes.range_of(&stray.placement.shard);
-        if self.is_whole(&mut stray, range) {
-            return self.deliver(stray);
-        }
-        if range.is_none() {
-            // The shard is newer than the map, whenever that was made.
-            let lane = self.lanes.predict(stray.aggregate.seal().hash_key());
-            if let Some(predicted) = self.lanes.shard(lane) {
-                self.listing.invalidate(predicted, self.now, self.now);
+        match self.is_whole(&mut stray) {
+            Some(true) => return self.deliver(stray),
+            Some(false) => {}
+            None => {
+                // The shard is newer than the map, whenever that was made.
+                let lane = self.lanes.predict(stray.aggregate.seal().hash_key());
+                if let Some(predicted) = self.lanes.shard(lane) {
+                    self.listing.invalidate(predicted, self.now, self.now);
+                }
             }
         }
         if self.listing.status().is_loading() {
-            self.stray_records += stray.aggregate.claims.len();
             self.strays.push(stray);
         } else {
             let map_is_fresh = self.listing.fault().is_none();
@@ -50,26 +49,26 @@ impl Engine {
         }
     }
 
-    /// Whether all members of an aggregate belong to the shard that stored it.
-    fn is_whole(&self, stray: &mut Stray, range: Option<HashKeyRange>) -> bool {
-        let Some(range) = range else { return false };
-        stray.aggregate.members().iter().all(|member| range.contains(member.hash_key()))
+    /// Whether all members of an aggregate belong to the shard that stored it; `None` if nobody knows.
+    fn is_whole(&self, stray: &mut Stray) -> Option<bool> {
+        let range = self.lanes.range_of(&stray.placement.shard)?;
+        Some(stray.aggregate.members().iter().all(|member| range.contains(member.hash_key())))
+    }
+
+    /// How many user records wait in strays.
+    pub(crate) fn stray_records(&self) -> usize {
+        self.strays.iter().map(|stray| stray.aggregate.claims.len()).sum()
     }
 
     /// Decides about those that wait: there is a fresh map, or there will be none for a while.
     pub(crate) fn settle_strays(&mut self, map_is_fresh: bool) {
-        for stray in core::mem::take(&mut self.strays) {
-            self.stray_records -= stray.aggregate.claims.len();
-            self.settle_stray(stray, map_is_fresh);
+        for mut stray in core::mem::take(&mut self.strays) {
+            if self.is_whole(&mut stray) == Some(true) {
+                self.deliver(stray);
+            } else {
+                self.send_again(stray, map_is_fresh);
+            }
         }
-    }
-
-    fn settle_stray(&mut self, mut stray: Stray, map_is_fresh: bool) {
-        let range = self.lanes.range_of(&stray.placement.shard);
-        if self.is_whole(&mut stray, range) {
-            return self.deliver(stray);
-        }
-        self.send_again(stray, map_is_fresh);
     }
 
     /// Sends the members of an aggregate again: packed by a fresh map, but without one each by itself, which is right
@@ -125,7 +124,6 @@ impl Engine {
     /// Gives up everything that waits for a map.
     pub(crate) fn give_up_strays(&mut self, cause: &Cause) {
         for stray in core::mem::take(&mut self.strays) {
-            self.stray_records -= stray.aggregate.claims.len();
             for held in self.unpack_stray(stray) {
                 self.give_up(held, cause.clone());
             }

@@ -177,6 +177,11 @@ impl HashKeyRange {
         self.start <= key && key <= self.end
     }
 
+    /// Whether some hash key lies in both ranges.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+
     /// The largest hash key of the range.
     pub const fn end(&self) -> HashKey {
         self.end
@@ -229,5 +234,12 @@ mod tests {
             (0..15).filter(|&key| range.contains(HashKey::new(key))).collect();
         assert_eq!(inside, [5, 6, 7, 8, 9]);
         assert_eq!(HashKeyRange::new(HashKey::new(2), HashKey::new(1)), None);
+        let overlapping: alloc::vec::Vec<u128> = (0..15)
+            .filter(|&at| {
+                let other = HashKeyRange::new(HashKey::new(at), HashKey::new(at + 1));
+                other.is_some_and(|other| range.overlaps(&other) && other.overlaps(&range))
+            })
+            .collect();
+        assert_eq!(overlapping, [4, 5, 6, 7, 8, 9]);
     }
 }

@@ -230,9 +230,9 @@ fn a_permanent_error_is_tried_again_after_minutes() {
 fn a_silent_transport_is_a_failure_and_its_late_answer_is_ignored() {
     let mut listing = new();
     let first = listing.take_request(at(0)).expect("the first listing is due at once");
-    listing.elapse(at(5_999));
+    assert!(!listing.elapse(at(5_999)));
     assert_eq!((listing.failures(), listing.wake_at()), (0, Some(at(6_000))));
-    listing.elapse(at(6_000));
+    assert!(listing.elapse(at(6_000)));
     assert_eq!(listing.fault(), Some(&AttemptError::new(ErrorCode::RequestTimeout)));
     assert!(matches!(listing.listed(first.id, list(&[1]), at(6_001)), Listed::Ignored));
     let due = listing.wake_at().expect("it is tried again");

@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use headwaters_engine::wire::{AttemptError, Class, HashKey, HashKeyRange, ListedShard, ShardPage};
+use headwaters_engine::wire::{AttemptError, Class, HashKey, ListedShard, ShardPage};
 use headwaters_engine::{Instant, ListShards, ListingId, MapStatus, ShardPrediction};
 
 use super::{Checked, Checker, rule};
@@ -89,10 +89,6 @@ impl Map {
         (status != expected)
             .then(|| alloc::format!("the map is {status:?} and should be {expected:?}"))
     }
-}
-
-pub(super) fn overlap(one: HashKeyRange, other: HashKeyRange) -> bool {
-    one.start() <= other.end() && other.start() <= one.end()
 }
 
 impl Checker {

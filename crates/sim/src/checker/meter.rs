@@ -7,8 +7,6 @@ use headwaters_engine::{Instant, RateLimit};
 
 use alloc::collections::BTreeSet;
 
-use super::map::overlap;
-
 /// How much more was sent to each shard than flowed in: a meter for each shard of the map, and one for the
 /// stream as long as there is none.
 ///
@@ -144,7 +142,7 @@ impl Meters {
                 || {
                     let mut meter = Meter { at: now, ..Meter::default() };
                     for (parent, spent) in old.iter().zip(&before) {
-                        if overlap(parent.hash_keys, shard.hash_keys) && !new.contains(parent) {
+                        if parent.hash_keys.overlaps(&shard.hash_keys) && !new.contains(parent) {
                             let sums = meter.excess.iter_mut().zip(spent.excess);
                             sums.for_each(|(excess, spent)| *excess += spent);
                         }
