@@ -6,10 +6,68 @@ use alloc::format;
 use headwaters_wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX, SHARDS_PER_PAGE_MAX};
 use headwaters_wire::{AttemptError, ErrorCode, HashKey, Message, ShardId, StreamName};
 
-use crate::{MaxRecordSize, Shard};
+use crate::{MaxRecordSize, RequestFault, Shard};
 
 /// The account that every modelled stream belongs to.
 const ACCOUNT: &str = "000000000000";
+
+/// The key that a modelled stream would be encrypted with.
+const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";
+
+/// Who puts into and lists every modelled stream.
+const USER: &str = "User: arn:aws:iam::000000000000:user/producer";
+
+/// What refuses a request as a whole. Words about a key are those of the key service, which Kinesis
+/// passes on.
+pub(crate) fn refusal(fault: RequestFault, stream: &StreamName) -> AttemptError {
+    let with = |words: &str| error(fault.code(), words);
+    match fault {
+        RequestFault::AccessDeniedException => denied("PutRecords", stream),
+        RequestFault::ExpiredTokenException => {
+            with("The security token included in the request is expired")
+        }
+        RequestFault::InternalFailure => internal_failure(),
+        RequestFault::InvalidSignatureException => with(
+            "The request signature we calculated does not match the signature you provided. Check \
+             your AWS Secret Access Key and signing method. Consult the service documentation for \
+             details.",
+        ),
+        RequestFault::KMSAccessDeniedException => with(&format!(
+            "{USER} is not authorized to perform: kms:GenerateDataKey on resource: {KEY}"
+        )),
+        RequestFault::KMSDisabledException => with(&format!("{KEY} is disabled.")),
+        RequestFault::KMSInvalidStateException => with(&format!("{KEY} is pending deletion.")),
+        RequestFault::KMSNotFoundException => with(&format!("Key '{KEY}' does not exist")),
+        RequestFault::KMSOptInRequired => {
+            with("The AWS Access Key Id needs a subscription for the service")
+        }
+        RequestFault::KMSThrottlingException => with(
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your \
+             calls.",
+        ),
+        RequestFault::LimitExceededException
+        | RequestFault::ProvisionedThroughputExceededException => {
+            stream_throttled(fault.code(), stream)
+        }
+        RequestFault::MissingAuthenticationToken => with("Missing Authentication Token"),
+        RequestFault::ResourceInUseException => updating(stream),
+        RequestFault::ResourceNotFoundException => no_such_stream(stream),
+        RequestFault::ThrottlingException => with("Rate exceeded"),
+        RequestFault::UnrecognizedClientException => {
+            with("The security token included in the request is invalid.")
+        }
+        RequestFault::IncompleteSignature
+        | RequestFault::InvalidAction
+        | RequestFault::InvalidArgumentException
+        | RequestFault::MalformedHttpRequestException
+        | RequestFault::RequestAbortedException
+        | RequestFault::RequestEntityTooLarge
+        | RequestFault::RequestExpired
+        | RequestFault::SerializationException
+        | RequestFault::ServiceUnavailable
+        | RequestFault::ValidationException => with(""),
+    }
+}
 
 pub(crate) fn internal_failure() -> AttemptError {
     error(ErrorCode::InternalFailure, "Internal Service Failure.")
@@ -95,21 +153,26 @@ pub(crate) fn updating(stream: &StreamName) -> AttemptError {
 }
 
 pub(crate) fn listing_denied(stream: &StreamName) -> AttemptError {
+    denied("ListShards", stream)
+}
+
+pub(crate) fn listing_throttled(stream: &StreamName) -> AttemptError {
+    stream_throttled(ErrorCode::LimitExceededException, stream)
+}
+
+fn denied(action: &str, stream: &StreamName) -> AttemptError {
     error(
         ErrorCode::AccessDeniedException,
         &format!(
-            "User: arn:aws:iam::{ACCOUNT}:user/producer is not authorized to perform: \
-             kinesis:ListShards on resource: arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{stream} \
-             because no identity-based policy allows the kinesis:ListShards action"
+            "{USER} is not authorized to perform: kinesis:{action} on resource: \
+             arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{stream} because no identity-based policy \
+             allows the kinesis:{action} action"
         ),
     )
 }
 
-pub(crate) fn listing_throttled(stream: &StreamName) -> AttemptError {
-    error(
-        ErrorCode::LimitExceededException,
-        &format!("Rate exceeded for stream {stream} under account {ACCOUNT}."),
-    )
+fn stream_throttled(code: ErrorCode, stream: &StreamName) -> AttemptError {
+    error(code, &format!("Rate exceeded for stream {stream} under account {ACCOUNT}."))
 }
 
 /// The service's documents do not give its words for this one.
@@ -156,6 +219,7 @@ fn error(code: ErrorCode, message: &str) -> AttemptError {
 mod tests {
     use super::*;
     use crate::testing::name;
+    use alloc::string::ToString;
     use headwaters_wire::HashKeyRange;
 
     #[test]
@@ -200,9 +264,59 @@ mod tests {
                 "LimitExceededException: Rate exceeded for stream orders under account \
                  000000000000.",
             ),
+            (
+                listing_denied(&stream),
+                "AccessDeniedException: User: arn:aws:iam::000000000000:user/producer is not \
+                 authorized to perform: kinesis:ListShards on resource: \
+                 arn:aws:kinesis:us-east-1:000000000000:stream/orders because no identity-based \
+                 policy allows the kinesis:ListShards action",
+            ),
         ];
         for (error, words) in cases {
-            assert_eq!(alloc::string::ToString::to_string(&error), words);
+            assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn whole_requests_are_refused_in_the_words_of_the_service() {
+        let cases = [
+            (
+                RequestFault::AccessDeniedException,
+                "AccessDeniedException: User: arn:aws:iam::000000000000:user/producer is not \
+                 authorized to perform: kinesis:PutRecords on resource: \
+                 arn:aws:kinesis:us-east-1:000000000000:stream/orders because no identity-based \
+                 policy allows the kinesis:PutRecords action",
+            ),
+            (
+                RequestFault::ExpiredTokenException,
+                "ExpiredTokenException: The security token included in the request is expired",
+            ),
+            (RequestFault::InternalFailure, "InternalFailure: Internal Service Failure."),
+            (
+                RequestFault::KMSAccessDeniedException,
+                "KMSAccessDeniedException: User: arn:aws:iam::000000000000:user/producer is not \
+                 authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:\
+                 000000000000:key/00000000-0000-0000-0000-000000000000",
+            ),
+            (
+                RequestFault::KMSDisabledException,
+                "KMSDisabledException: arn:aws:kms:us-east-1:000000000000:key/\
+                 00000000-0000-0000-0000-000000000000 is disabled.",
+            ),
+            (
+                RequestFault::ProvisionedThroughputExceededException,
+                "ProvisionedThroughputExceededException: Rate exceeded for stream orders under \
+                 account 000000000000.",
+            ),
+            (
+                RequestFault::ResourceNotFoundException,
+                "ResourceNotFoundException: Stream orders under account 000000000000 not found.",
+            ),
+            (RequestFault::ServiceUnavailable, "ServiceUnavailable"),
+            (RequestFault::ThrottlingException, "ThrottlingException: Rate exceeded"),
+        ];
+        for (fault, words) in cases {
+            assert_eq!(fault.error(&name()).to_string(), words);
         }
     }
 
@@ -215,6 +329,7 @@ mod tests {
             (not_adjacent(&shard_id, &shard_id, &stream), " eligible for merging"),
             (split_key(&shard(u64::MAX), HashKey::MAX, &stream), "768211455."),
             (listing_denied(&stream), " the kinesis:ListShards action"),
+            (refusal(RequestFault::InvalidSignatureException, &stream), " for details."),
         ];
         for (error, end) in cases {
             assert!(error.message.as_str().ends_with(end), "{error}");

@@ -2,6 +2,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::ops::Bound;
+use core::time::Duration;
 
 use headwaters_wire::{HashKey, HashKeyRange, ShardId, StreamName};
 
@@ -20,6 +21,9 @@ pub(crate) struct Generations {
     /// Where the range of each open shard starts: by that it is found in `open`.
     starts: BTreeMap<ShardId, HashKey>,
     stream: StreamName,
+    /// The position in `open` whose turn it is when the service chooses the shard, modulo the
+    /// number of open shards, which a reshard can change.
+    turn: usize,
 }
 
 impl Generations {
@@ -32,6 +36,7 @@ impl Generations {
             open: Vec::new(),
             starts: BTreeMap::new(),
             stream,
+            turn: 0,
         };
         for range in ranges::divide(count) {
             generations.add(range);
@@ -71,12 +76,6 @@ impl Generations {
         &self.open[self.position(key)]
     }
 
-    /// The open shard that `key` belongs to.
-    pub(crate) fn at_mut(&mut self, key: HashKey) -> &mut Shard {
-        let position = self.position(key);
-        &mut self.open[position]
-    }
-
     /// The closed shards, in the order of their ids.
     pub(crate) fn closed(&self) -> impl Iterator<Item = &Shard> {
         self.closed.values()
@@ -85,6 +84,11 @@ impl Generations {
     /// The open shards, in the order of their ranges.
     pub(crate) fn open(&self) -> &[Shard] {
         &self.open
+    }
+
+    /// The open shard at this position.
+    pub(crate) fn open_mut(&mut self, position: usize) -> &mut Shard {
+        &mut self.open[position]
     }
 
     /// The open shard with this id.
@@ -97,9 +101,20 @@ impl Generations {
         self.open_shard(id).or_else(|| self.closed.get(id))
     }
 
+    /// Takes the next turn for a record of `size` bytes at `now`: it falls to the first shard with
+    /// room, from the one whose turn it is on, or to that one itself if there is no room anywhere.
+    pub(crate) fn take_turn(&mut self, size: u64, now: Duration) -> usize {
+        let count = self.open.len();
+        let mut turns = (self.turn..self.turn + count).map(|turn| turn % count);
+        let position = turns.find(|&position| self.open[position].has_room(size, now));
+        let position = position.unwrap_or(self.turn % count);
+        self.turn = position + 1;
+        position
+    }
+
     /// Where the shard of `key` is in `open`: always inside, for the last range ends with the last
     /// hash key.
-    fn position(&self, key: HashKey) -> usize {
+    pub(crate) fn position(&self, key: HashKey) -> usize {
         self.open.partition_point(|shard| shard.range().end() < key)
     }
 }

@@ -5,7 +5,8 @@
 //! with what the [ledger](Stream::ledger) says. The same calls give the same answers, down to the
 //! sequence numbers. Time comes in as a parameter: a [`Duration`](core::time::Duration) since an
 //! origin that the caller chooses, so it may stand still or jump. What must fail is said
-//! beforehand: entry by entry in [`EntryFaults`], and call by call as a [`ListFault`].
+//! beforehand: entry by entry in [`EntryFaults`], request by request as a [`RequestFault`], and
+//! listing by listing as a [`ListFault`].
 //!
 //! The shards of a stream change by [`split`](Stream::split), [`merge`](Stream::merge) and
 //! [`update_shard_count`](Stream::update_shard_count), and a [`Handover`] says when the children
@@ -52,6 +53,7 @@
 extern crate alloc;
 
 mod checks;
+mod distribution;
 mod errors;
 mod faults;
 mod generations;
@@ -61,6 +63,7 @@ mod list_request;
 mod max_record_size;
 mod page_token;
 mod ranges;
+mod request_fault;
 mod reshard;
 mod sequence_numbers;
 mod shard;
@@ -73,11 +76,13 @@ mod testing;
 mod throttle;
 mod token_bucket;
 
+pub use distribution::Distribution;
 pub use faults::{EntryFault, EntryFaults};
 pub use handover::Handover;
 pub use list_fault::ListFault;
 pub use list_request::ListRequest;
 pub use max_record_size::{MaxRecordSize, MaxRecordSizeError};
+pub use request_fault::RequestFault;
 pub use shard::Shard;
 pub use shard_limits::ShardLimits;
 pub use stored::Stored;

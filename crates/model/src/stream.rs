@@ -1,34 +1,38 @@
 mod listing;
+mod putting;
 mod resharding;
 
 use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
+use core::{fmt, mem};
 
-use headwaters_wire::{AttemptError, Entry, HashKey, Placement, ShardId, StreamName};
+use headwaters_wire::{AttemptError, HashKey, ShardId, StreamName};
 
 use self::resharding::Pending;
 use crate::generations::Generations;
 use crate::sequence_numbers::SequenceNumbers;
-use crate::{EntryFault, EntryFaults, MaxRecordSize, Shard, Stored, StreamOptions, checks, errors};
+use crate::{Distribution, MaxRecordSize, Shard, Stored, StreamOptions, errors};
 
 /// A deterministic model of one stream: requests in, answers out, and a ledger of what was stored.
 ///
 /// Commands: [`advance`](Self::advance), [`list_shards`](Self::list_shards),
-/// [`merge`](Self::merge), [`put_records`](Self::put_records), [`split`](Self::split),
+/// [`merge`](Self::merge), [`put_records`](Self::put_records), [`refuse`](Self::refuse),
+/// [`split`](Self::split), [`take_ledger`](Self::take_ledger),
+/// [`update_distribution`](Self::update_distribution),
 /// [`update_max_record_size`](Self::update_max_record_size),
 /// [`update_shard_count`](Self::update_shard_count). Getters:
 /// [`closed_shards`](Self::closed_shards), [`ledger`](Self::ledger), [`name`](Self::name),
 /// [`requests`](Self::requests), [`shard`](Self::shard), [`shard_of`](Self::shard_of),
 /// [`shards`](Self::shards).
 ///
-/// Every command takes the time at which it comes, as `now`, from an origin of the caller's. If it
-/// lies before that of an earlier command, the earlier time is taken instead. Getters say what
-/// holds at the time of the last command.
+/// Every command but `take_ledger` takes the time at which it comes, as `now`, from an origin of
+/// the caller's. If it lies before that of an earlier command, the earlier time is taken instead.
+/// Getters say what holds at the time of the last command.
 ///
 /// `Debug` prints how much there is, not the records.
 #[derive(Clone)]
 pub struct Stream {
+    distribution: Distribution,
     generations: Generations,
     internal_failure: AttemptError,
     ledger: Vec<Stored>,
@@ -45,8 +49,9 @@ pub struct Stream {
 impl Stream {
     /// A stream without records, at time zero. The hash keys are divided evenly among its shards.
     pub fn new(options: StreamOptions) -> Self {
-        let StreamOptions { limits, max_record_size, name, shards } = options;
+        let StreamOptions { distribution, limits, max_record_size, name, shards } = options;
         Self {
+            distribution,
             generations: Generations::new(shards, limits, name.clone()),
             internal_failure: errors::internal_failure(),
             ledger: Vec::new(),
@@ -66,33 +71,27 @@ impl Stream {
         self.settle();
     }
 
-    /// Answers one PutRecords request that arrives at `now`: one result per entry, in their order.
-    ///
-    /// Each entry by itself fails by its fault if it has one, is throttled if its shard has no
-    /// room, and is stored otherwise. A throttled entry takes nothing from the shard's limits, so a
-    /// smaller one after it may still find room.
+    /// Hands out the ledger and begins an empty one, so that what has been looked at need not be
+    /// kept. What is taken, put end to end, is what [`ledger`](Self::ledger) would have been; the
+    /// counts of shards and requests go on, and so do the sequence numbers.
+    pub fn take_ledger(&mut self) -> Vec<Stored> {
+        mem::take(&mut self.ledger)
+    }
+
+    /// Sets at `now` what decides in which shards records are stored from then on, as
+    /// UpdateStreamRecordDistributionStrategy does.
     ///
     /// # Errors
-    /// The request is refused as a whole, and nothing is stored, if it is for another stream
-    /// (`ResourceNotFoundException`), has not 1 to 500 entries (`ValidationException`), or has a
-    /// record above the stream's [`MaxRecordSize`] or 10 MiB in total (`InvalidArgumentException`);
-    /// the first of these counts.
-    pub fn put_records(
+    /// Nothing changes if another change is under way (`ResourceInUseException`).
+    pub fn update_distribution(
         &mut self,
-        stream: &StreamName,
-        entries: &[Entry],
-        faults: &EntryFaults,
+        distribution: Distribution,
         now: Duration,
-    ) -> Result<Vec<Result<Placement, AttemptError>>, AttemptError> {
-        let request = self.requests;
-        self.requests += 1;
+    ) -> Result<(), AttemptError> {
         self.advance(now);
-        if *stream != self.name {
-            return Err(errors::no_such_stream(stream));
-        }
-        checks::check(entries, self.max_record_size)?;
-        let put = |(index, entry)| self.put(entry, faults.get(index), request, index);
-        Ok(entries.iter().enumerate().map(put).collect())
+        self.check_active()?;
+        self.distribution = distribution;
+        Ok(())
     }
 
     /// Sets at `now` how large a record may be from then on.
@@ -116,8 +115,12 @@ impl Stream {
         self.generations.closed()
     }
 
-    /// Every record that was stored, in the order of storing, which is that of the sequence
-    /// numbers, within each shard and across all generations of shards.
+    /// Every record that was stored and not [taken](Self::take_ledger), in the order of storing,
+    /// which is that of the sequence numbers, within each shard and across all generations of
+    /// shards.
+    ///
+    /// A shard's records, in the order in which they came to it, are those that have its id in
+    /// [`placement`](Stored::placement).
     pub fn ledger(&self) -> &[Stored] {
         &self.ledger
     }
@@ -137,7 +140,8 @@ impl Stream {
         self.generations.shard(id)
     }
 
-    /// The open shard that `key` belongs to.
+    /// The open shard that `key` belongs to, which is where its records go under
+    /// [`Distribution::UserPartitionKey`].
     pub fn shard_of(&self, key: HashKey) -> &Shard {
         self.generations.at(key)
     }
@@ -145,44 +149,6 @@ impl Stream {
     /// The open shards, in the order of their ranges, which cover all hash keys without overlap.
     pub fn shards(&self) -> &[Shard] {
         self.generations.open()
-    }
-
-    fn put(
-        &mut self,
-        entry: &Entry,
-        fault: Option<EntryFault>,
-        request: u64,
-        index: usize,
-    ) -> Result<Placement, AttemptError> {
-        let hash_key = entry.hash_key();
-        let shard = self.generations.at_mut(hash_key);
-        match fault {
-            None if shard.has_room(entry.size() as u64, self.now) => {
-                Ok(self.store(entry, hash_key, request, index))
-            }
-            None | Some(EntryFault::Throttled) => Err(shard.count_throttled()),
-            Some(EntryFault::InternalFailure { stored }) => {
-                if stored {
-                    self.store(entry, hash_key, request, index);
-                }
-                Err(self.internal_failure.clone())
-            }
-        }
-    }
-
-    fn store(&mut self, entry: &Entry, hash_key: HashKey, request: u64, index: usize) -> Placement {
-        let shard = self.generations.at_mut(hash_key);
-        shard.count_stored(entry.size() as u64, self.now);
-        let placement =
-            Placement { sequence_number: self.sequence_numbers.take(), shard: shard.id().clone() };
-        self.ledger.push(Stored {
-            at: self.now,
-            entry: entry.clone(),
-            index,
-            placement: placement.clone(),
-            request,
-        });
-        placement
     }
 }
 
@@ -201,50 +167,12 @@ impl fmt::Debug for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ShardLimits;
     use crate::testing::{Random, Results, entry, name, options, put};
+    use crate::{EntryFault, EntryFaults, ShardLimits};
     use alloc::format;
-    use alloc::vec;
-    use headwaters_wire::{ErrorCode, PartitionKey};
+    use headwaters_wire::{Entry, ErrorCode};
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    fn stored_count(results: &Results) -> usize {
-        results.iter().filter(|result| result.is_ok()).count()
-    }
-
-    #[test]
-    fn refused_requests_store_nothing_and_are_counted() {
-        let mut stream = Stream::new(options(2));
-        let other = StreamName::new("other").expect("a valid name");
-        let small = entry(HashKey::MIN, 10);
-        let faults = EntryFaults::from_iter([(0, EntryFault::InternalFailure { stored: true })]);
-        let cases = [
-            (&other, vec![small.clone()], ErrorCode::ResourceNotFoundException),
-            (&name(), vec![], ErrorCode::ValidationException),
-            (&name(), vec![small.clone(); 501], ErrorCode::ValidationException),
-            (
-                &name(),
-                vec![small.clone(), entry(HashKey::MIN, 1_048_577)],
-                ErrorCode::InvalidArgumentException,
-            ),
-            (
-                &name(),
-                vec![entry(HashKey::MIN, 1_000_000); 11],
-                ErrorCode::InvalidArgumentException,
-            ),
-        ];
-        for (name, entries, code) in &cases {
-            let refused = stream.put_records(name, entries, &faults, SECOND);
-            assert_eq!(refused.map_err(|error| error.code), Err(code.clone()));
-        }
-        assert!(stream.ledger().is_empty());
-        assert!(stream.shards().iter().all(|shard| (shard.records(), shard.throttled()) == (0, 0)));
-        assert_eq!(stream.requests(), 5);
-
-        put(&mut stream, &[small], SECOND);
-        assert_eq!((stream.ledger()[0].request, stream.requests()), (5, 6));
-    }
 
     #[test]
     fn hash_keys_at_the_edges_of_ranges_go_to_their_shards() {
@@ -262,91 +190,6 @@ mod tests {
     }
 
     #[test]
-    fn the_partition_key_decides_unless_there_is_an_explicit_hash_key() {
-        let mut stream = Stream::new(options(16));
-        let key = PartitionKey::new("abcd").expect("a valid key");
-        let plain = Entry {
-            data: bytes::Bytes::new(),
-            explicit_hash_key: None,
-            partition_key: key.clone(),
-        };
-        let explicit = Entry { explicit_hash_key: Some(HashKey::MIN), ..plain.clone() };
-        let results = put(&mut stream, &[plain, explicit], SECOND);
-        let shards: Vec<ShardId> = results.into_iter().flatten().map(|p| p.shard).collect();
-        // MD5 of "abcd" begins with the hexadecimal digit e.
-        assert_eq!(shards, [ShardId::numbered(0xe), ShardId::numbered(0)]);
-    }
-
-    #[test]
-    fn faults_fail_their_entries_and_no_others() {
-        let mut stream = Stream::new(options(1));
-        let entries: Vec<Entry> = (1..=4).map(|size| entry(HashKey::MIN, size)).collect();
-        let faults = EntryFaults::from_iter([
-            (0, EntryFault::Throttled),
-            (1, EntryFault::InternalFailure { stored: false }),
-            (2, EntryFault::InternalFailure { stored: true }),
-            (4, EntryFault::Throttled),
-        ]);
-        let results =
-            stream.put_records(&name(), &entries, &faults, SECOND).expect("a good request");
-        let codes: Vec<_> = results.iter().map(|r| r.as_ref().err().map(|e| &e.code)).collect();
-        assert_eq!(
-            codes,
-            [
-                Some(&ErrorCode::ProvisionedThroughputExceededException),
-                Some(&ErrorCode::InternalFailure),
-                Some(&ErrorCode::InternalFailure),
-                None
-            ]
-        );
-        assert_eq!(
-            results[1].as_ref().map_err(|error| error.message.as_str()),
-            Err("Internal Service Failure.")
-        );
-        let stored: Vec<_> = stream.ledger().iter().map(|s| (s.index, s.entry.size())).collect();
-        assert_eq!(stored, [(2, 3), (3, 4)]);
-        let shard = &stream.shards()[0];
-        assert_eq!((shard.records(), shard.bytes(), shard.throttled()), (2, 7, 1));
-    }
-
-    #[test]
-    fn a_fault_that_stores_counts_towards_the_limits_and_one_that_does_not_takes_nothing() {
-        for (fault, room_left) in [
-            (EntryFault::InternalFailure { stored: true }, 0),
-            (EntryFault::InternalFailure { stored: false }, 2),
-            (EntryFault::Throttled, 2),
-        ] {
-            let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 2 };
-            let mut stream = Stream::new(options(1).limits(limits));
-            let faults = EntryFaults::from_iter((0..3).map(|index| (index, fault)));
-            let entries = vec![entry(HashKey::MIN, 1); 10];
-            let results = stream.put_records(&name(), &entries, &faults, SECOND);
-            assert_eq!(stored_count(&results.expect("a good request")), room_left, "{fault:?}");
-        }
-    }
-
-    #[test]
-    fn a_burst_of_one_second_goes_through_and_then_the_rate_holds() {
-        let mut stream = Stream::new(options(1));
-        let entries = vec![entry(HashKey::MIN, 10); 500];
-        let mut counts = [SECOND; 4].map(|now| stored_count(&put(&mut stream, &entries, now)));
-        assert_eq!(counts, [500, 500, 0, 0]);
-        counts = [1_100, 1_200, 1_100, 1_250]
-            .map(|millis| stored_count(&put(&mut stream, &entries, Duration::from_millis(millis))));
-        assert_eq!(counts, [100, 100, 0, 50]);
-        assert_eq!(stream.shards()[0].throttled(), 8 * 500 - 1_250);
-    }
-
-    #[test]
-    fn a_shard_takes_1_mib_in_a_second_to_the_byte() {
-        let mut stream = Stream::new(options(1));
-        let entries = [1_048_575, 1, 1].map(|size| entry(HashKey::MIN, size));
-        let results = put(&mut stream, &entries, SECOND);
-        let stored: Vec<bool> = results.iter().map(Result::is_ok).collect();
-        assert_eq!(stored, [true, true, false]);
-    }
-
-    #[test]
     fn a_clock_that_goes_back_leaves_the_stream_at_its_latest_time() {
         let mut stream = Stream::new(options(1));
         for seconds in [3, 1, 4, 0] {
@@ -354,25 +197,6 @@ mod tests {
         }
         let times: Vec<u64> = stream.ledger().iter().map(|stored| stored.at.as_secs()).collect();
         assert_eq!(times, [3, 3, 4, 4]);
-    }
-
-    #[test]
-    fn a_throttled_entry_leaves_its_room_to_a_smaller_one() {
-        let limits = ShardLimits { bytes_per_second: 100, records_per_second: 10 };
-        let mut stream = Stream::new(options(1).limits(limits));
-        let entries = [80, 30, 20, 1].map(|size| entry(HashKey::MIN, size));
-        let results = put(&mut stream, &entries, SECOND);
-        let stored: Vec<bool> = results.iter().map(Result::is_ok).collect();
-        assert_eq!(stored, [true, false, true, false]);
-    }
-
-    #[test]
-    fn without_limits_everything_is_stored() {
-        let mut stream = Stream::new(options(1).unlimited());
-        let entries = vec![entry(HashKey::MIN, 20_000); 500];
-        for _ in 0..10 {
-            assert_eq!(stored_count(&put(&mut stream, &entries, Duration::ZERO)), 500);
-        }
     }
 
     #[test]
@@ -397,6 +221,13 @@ mod tests {
 
     /// A stream of five shards after 400 requests of all kinds, and its answers.
     fn eventful() -> (Stream, Vec<(Vec<Entry>, EntryFaults, Results)>) {
+        eventful_with(|_| {})
+    }
+
+    /// The same, with a look at the stream after each request.
+    fn eventful_with(
+        mut look: impl FnMut(&mut Stream),
+    ) -> (Stream, Vec<(Vec<Entry>, EntryFaults, Results)>) {
         let limits = ShardLimits { bytes_per_second: 3_000, records_per_second: 40 };
         let mut stream = Stream::new(options(5).limits(limits));
         let mut random = Random::new(7);
@@ -419,6 +250,7 @@ mod tests {
                 .collect();
             let results = stream.put_records(&name(), &entries, &faults, now);
             answers.push((entries, faults, results.expect("a good request")));
+            look(&mut stream);
         }
         (stream, answers)
     }
@@ -474,42 +306,26 @@ mod tests {
         assert!(first_answers == second_answers);
     }
 
-    /// Decides again, from the ledger alone: the level of a bucket is followed over all that its
-    /// shard stored before, with signed numbers and without the code of the buckets.
     #[test]
-    fn limits_decide_as_a_replay_of_the_ledger_does() {
-        let limits = ShardLimits { bytes_per_second: 2_500, records_per_second: 30 };
-        let mut stream = Stream::new(options(2).limits(limits));
-        let mut random = Random::new(3);
-        let (mut now, mut decisions) = (Duration::ZERO, [0; 2]);
-        for _ in 0..1_000 {
-            now += Duration::from_nanos(random.below(20_000_000));
-            let entry = entry(random.hash_key(), 1 + random.below(160) as usize);
-            let shard = stream.shard_of(entry.hash_key()).id();
-            let past: Vec<&Stored> =
-                stream.ledger().iter().filter(|s| s.placement.shard == *shard).collect();
-            let records = level(limits.records_per_second, &past, now, |_| 1);
-            let bytes = level(limits.bytes_per_second, &past, now, Entry::size);
-            let expected = records >= NANOS && bytes >= entry.size() as i128 * NANOS;
-            assert_eq!(put(&mut stream, &[entry], now)[0].is_ok(), expected);
-            decisions[usize::from(expected)] += 1;
-        }
-        assert!(decisions.iter().all(|&count| count > 100), "{decisions:?} is one-sided");
-    }
-
-    const NANOS: i128 = 1_000_000_000;
-
-    /// The level at `now`, in billionths of a token, of a bucket from which `past` took its `cost`.
-    fn level(rate: u64, past: &[&Stored], now: Duration, cost: fn(&Entry) -> usize) -> i128 {
-        let depth = i128::from(rate) * NANOS;
-        let at = |level: i128, elapsed: Duration| {
-            depth.min(level + elapsed.as_nanos() as i128 * i128::from(rate))
-        };
-        let (level, last) = past.iter().fold((depth, Duration::ZERO), |(level, last), stored| {
-            let spent = cost(&stored.entry) as i128 * NANOS;
-            (at(level, stored.at - last) - spent, stored.at)
+    fn a_ledger_that_is_taken_bit_by_bit_is_the_same_ledger() {
+        let (kept, answers) = eventful();
+        let (mut taken, mut requests) = (Vec::new(), 0_u32);
+        let (mut rest, same_answers) = eventful_with(|stream| {
+            requests += 1;
+            if requests.is_multiple_of(7) {
+                taken.extend(stream.take_ledger());
+                assert!(stream.ledger().is_empty());
+            }
         });
-        at(level, now - last)
+        assert!(!rest.ledger().is_empty(), "some came after the last time");
+        taken.extend(rest.take_ledger());
+        assert_eq!(taken, kept.ledger());
+        assert!(answers == same_answers);
+        let counts = |stream: &Stream| -> Vec<_> {
+            stream.shards().iter().map(|s| (s.records(), s.bytes(), s.throttled())).collect()
+        };
+        assert_eq!(counts(&rest), counts(&kept));
+        assert_eq!(rest.requests(), kept.requests());
     }
 
     #[test]
