@@ -5,8 +5,7 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_engine::{Config, RateLimit, RetryPolicy};
-use headwaters_sim::{Chance, Faults, Options, Report, run};
+use headwaters_sim::{Chance, Faults, Plan, RateLimit, Report, Retry, run};
 
 const RECORDS: u32 = 500_000;
 const SHARDS: u32 = 64;
@@ -15,19 +14,17 @@ const SHARDS: u32 = 64;
 /// is in the ledger and nothing `NotStored` is, and that each duplicate has an attempt that explains it.
 fn load(
     rate_limit: RateLimit,
-    retry: RetryPolicy,
+    retry: Retry,
     shards: u32,
     faults: impl FnOnce(&mut Faults),
 ) -> Report {
-    // Nothing is aggregated, so that an entry is a record.
-    let config = Config::builder().aggregation_enabled(false).rate_limit(rate_limit);
-    let config = config.retry(retry).record_ttl(None).build().expect("valid settings");
     let shards = NonZeroU32::new(shards).expect("not zero");
-    let mut options = Options::load(1, RECORDS, shards, config);
-    faults(&mut options.faults);
-    let report = run(&options).unwrap_or_else(|failure| panic!("{failure}"));
+    let mut plan = Plan::load(1, RECORDS, shards);
+    (plan.settings.rate_limit, plan.settings.retry) = (rate_limit, retry);
+    faults(&mut plan.faults);
+    let report = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
     println!("{report:#?}");
-    let stats = report.stats;
+    let stats = report.stats[0];
     println!("{:.3} attempts per record", stats.entries as f64 / stats.accepted as f64);
     assert_eq!(stats.accepted, u64::from(RECORDS));
     assert_eq!(stats.accepted, stats.stored + stats.not_stored + stats.maybe_stored);
@@ -36,54 +33,61 @@ fn load(
 }
 
 fn kpl(faults: impl FnOnce(&mut Faults)) -> Report {
-    let report = load(RateLimit::default(), RetryPolicy::Kpl, SHARDS, faults);
-    assert_eq!(report.stats.stored, u64::from(RECORDS), "without an end to retries all is stored");
+    let report = load(KPL_RATE, Retry::Kpl, SHARDS, faults);
+    assert_eq!(
+        report.stats[0].stored,
+        u64::from(RECORDS),
+        "without an end to retries all is stored"
+    );
     // The shards take 64,000 records at once and 64,000 in each second.
     assert!(report.time > Duration::from_millis(6_800), "the limits of the shards were kept");
     report
 }
 
 /// Ten attempts, and a wait of 100 ms times the number of those made.
-const LINEAR: RetryPolicy =
-    RetryPolicy::Linear { max_attempts: 10, step: Duration::from_millis(100) };
+const LINEAR: Retry = Retry::Linear { max_attempts: 10, step_ms: 100 };
+
+const KPL_RATE: RateLimit = RateLimit::Fixed { percent: 150 };
 
 fn linear(faults: impl FnOnce(&mut Faults)) -> Report {
-    load(RateLimit::default(), LINEAR, SHARDS, faults)
+    load(KPL_RATE, LINEAR, SHARDS, faults)
 }
 
-fn exactly_once(report: Report) {
+fn exactly_once(report: &Report) {
     assert_eq!(report.duplicates, 0);
-    assert_eq!(report.stored, report.stats.stored);
+    assert_eq!(report.stored, report.stats[0].stored);
 }
 
 #[test]
 fn with_the_kpls_rule_all_is_stored_exactly_once() {
     let report = kpl(|_| {});
-    exactly_once(report);
+    exactly_once(&report);
     // The limiter lets half as much again leave as the shards take, so every third entry is one too many. Without
     // it, what does not fit would be sent again and again.
-    assert!(report.stats.entries < u64::from(RECORDS) * 16 / 10, "{}", report.stats.entries);
+    assert!(report.stats[0].entries < u64::from(RECORDS) * 16 / 10, "{}", report.stats[0].entries);
 }
 
 #[test]
 fn with_linear_retries_all_is_stored_or_reported() {
-    exactly_once(linear(|_| {}));
+    exactly_once(&linear(|_| {}));
 }
 
 /// So few shards that the load takes a minute: the limiter holds it back, and ten attempts are enough for all.
 #[test]
 fn with_too_few_shards_the_limiter_waits() {
-    let report = load(RateLimit::default(), LINEAR, 8, |_| {});
-    assert_eq!(report.stats.stored, u64::from(RECORDS));
-    exactly_once(report);
+    let report = load(KPL_RATE, LINEAR, 8, |_| {});
+    assert_eq!(report.stats[0].stored, u64::from(RECORDS));
+    exactly_once(&report);
 }
 
 /// Without a limiter ten attempts are not enough for many records: those are reported, and the rest is stored.
 #[test]
 fn without_a_limiter_the_rest_is_reported() {
     let report = load(RateLimit::Off, LINEAR, 8, |_| {});
-    assert!(report.stats.stored > 8 * 5_000 && report.stats.not_stored > u64::from(RECORDS) / 4);
-    exactly_once(report);
+    assert!(
+        report.stats[0].stored > 8 * 5_000 && report.stats[0].not_stored > u64::from(RECORDS) / 4
+    );
+    exactly_once(&report);
 }
 
 /// An entry that fails for no reason of the shard's is stored by a later attempt. `InternalFailure` leaves
@@ -91,15 +95,15 @@ fn without_a_limiter_the_rest_is_reported() {
 #[test]
 fn with_entry_failures() {
     let five_percent = |faults: &mut Faults| faults.entry_failure = Chance::percent(5);
-    exactly_once(kpl(five_percent));
-    exactly_once(linear(five_percent));
+    exactly_once(&kpl(five_percent));
+    exactly_once(&linear(five_percent));
 }
 
 #[test]
 fn with_whole_request_failures() {
     let one_percent = |faults: &mut Faults| faults.request_failure = Chance::percent(1);
-    exactly_once(kpl(one_percent));
-    exactly_once(linear(one_percent));
+    exactly_once(&kpl(one_percent));
+    exactly_once(&linear(one_percent));
 }
 
 /// A lost answer is the one thing that no producer can see through: its records may be stored twice, and

@@ -1,20 +1,20 @@
 use alloc::format;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use bytes::BytesMut;
 use headwaters_engine::wire::{HashKey, PartitionKey};
 use headwaters_engine::{Instant, Timing, UserRecord};
 
 use crate::caller::Caller;
-use crate::options::millis;
-use crate::rng::{Chance, Rng};
+use crate::rng::{Chance, Rng, millis};
 
 /// Makes the records that the application puts.
 #[derive(Debug)]
 pub(crate) struct Application {
     pub(crate) caller: Caller,
     keys: Vec<PartitionKey>,
+    /// What sets its records apart from those of other producers.
+    producer: u32,
     rng: Rng,
     /// The record that it puts next, if it was refused before.
     pub(crate) in_hand: Option<(UserRecord, Timing)>,
@@ -23,10 +23,10 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    pub(crate) fn new(seed: u64, caller: Caller) -> Self {
+    pub(crate) fn new(seed: u64, producer: u32, caller: Caller) -> Self {
         let key = |number| PartitionKey::new(format!("key-{number}")).expect("a valid key");
         let keys = (0..caller.keys).map(key).collect();
-        Self { caller, keys, rng: Rng::new(seed, "caller"), in_hand: None, next: 0 }
+        Self { caller, keys, producer, rng: Rng::new(seed, "caller"), in_hand: None, next: 0 }
     }
 
     /// How many records it puts at once.
@@ -36,7 +36,7 @@ impl Application {
 
     /// When the next burst comes.
     pub(crate) fn pause(&mut self, now: Instant) -> Instant {
-        self.rng.time_after(now, self.caller.pause)
+        self.rng.time_after(now, millis(self.caller.pause_ms))
     }
 
     /// Whether a flush comes now, and if so, by when it is to be reported.
@@ -49,6 +49,16 @@ impl Application {
         Some(within.map(|within| now.after(within)))
     }
 
+    /// Whether it wants everything back now.
+    pub(crate) fn purges(&mut self) -> bool {
+        self.rng.happens(self.caller.purges)
+    }
+
+    /// Whether it ends now, whatever it has left to put.
+    pub(crate) fn ends_early(&mut self) -> bool {
+        self.rng.happens(self.caller.ends_early)
+    }
+
     /// The record to put next.
     pub(crate) fn record(&mut self) -> (UserRecord, Timing) {
         if let Some(in_hand) = self.in_hand.take() {
@@ -57,7 +67,7 @@ impl Application {
         let (smallest, largest) = self.caller.sizes;
         let size = self.rng.range(u64::from(smallest), u64::from(largest));
         let mut data = BytesMut::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
-        data[..8].copy_from_slice(&u64::from(self.next).to_be_bytes());
+        data[..8].copy_from_slice(&label(self.producer, self.next).to_be_bytes());
         let key = self.rng.pick(&self.keys);
         let mut record = UserRecord::new(key, data.freeze()).expect("a valid record");
         if self.rng.happens(self.caller.explicit_hash_keys) {
@@ -78,11 +88,16 @@ impl Application {
     }
 
     fn timing(&mut self) -> Timing {
-        const LONG: Duration = Duration::from_secs(20);
+        const LONG: core::time::Duration = millis(20_000);
         let buffered = [None, Some(millis(0)), Some(millis(40)), Some(millis(2_000)), Some(LONG)];
         let ttls =
             [None, Some(None), Some(Some(millis(0))), Some(Some(millis(90))), Some(Some(LONG))];
         let max_buffered_time = self.rng.pick(&buffered);
         Timing { max_buffered_time, ttl: self.rng.pick(&ttls) }
     }
+}
+
+/// What a record carries in the first bytes of its payload.
+pub(crate) const fn label(producer: u32, number: u32) -> u64 {
+    (producer as u64) << 32 | number as u64
 }

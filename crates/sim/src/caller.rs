@@ -1,12 +1,14 @@
-use core::time::Duration;
+use serde::{Deserialize, Serialize};
 
-use crate::options::millis;
 use crate::rng::{Chance, Rng};
 
 /// What the application does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
+#[serde(default, deny_unknown_fields)]
 pub struct Caller {
+    /// After how many of the bursts it ends, with records left that it then puts in vain.
+    pub ends_early: Chance,
     /// Most records in a burst, put as fast as there is room.
     pub burst: u32,
     /// How it ends.
@@ -17,8 +19,13 @@ pub struct Caller {
     pub flushes: Chance,
     /// Distinct partition keys; a few of them make hot shards.
     pub keys: u32,
-    /// Longest pause between two bursts.
-    pub pause: Duration,
+    /// How many outcomes it takes at once before it is busy with something else, and for how long at most, in
+    /// milliseconds. (0, 0) if it is never too busy.
+    pub outcomes: (u32, u64),
+    /// Longest pause between two bursts, in milliseconds.
+    pub pause_ms: u64,
+    /// How many of the bursts are followed by a purge, after which it goes on putting.
+    pub purges: Chance,
     /// How many records it puts.
     pub records: u32,
     /// Smallest and largest payload, in bytes; at least 8.
@@ -28,17 +35,38 @@ pub struct Caller {
 }
 
 /// How the application ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "the ways there are")]
 pub enum Ending {
     /// It closes after the last record and waits for the end.
     Close,
-    /// It closes and gives this much time.
-    CloseWithin(Duration),
+    /// It closes and gives this many milliseconds.
+    CloseWithin(u64),
     /// It flushes, waits for that, and closes.
     Flush,
     /// It asks for everything back.
     Purge,
+}
+
+impl Default for Caller {
+    /// A hundred records a second for ten seconds.
+    fn default() -> Self {
+        Self {
+            burst: 1,
+            ending: Ending::Close,
+            ends_early: Chance::NEVER,
+            explicit_hash_keys: Chance::NEVER,
+            flushes: Chance::NEVER,
+            keys: 1_000,
+            outcomes: (0, 0),
+            pause_ms: 20,
+            purges: Chance::NEVER,
+            records: 1_000,
+            sizes: (100, 100),
+            timings: Chance::NEVER,
+        }
+    }
 }
 
 impl Caller {
@@ -46,13 +74,18 @@ impl Caller {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let (records, largest) = draw_load(rng);
         let some = [Chance::NEVER, Chance::NEVER, Chance::percent(5), Chance::percent(50)];
+        let never = Chance::NEVER;
+        let rarely = [never, never, never, never, never, Chance::percent(2), Chance::percent(20)];
         Self {
             burst: rng.up_to(&[1, 5, 30, 100, 1_000, 5_000]),
             ending: draw_ending(rng),
+            ends_early: rng.pick(&rarely),
             explicit_hash_keys: rng.pick(&some),
             flushes: rng.pick(&some),
             keys: rng.up_to(&[1, 3, 50, 10_000]),
-            pause: millis(rng.pick(&[0, 3, 50, 200, 400])),
+            outcomes: rng.pick(&[(0, 0), (0, 0), (0, 0), (1, 2), (40, 60), (500, 2_000)]),
+            pause_ms: rng.pick(&[0, 3, 50, 200, 400]),
+            purges: rng.pick(&rarely),
             records,
             sizes: (8, largest),
             timings: rng.pick(&some),
@@ -73,6 +106,6 @@ fn draw_load(rng: &mut Rng) -> (u32, u32) {
 }
 
 fn draw_ending(rng: &mut Rng) -> Ending {
-    let within = Ending::CloseWithin(millis(rng.pick(&[0, 20, 2_000])));
+    let within = Ending::CloseWithin(rng.pick(&[0, 20, 2_000]));
     rng.pick(&[Ending::Close, Ending::Flush, Ending::Flush, within, Ending::Purge])
 }

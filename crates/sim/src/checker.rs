@@ -15,10 +15,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use headwaters_engine::wire::{Entry, ErrorCode, Placement};
-use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Timing, UserRecord};
+use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
 
+pub(crate) use self::consumer::{Consumed, Copies};
 use self::figures::Figures;
 use self::flushes::Flushes;
 use self::map::Map;
@@ -46,14 +48,27 @@ pub(crate) struct Checker {
     strays: BTreeSet<(BatchId, usize)>,
     /// Requests that are neither answered nor cancelled, by their start.
     awaited: BTreeSet<(Instant, BatchId)>,
+    /// Requests that were answered since the last wait.
+    heard: Vec<BatchId>,
     /// Requests that were cancelled before they timed out: their records must be handed back at once.
     cancelled_early: Vec<BatchId>,
     accepted: u64,
     completed: u64,
     /// Records that a purge or a close handed back.
     handed_back: u64,
-    /// Whether everything was asked back: by a purge, or by a close whose deadline has come.
-    purged: bool,
+    /// Of these, those that a close did.
+    closed_back: u64,
+    /// Records before this one were asked back by a purge.
+    purged: usize,
+    /// Whether that was since the last wait.
+    purges: bool,
+    /// By how much, in all, the engine was told too late what time it is.
+    delay: Duration,
+    told: Instant,
+    /// When the transport had new credentials, if that was since the last wait.
+    renewed_at: Option<Instant>,
+    /// When the engine was first told something since it waited.
+    undrained_since: Option<Instant>,
     close_deadline: Option<Instant>,
     figures: Figures,
     /// Records that were packed anew since the last wait, but for those whose aggregates were strays.
@@ -68,8 +83,13 @@ pub(crate) struct Checker {
 /// A request that was sent.
 #[derive(Debug, Default)]
 struct Request {
+    /// When it was answered.
+    answered_at: Option<Instant>,
+    /// Whether its records were handed back without an answer.
+    is_settled: bool,
     /// The shard map by which it was sent.
     generation: u32,
+    start: Instant,
     /// The user records of all its entries, one after the other.
     numbers: Vec<usize>,
     parcels: Vec<Parcel>,
@@ -97,10 +117,10 @@ enum Fate {
 /// What a rule was broken by, in words.
 pub(crate) type Checked = Result<(), String>;
 
-/// The number that a record carries in the first bytes of its payload.
-fn number(entry: &Entry) -> Option<usize> {
-    let bytes = entry.data.first_chunk::<8>()?;
-    usize::try_from(u64::from_be_bytes(*bytes)).ok()
+/// The producer and the number that a record carries in the first bytes of its payload.
+fn label(entry: &Entry) -> Option<(u32, usize)> {
+    let bytes = u64::from_be_bytes(*entry.data.first_chunk()?);
+    Some(((bytes >> 32) as u32, bytes as u32 as usize))
 }
 
 fn rule(holds: bool, broken: impl FnOnce() -> String) -> Checked {
@@ -136,11 +156,18 @@ impl Checker {
             owed: vec![],
             strays: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            heard: vec![],
             cancelled_early: vec![],
             accepted: 0,
             completed: 0,
             handed_back: 0,
-            purged: false,
+            closed_back: 0,
+            purged: 0,
+            purges: false,
+            delay: Duration::ZERO,
+            told: Instant::ZERO,
+            renewed_at: None,
+            undrained_since: None,
             close_deadline: None,
             figures: Figures::default(),
             repacked: 0,
@@ -186,17 +213,24 @@ impl Checker {
     }
 
     /// How much longer than its deadline a record may wait for aggregates of other shards.
-    fn linger(&self) -> core::time::Duration {
+    fn linger(&self) -> Duration {
         if !self.config.aggregation_enabled() {
-            return core::time::Duration::ZERO;
+            return Duration::ZERO;
         }
         let fifth = self.config.record_max_buffered_time() / 5;
-        fifth.min(core::time::Duration::from_millis(50))
+        fifth.min(Duration::from_millis(50))
     }
 
-    /// How many records a purge or a close has handed back.
-    pub(crate) const fn handed_back(&self) -> u64 {
-        self.handed_back
+    /// How many records a close has handed back.
+    pub(crate) const fn closed_back(&self) -> u64 {
+        self.closed_back
+    }
+
+    /// The engine wanted to hear of the time at `wanted` and does so `now`.
+    pub(crate) fn note_delay(&mut self, wanted: Instant, now: Instant) {
+        self.delay += now.since(wanted.max(self.told));
+        self.told = now;
+        self.undrained_since.get_or_insert(now);
     }
 
     /// How many records were accepted and have no outcome.
@@ -210,8 +244,24 @@ impl Checker {
     }
 
     /// Everything is asked back.
-    pub(crate) const fn purge_requested(&mut self) {
-        self.purged = true;
+    pub(crate) fn purge_requested(&mut self) {
+        self.purges = true;
+        self.settle_unanswered();
+        self.purged = usize::try_from(self.accepted).unwrap_or(usize::MAX);
+    }
+
+    /// Nobody takes what the engine has to say for a while; what it has decided stays so, whatever comes meanwhile.
+    pub(crate) fn interrupted(&mut self, stats: &Stats, now: Instant) {
+        let is_handed_back = stats.buffered + stats.in_flight == 0;
+        if is_handed_back && self.close_deadline.is_some_and(|deadline| deadline <= now) {
+            self.settle_unanswered();
+        }
+    }
+
+    fn settle_unanswered(&mut self) {
+        for request in self.requests.values_mut() {
+            request.is_settled |= request.answered_at.is_none();
+        }
     }
 
     /// The engine is to close: what was not sent before leaves at once.
@@ -248,13 +298,31 @@ impl Checker {
     /// The engine cancels a request: when it has taken too long, or when nobody waits for it any more.
     pub(crate) fn cancelled(&mut self, batch: BatchId, now: Instant) -> Checked {
         let start = self.awaited.iter().find(|(_, id)| *id == batch).map(|&(start, _)| start);
-        let start = start.ok_or_else(|| format!("{batch} is cancelled and not awaited"))?;
+        let Some(start) = start else {
+            // Its answer came before anybody took the engine's word for it.
+            let was_heard = self.heard.contains(&batch);
+            let start = self.requests.get(&batch).map(|request| request.start);
+            let is_late =
+                start.is_some_and(|start| start.after(self.config.request_timeout()) <= now);
+            self.note_timeout(is_late, now);
+            return rule(was_heard, || format!("{batch} is cancelled and not awaited"));
+        };
         self.awaited.remove(&(start, batch));
-        if now < start.after(self.config.request_timeout()) {
+        let is_late = start.after(self.config.request_timeout()) <= now;
+        if !is_late {
             self.cancelled_early.push(batch);
-        } else {
-            self.figures.timeouts += 1;
         }
+        self.note_timeout(is_late, now);
         Ok(())
+    }
+
+    /// A request that is late was cancelled for that, unless all are at once.
+    fn note_timeout(&mut self, is_late: bool, now: Instant) {
+        let closes = self.close_deadline.is_some_and(|deadline| deadline <= now);
+        *if self.purges || closes {
+            &mut self.figures.timeouts_perhaps
+        } else {
+            &mut self.figures.timeouts
+        } += u64::from(is_late);
     }
 }

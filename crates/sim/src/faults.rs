@@ -1,8 +1,11 @@
+use serde::{Deserialize, Serialize};
+
 use crate::rng::{Chance, Rng};
 
 /// What goes wrong, and how often. Faults of entries are per entry, the others per request.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
+#[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// The request is stored and the network swallows the answer; the transport never says a word, not
     /// even to a cancel.
@@ -15,6 +18,8 @@ pub struct Faults {
     pub entry_failure: Chance,
     /// An entry fails with `InternalFailure` and is stored.
     pub entry_failure_stored: Chance,
+    /// The request is stored, and its answer is cut short, or no answer of the service at all.
+    pub garbled_answer: Chance,
     /// The answer comes long after the request timed out.
     pub late_answer: Chance,
     /// A request for the list of shards is refused for want of permission.
@@ -41,6 +46,9 @@ pub struct Faults {
     pub request_refused: Chance,
     /// A cancel is not answered.
     pub silent_cancel: Chance,
+    /// How many of the shards are slow at any moment; which ones changes every second. A request with a record for one of them
+    /// takes a second longer.
+    pub slow_shards: Chance,
     /// After refused credentials the transport soon says that it has new ones.
     pub transport_ready: Chance,
     /// The answer has another number of results than the request has entries.
@@ -72,6 +80,7 @@ impl Faults {
             credentials: chance(),
             entry_failure: chance(),
             entry_failure_stored: chance(),
+            garbled_answer: chance(),
             late_answer: chance(),
             list_denied,
             list_failure,
@@ -85,6 +94,7 @@ impl Faults {
             request_failure: chance(),
             request_refused: chance(),
             silent_cancel: chance(),
+            slow_shards: chance(),
             transport_ready,
             wrong_count: chance(),
         }

@@ -26,11 +26,11 @@
 //! What is hard to get right must also have happened: [`Sometimes`] counts it.
 //!
 //! ```
-//! use headwaters_sim::{Options, run};
+//! use headwaters_sim::{Plan, run};
 //!
-//! let options = Options::draw(42);
-//! let report = run(&options).map_err(|failure| failure.to_string())?;
-//! assert_eq!(report, run(&options).map_err(|failure| failure.to_string())?, "seeds replay");
+//! let plan = Plan::draw(42);
+//! let report = run(&plan).map_err(|failure| failure.to_string())?;
+//! assert_eq!(report, run(&plan).map_err(|failure| failure.to_string())?, "seeds replay");
 //! # Ok::<(), String>(())
 //! ```
 #![no_std]
@@ -40,21 +40,28 @@ extern crate alloc;
 mod application;
 mod caller;
 mod checker;
+mod clock;
 mod faults;
 mod network;
-mod options;
+mod plan;
+mod producer;
 mod report;
 mod reshards;
 mod rng;
+mod service;
+mod settings;
 mod sometimes;
 mod trace;
 mod world;
 
 pub use caller::{Caller, Ending};
+pub use clock::ClockFaults;
 pub use faults::Faults;
-pub use options::Options;
+pub use plan::Plan;
 pub use report::{Failure, Report};
 pub use reshards::Reshards;
 pub use rng::{Chance, Rng};
+pub use settings::{RateLimit, Retry, Settings};
 pub use sometimes::Sometimes;
-pub use world::run;
+pub use trace::{Kind, Line, TraceHash, Watch};
+pub use world::{run, watch};

@@ -1,22 +1,20 @@
 mod listing;
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use core::time::Duration;
 
 use headwaters_engine::wire::{
     AttemptError, Class, Entries, Entry, ErrorCode, NextToken, ShardPage, StreamName,
 };
-use headwaters_engine::{Batch, BatchId, Instant, ListingId, PutRecordsResult, Sent};
-use headwaters_model::{EntryFault, EntryFaults, ListFault, Stream};
+use headwaters_engine::{Batch, BatchId, Config, Instant, ListingId, PutRecordsResult, Sent};
+use headwaters_model::{EntryFault, EntryFaults, ListFault};
 
 use crate::faults::Faults;
-use crate::options::{Options, millis};
-use crate::reshards::Resharder;
-use crate::rng::{Chance, Rng};
-use crate::sometimes::Sometimes;
+use crate::plan::Plan;
+use crate::rng::{Chance, Rng, millis};
+use crate::service::Service;
 
-/// The way between the engine and the service: slow, and not to be trusted.
+/// The way between an engine and the service: slow, and not to be trusted.
 #[derive(Debug)]
 pub(crate) struct Network {
     faults: Faults,
@@ -24,7 +22,6 @@ pub(crate) struct Network {
     late: Duration,
     list_page: usize,
     map_denied: bool,
-    model: Stream,
     name: StreamName,
     rng: Rng,
     happenings: BTreeMap<(Instant, u64), Happening>,
@@ -58,6 +55,7 @@ enum Fate {
     BlackHole,
     Credentials,
     Fail,
+    Garble,
     LoseAnswer,
     Normal,
     Refuse,
@@ -95,16 +93,16 @@ const FOR_GOOD: [ErrorCode; 3] = [
 const RENEWAL: Duration = millis(1_500);
 
 impl Network {
-    pub(crate) fn new(options: &Options, model: Stream) -> Self {
+    pub(crate) fn new(plan: &Plan, seed: u64, config: &Config, name: StreamName) -> Self {
+        let (shortest, longest) = plan.latency_ms;
         Self {
-            faults: options.faults,
-            latency: options.latency,
-            late: options.config.request_timeout() * 2,
-            list_page: options.list_page,
-            map_denied: options.map_denied,
-            name: model.name().clone(),
-            model,
-            rng: Rng::new(options.seed, "network"),
+            faults: plan.faults,
+            latency: (millis(shortest), millis(longest)),
+            late: config.request_timeout() * 2,
+            list_page: usize::try_from(plan.list_page).unwrap_or(usize::MAX),
+            map_denied: plan.map_denied,
+            name,
+            rng: Rng::new(seed, "network"),
             happenings: BTreeMap::new(),
             next: 0,
             travels: BTreeMap::new(),
@@ -142,6 +140,7 @@ impl Network {
             (faults.black_hole, Fate::BlackHole),
             (faults.credentials, Fate::Credentials),
             (faults.request_failure, Fate::Fail),
+            (faults.garbled_answer, Fate::Garble),
             (faults.lost_answer, Fate::LoseAnswer),
             (faults.request_refused, Fate::Refuse),
             (faults.repeated_answer, Fate::Repeat),
@@ -181,7 +180,7 @@ impl Network {
     }
 
     /// The next thing that happens at `now`; `None` if there is none, or none for the engine.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<News> {
+    pub(crate) fn take(&mut self, now: Instant, service: &mut Service) -> Option<News> {
         let entry = self.happenings.first_entry().filter(|entry| entry.key().0 <= now)?;
         match entry.remove() {
             Happening::Answer { batch, result } => {
@@ -190,36 +189,27 @@ impl Network {
             }
             Happening::Cancelled { batch, sent } => Some(News::Cancelled { batch, sent }),
             Happening::Arrive { batch, entries, back, fate } => {
-                self.arrive(batch, &entries, back, fate, now);
+                self.arrive((batch, &entries), back, fate, service, now);
                 None
             }
             Happening::ListAnswer { request, result } => Some(News::Listed { request, result }),
             Happening::ListArrive { request, from, fault } => {
-                self.list_arrive(request, from, fault, now);
+                self.list_arrive(request, from, fault, service, now);
                 None
             }
             Happening::Ready => Some(News::Ready),
         }
     }
 
-    /// Changes the shards if it is time to; says what was changed.
-    pub(crate) fn reshard(
-        &mut self,
-        resharder: &mut Resharder,
-        sometimes: &mut Sometimes,
-        now: Instant,
-    ) -> Option<String> {
-        resharder.change(&mut self.model, sometimes, now)
-    }
-
     fn arrive(
         &mut self,
-        batch: BatchId,
-        entries: &[Entry],
+        (batch, entries): (BatchId, &[Entry]),
         back: Duration,
         fate: Fate,
+        service: &mut Service,
         now: Instant,
     ) {
+        let back = back + service.slowness(entries, now);
         let result = match fate {
             Fate::Credentials => Err(AttemptError::new(self.rng.pick(&CREDENTIALS))),
             Fate::Fail => Err(AttemptError::new(self.rng.pick(&PASSING))),
@@ -227,7 +217,7 @@ impl Network {
             _ => {
                 let faults = self.entry_faults(entries.len());
                 let since = now.since(Instant::ZERO);
-                self.model.put_records(&self.name, entries, &faults, since)
+                service.stream.put_records(&self.name, entries, &faults, since)
             }
         };
         let result = match (fate, result) {
@@ -235,16 +225,21 @@ impl Network {
                 self.travels.remove(&batch);
                 return;
             }
-            (Fate::LoseAnswer, result) => {
+            (Fate::Garble | Fate::LoseAnswer, result) => {
                 let stored = result.iter().flatten().filter(|entry| entry.is_ok()).count();
                 self.lost_answers += stored as u64;
-                Err(AttemptError::new(ErrorCode::ConnectionLost))
+                let is_garbled = fate == Fate::Garble;
+                Err(AttemptError::new(match is_garbled {
+                    true => ErrorCode::UnusableAnswer,
+                    false => ErrorCode::ConnectionLost,
+                }))
             }
             (Fate::WrongCount, Ok(mut results)) => {
-                if results.len() == 1 || self.coin() {
-                    results.extend(results.last().cloned());
-                } else {
-                    results.pop();
+                match self.rng.range(0, 3) {
+                    0 => results.clear(),
+                    1 => results.extend(results.clone()),
+                    2 => results.extend(results.last().cloned()),
+                    _ => results.truncate(results.len() - 1),
                 }
                 Ok(results)
             }
@@ -295,10 +290,5 @@ impl Network {
         self.next += 1;
         self.happenings.insert(key, happening);
         key
-    }
-
-    /// What the service stored.
-    pub(crate) const fn model(&self) -> &Stream {
-        &self.model
     }
 }

@@ -1,15 +1,19 @@
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use headwaters_engine::Stats;
+use headwaters_engine::{Instant, Stats};
 
-use crate::options::Options;
+use crate::checker::Copies;
+use crate::plan::Plan;
+use crate::producer::Producer;
+use crate::service::Service;
 use crate::sometimes::Sometimes;
 
 /// What became of a world in which no rule was broken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
     /// Copies of records that consumers see beyond the first of each.
@@ -21,14 +25,34 @@ pub struct Report {
     pub lost_answers: u64,
     /// What it met of what is hard to get right.
     pub sometimes: Sometimes,
-    /// The engine's figures at the end.
-    pub stats: Stats,
+    /// Each engine's figures at the end.
+    pub stats: Vec<Stats>,
     /// Kinesis records in the service's ledger.
     pub stored: u64,
     /// How much time went by in the world.
     pub time: Duration,
-    /// A hash of everything that happened, in order.
-    pub trace: u64,
+}
+
+impl Report {
+    pub(crate) fn new(now: Instant, service: &Service) -> Self {
+        Self {
+            duplicates: 0,
+            hidden: 0,
+            lost_answers: 0,
+            sometimes: service.sometimes,
+            stats: Vec::new(),
+            stored: service.stream.ledger().len() as u64,
+            time: now.since(Instant::ZERO),
+        }
+    }
+
+    pub(crate) fn add(&mut self, producer: &Producer, copies: Copies) {
+        self.duplicates += copies.duplicates;
+        self.hidden += copies.hidden;
+        self.lost_answers += producer.network.lost_answers;
+        self.sometimes.add(&producer.checker.sometimes);
+        self.stats.push(producer.engine.stats());
+    }
 }
 
 /// A rule that was broken.
@@ -40,20 +64,19 @@ pub struct Failure {
     /// The last events and actions before it.
     pub lines: VecDeque<String>,
     /// The world in which it happened.
-    pub options: Options,
+    pub plan: Plan,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { broken, lines, options } = self;
-        writeln!(f, "{options:#?}")?;
+        let Self { broken, lines, plan } = self;
+        writeln!(f, "{plan:#?}")?;
         lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
-        writeln!(f, "seed {}: {broken}", options.seed)?;
-        if !options.drawn {
-            return f.write_str("again: run the same test");
+        writeln!(f, "seed {}: {broken}", plan.seed)?;
+        if *plan != Plan::draw(plan.seed) {
+            return f.write_str("again: run this plan");
         }
-        let replay = "cargo test -p headwaters-tests --test sim -- --nocapture";
-        write!(f, "again: HEADWATERS_SEED={} {replay}", options.seed)
+        write!(f, "again: headwaters sim replay {}", plan.seed)
     }
 }
 

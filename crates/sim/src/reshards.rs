@@ -5,35 +5,33 @@ use core::time::Duration;
 use headwaters_engine::Instant;
 use headwaters_engine::wire::HashKey;
 use headwaters_model::{Handover, Stream};
+use serde::{Deserialize, Serialize};
 
-use crate::options::millis;
-use crate::rng::Rng;
+use crate::rng::{Rng, millis};
 use crate::sometimes::Sometimes;
 
 /// How the shards of a world change.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
+#[serde(default, deny_unknown_fields)]
 pub struct Reshards {
     /// How many changes there are at most; some are refused because another one is under way.
     pub count: u32,
-    /// Longest time during which parents go on while a change is under way.
-    pub handover: Duration,
-    /// Longest time before the first change, and between two.
-    pub pause: Duration,
+    /// Longest time during which parents go on while a change is under way, in milliseconds.
+    pub handover_ms: u64,
+    /// Longest time before the first change, and between two, in milliseconds.
+    pub pause_ms: u64,
 }
 
 /// Most shards that a change leads to.
 const SHARDS_MAX: u64 = 70;
 
 impl Reshards {
-    /// The shards stay what they are.
-    pub const NONE: Self = Self { count: 0, handover: Duration::ZERO, pause: Duration::ZERO };
-
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         Self {
             count: rng.pick(&[0, 1, 3, 12, 12]),
-            handover: millis(rng.pick(&[1, 60, 400])),
-            pause: millis(rng.pick(&[0, 8, 50, 500, 1_000, 2_000])),
+            handover_ms: rng.pick(&[1, 60, 400]),
+            pause_ms: rng.pick(&[0, 8, 50, 500, 1_000, 2_000]),
         }
     }
 }
@@ -55,7 +53,7 @@ impl Resharder {
             reshards,
             rng: Rng::new(seed, "reshards"),
         };
-        resharder.next = resharder.rng.time_after(Instant::ZERO, reshards.pause);
+        resharder.next = resharder.rng.time_after(Instant::ZERO, millis(reshards.pause_ms));
         resharder
     }
 
@@ -73,13 +71,14 @@ impl Resharder {
     ) -> Option<String> {
         self.next_at().filter(|next| *next <= now)?;
         self.left -= 1;
-        self.next = self.rng.time_after(now, self.reshards.pause);
+        self.next = self.rng.time_after(now, millis(self.reshards.pause_ms));
         let at = now.since(Instant::ZERO);
         let at_once = self.rng.range(0, 1) == 0;
         let handover = if at_once {
             Handover::ChildrenAtOnce
         } else {
-            let until = self.rng.time_after(now, self.reshards.handover).since(Instant::ZERO);
+            let until =
+                self.rng.time_after(now, millis(self.reshards.handover_ms)).since(Instant::ZERO);
             Handover::ParentUntilDone { until }
         };
         let [shards, before] = [stream.shards().len() as u64; 2];

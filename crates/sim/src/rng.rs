@@ -1,6 +1,7 @@
 use core::time::Duration;
 
 use headwaters_engine::Instant;
+use serde::{Deserialize, Serialize};
 
 /// Random numbers from a seed: SplitMix64, written out so that a seed means the same for ever.
 #[derive(Clone, Debug)]
@@ -61,10 +62,14 @@ impl Rng {
     }
 }
 
+pub(crate) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
 const PPM: u64 = 1_000_000;
 
 /// A probability in parts per million: whole numbers mean the same on every machine.
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Chance(u32);
 
 impl core::fmt::Debug for Chance {

@@ -31,6 +31,12 @@ situations! {
     aggregate_with_explicit_hash_keys,
     /// Shards that came into the map while what was spent on their parents was not refilled yet.
     child_inherited_debt,
+    /// Clocks that jumped forward.
+    clock_jumped,
+    /// Clocks that stood still.
+    clock_stood_still,
+    /// Clocks that went back.
+    clock_went_back,
     /// Changes of the number of shards of which the children took over at once.
     count_updated_at_once,
     /// Changes of the number of shards during which the parents went on.
@@ -75,8 +81,18 @@ situations! {
     merge_handed_over,
     /// Records with a timing of their own that expired.
     own_timing_expired,
+    /// Outcomes after which the application was too busy to take more.
+    outcomes_read_slowly,
     /// Plain records that were stored in another shard than foretold.
     plain_elsewhere,
+    /// Processes that did nothing for a while.
+    process_froze,
+    /// Purges after which the application went on.
+    purged_midway,
+    /// Records that were put after the close.
+    put_after_close,
+    /// Records for which there was no room.
+    refused,
     /// Records too large for an aggregate, beside others that were packed.
     sent_plain_for_size,
     /// Splits of which the children took over at once.

@@ -9,11 +9,18 @@ use super::{Checker, Fate};
 impl Checker {
     /// A request is over, whatever came of it.
     pub(crate) fn over(&mut self, batch: BatchId) {
+        let before = self.awaited.len();
         self.awaited.retain(|(_, id)| *id != batch);
+        if self.awaited.len() < before {
+            self.heard.push(batch);
+        }
     }
 
     /// The transport stopped working on a request that the engine was waiting for.
-    pub(crate) fn stopped(&mut self, batch: BatchId, sent: Sent) {
+    pub(crate) fn stopped(&mut self, batch: BatchId, sent: Sent, now: Instant) {
+        if !self.note_answer(batch, now) {
+            return;
+        }
         // What else it may be, nobody knows whether anything was stored.
         if sent == Sent::No {
             self.fail_all(batch, &ErrorCode::NotSent);
@@ -22,6 +29,9 @@ impl Checker {
 
     /// The engine got an answer that it was waiting for.
     pub(crate) fn answered(&mut self, batch: BatchId, result: &PutRecordsResult, now: Instant) {
+        if !self.note_answer(batch, now) {
+            return;
+        }
         let Some(request) = self.requests.get(&batch) else { return };
         match result {
             Ok(results) if results.len() == request.parcels.len() => {
@@ -38,6 +48,13 @@ impl Checker {
             }
             Err(AttemptError { code, .. }) => self.fail_all(batch, code),
         }
+    }
+
+    /// Whether the answer is of any use.
+    fn note_answer(&mut self, batch: BatchId, now: Instant) -> bool {
+        let Some(request) = self.requests.get_mut(&batch) else { return false };
+        request.answered_at = Some(now);
+        !request.is_settled
     }
 
     fn fail_all(&mut self, batch: BatchId, code: &ErrorCode) {
@@ -71,7 +88,8 @@ impl Checker {
     }
 
     /// The transport has new credentials: what waits for them may leave.
-    pub(crate) fn transport_ready(&mut self) {
+    pub(crate) fn transport_ready(&mut self, now: Instant) {
+        self.renewed_at = Some(now);
         for record in &mut self.records {
             if record.waits_for == WaitsFor::Credentials && record.in_flight.is_none() {
                 record.waits_for = WaitsFor::NewCredentials;

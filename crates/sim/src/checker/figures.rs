@@ -16,6 +16,8 @@ pub(super) struct Figures {
     pub(super) requeued: u64,
     pub(super) throttled: u64,
     pub(super) timeouts: u64,
+    /// Requests that were late when everything was handed back, and so cancelled for one reason or the other.
+    pub(super) timeouts_perhaps: u64,
     pub(super) unusable_answers: u64,
     pub(super) wrong_shard: u64,
 }
@@ -24,6 +26,9 @@ impl Checker {
     /// The engine waits: nothing is owed, and its figures are right.
     pub(crate) fn waits(&mut self, at: Option<Instant>, stats: &Stats, now: Instant) -> Checked {
         self.list_elapse(now);
+        self.heard.clear();
+        (self.renewed_at, self.undrained_since) = (None, None);
+        self.purges = false;
         self.sometimes.aggregate_split += core::mem::take(&mut self.repacked);
         for number in self.owed.drain(..) {
             let stored = matches!(self.records[number].outcome, Some(Ended::Stored { .. }));
@@ -120,13 +125,16 @@ impl Checker {
             ("requeued", stats.requeued, figures.requeued),
             ("shards", stats.shards, self.map.len() as u64),
             ("throttled", stats.throttled, figures.throttled),
-            ("timeouts", stats.timeouts, figures.timeouts),
             ("unusable_answers", stats.unusable_answers, figures.unusable_answers),
             ("wrong_shard", stats.wrong_shard, figures.wrong_shard),
         ];
         for (name, says, is) in pairs {
             rule(says == is, || format!("`{name}` says {says}, and is {is}"))?;
         }
+        let most = figures.timeouts + figures.timeouts_perhaps;
+        rule((figures.timeouts..=most).contains(&stats.timeouts), || {
+            format!("`timeouts` says {}, and is {} to {most}", stats.timeouts, figures.timeouts)
+        })?;
         rule(stats.lanes_held_back <= stats.shards + 1, || {
             format!("{} lanes are held back", stats.lanes_held_back)
         })?;

@@ -51,6 +51,8 @@ impl Checker {
         while self.records.get(*first_open).is_some_and(|record| record.outcome.is_some()) {
             *first_open += 1;
         }
+        let (open, purged) = (*first_open, self.purged);
+        rule(open >= purged, || format!("record {open} was to be handed back"))?;
         let is_over = |flush: &&Flush| {
             flush.barrier <= *first_open || flush.deadline.is_some_and(|deadline| deadline <= now)
         };

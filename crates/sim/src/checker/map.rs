@@ -94,6 +94,7 @@ impl Map {
 impl Checker {
     /// The engine asks for a page of shards.
     pub(crate) fn list_asked(&mut self, request: &ListShards, now: Instant) -> Checked {
+        self.list_elapse(now);
         let awaited = self.map.awaited;
         rule(awaited.is_none(), || alloc::format!("{awaited:?} is still awaited"))?;
         rule(self.config.shard_prediction() == ShardPrediction::On, || {
@@ -120,17 +121,27 @@ impl Checker {
         }
     }
 
-    /// Whether the engine waits for this page; if not, it must ignore it.
-    pub(crate) fn awaits_list(&self, request: ListingId) -> bool {
-        self.map.awaited.is_some_and(|(_, awaited)| awaited == request)
-    }
-
-    /// The engine has got a page that it was waiting for.
-    pub(crate) fn listed(&mut self, result: Result<ShardPage, AttemptError>, now: Instant) {
-        let awaited_first_map = self.awaits_first_map();
-        self.add_page(result, now);
-        if awaited_first_map && !self.awaits_first_map() {
-            self.hurry_now(now);
+    /// A page of shards has come, and the engine has taken it or not.
+    pub(crate) fn list_answered(
+        &mut self,
+        request: ListingId,
+        result: Result<ShardPage, AttemptError>,
+        is_ignored: bool,
+        now: Instant,
+    ) {
+        let is_awaited = self.map.awaited.is_some_and(|(_, awaited)| awaited == request);
+        if is_ignored {
+            self.sometimes.list_answer_ignored += 1;
+            if is_awaited {
+                // It was given up, or the figures will not agree.
+                self.list_elapse(now);
+            }
+        } else if is_awaited {
+            let awaited_first_map = self.awaits_first_map();
+            self.add_page(result, now);
+            if awaited_first_map && !self.awaits_first_map() {
+                self.hurry_now(now);
+            }
         }
     }
 

@@ -30,7 +30,7 @@ impl Checker {
             format!("{} attempts, and it was sent {} times", attempts.count(), record.sends)
         })?;
         let timeout = self.config.request_timeout() + self.config.cancel_grace();
-        let latest = record.expiration.map(|expiration| expiration.after(timeout));
+        let latest = record.expiration.map(|expiration| expiration.after(timeout + self.delay));
         rule(latest.is_none_or(|latest| now <= latest) || record.was_stray, || {
             "its outcome is too late".into()
         })?;
@@ -48,7 +48,7 @@ impl Checker {
             }
         };
         if let Some(cause) = ended.cause() {
-            self.check_cause(record, cause, fate.as_ref(), now)?;
+            self.check_cause(number, cause, fate.as_ref(), now)?;
         }
         self.end(number, ended, fate);
         Ok(())
@@ -63,11 +63,12 @@ impl Checker {
     /// The reason why a record is given up holds.
     fn check_cause(
         &self,
-        record: &Record,
+        number: usize,
         cause: &Cause,
         fate: Option<&Fate>,
         now: Instant,
     ) -> Checked {
+        let record = &self.records[number];
         let class = match fate {
             Some(Fate::Failed(code)) => Some(code.class()),
             Some(Fate::Stored(_)) => None,
@@ -94,7 +95,7 @@ impl Checker {
                 let is_permanent = matches!(code.class(), Class::Permanent | Class::TooLarge);
                 is_permanent && fate == Some(&Fate::Failed(code.clone()))
             }
-            Cause::Purged => self.purged,
+            Cause::Purged => number < self.purged,
             Cause::Throttled => self.config.fail_if_throttled() && class == Some(Class::Throttled),
             _ => false,
         };
@@ -129,7 +130,10 @@ impl Checker {
         self.waiting.remove(slot, record.leave_by, number);
         self.completed += 1;
         match ended.cause() {
-            Some(Cause::Closed | Cause::Purged) => self.handed_back += 1,
+            Some(cause @ (Cause::Closed | Cause::Purged)) => {
+                self.handed_back += 1;
+                self.closed_back += u64::from(*cause == Cause::Closed);
+            }
             Some(Cause::Expired) => {
                 self.sometimes.own_timing_expired += u64::from(record.has_own_timing);
             }

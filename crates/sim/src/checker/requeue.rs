@@ -14,6 +14,9 @@ impl Checker {
     pub(crate) fn requeued(&mut self, requeue: &Requeue, now: Instant) -> Checked {
         let Requeue { batch, cause, deadline, indexes, not_before, .. } = requeue;
         let (batch, deadline, not_before) = (*batch, *deadline, *not_before);
+        let request = self.requests.remove(&batch).ok_or("an unknown batch was requeued")?;
+        // The wait counts from when the answer was read, which is between its coming and now.
+        let since = request.answered_at.max(self.undrained_since).unwrap_or(now);
         let half = now.after(self.config.record_max_buffered_time() / 2);
         rule(indexes.is_sorted_by(|a, b| a < b), || format!("indexes of {batch} do not rise"))?;
         rule(not_before <= deadline, || format!("a deadline before the wait in {batch}"))?;
@@ -24,10 +27,15 @@ impl Checker {
         let is_final = matches!(code.class(), Class::Permanent | Class::TooLarge)
             || (code.class() == Class::Throttled && self.config.fail_if_throttled());
         rule(!is_final, || format!("{batch} was requeued after {code}"))?;
-        let request = self.requests.remove(&batch).ok_or("an unknown batch was requeued")?;
         for &index in indexes {
             let index = usize::from(index);
-            self.requeued_one((batch, index), &request, code, (not_before, deadline), now)?;
+            self.requeued_one(
+                (batch, index),
+                &request,
+                code,
+                (not_before, deadline),
+                (since, now),
+            )?;
         }
         self.requests.insert(batch, request);
         Ok(())
@@ -39,7 +47,7 @@ impl Checker {
         request: &Request,
         code: &ErrorCode,
         (not_before, deadline): (Instant, Instant),
-        now: Instant,
+        (since, now): (Instant, Instant),
     ) -> Checked {
         let parcel = request.parcels.get(place.1).ok_or("an index beyond its batch")?;
         let numbers = request.numbers_of(place.1);
@@ -56,7 +64,7 @@ impl Checker {
         } else {
             waits(self.config.retry(), sends, code.class())
         };
-        rule(not_before >= now.after(least) && not_before <= now.after(most), || {
+        rule(not_before >= since.after(least) && not_before <= now.after(most), || {
             format!("{place:?} waits until {not_before}, which is not the policy's wait")
         })?;
         // What was packed by an older map may be packed anew, and then waits for others again.
@@ -85,6 +93,10 @@ impl Checker {
             (record.not_before, record.leave_by) = (not_before, leave_by);
             if code.class() == Class::Credentials {
                 record.waits_for = WaitsFor::Credentials;
+                if self.renewed_at >= request.answered_at && self.renewed_at.is_some() {
+                    record.waits_for = WaitsFor::NewCredentials;
+                    record.not_before = Instant::ZERO;
+                }
             }
             self.waiting.add(slot, leave_by, number);
             again += 1;

@@ -9,7 +9,7 @@ use headwaters_engine::wire::{Entry, HashKey};
 use headwaters_engine::{Batch, BatchId, Instant, OuterKey, RetryPolicy, ShardPrediction};
 
 use super::record::WaitsFor;
-use super::{Checked, Checker, Fate, Parcel, Request, number, rule};
+use super::{Checked, Checker, Fate, Parcel, Request, label, rule};
 
 impl Checker {
     /// A request leaves.
@@ -28,9 +28,12 @@ impl Checker {
             self.sometimes.degraded_sending += 1;
         }
         let mut request = Request {
+            answered_at: None,
+            is_settled: false,
             generation: self.map.generation,
             numbers: Vec::with_capacity(count),
             parcels: Vec::with_capacity(count),
+            start: now,
         };
         for (index, entry) in batch.entries.iter().enumerate() {
             self.entry_sent(entry, (id, index), &mut request, now)?;
@@ -140,7 +143,8 @@ impl Checker {
         place: (BatchId, usize),
         now: Instant,
     ) -> Result<usize, alloc::string::String> {
-        let number = number(entry).filter(|&number| number < self.records.len());
+        let number =
+            label(entry).map(|(_, number)| number).filter(|&number| number < self.records.len());
         let number = number.ok_or("a record was invented")?;
         let slot = self.map.slot(self.records[number].hash_key);
         let record = &mut self.records[number];

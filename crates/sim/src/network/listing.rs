@@ -5,6 +5,7 @@ use headwaters_engine::{Instant, ListShards, ListingId};
 use headwaters_model::{ListFault, ListRequest};
 
 use super::{Happening, Network};
+use crate::service::Service;
 
 impl Network {
     /// Takes a request for a page of shards on its way.
@@ -38,11 +39,12 @@ impl Network {
         request: ListingId,
         from: Option<NextToken>,
         fault: Option<ListFault>,
+        service: &mut Service,
         now: Instant,
     ) {
         let first = || ListRequest::first(self.name.clone());
         let asked = from.map_or_else(first, ListRequest::next).max_results(self.list_page);
-        let result = self.model.list_shards(&asked, fault, now.since(Instant::ZERO));
+        let result = service.stream.list_shards(&asked, fault, now.since(Instant::ZERO));
         let mut back = now.after(self.half_trip());
         if self.rng.happens(self.faults.list_late) {
             back = back.after(self.late);

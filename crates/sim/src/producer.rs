@@ -1,0 +1,351 @@
+use alloc::format;
+use alloc::string::ToString;
+use core::fmt;
+
+use headwaters_engine::{Action, Engine, Event, FlushId, Instant, RefusedReason, Token};
+
+use crate::application::Application;
+use crate::caller::Ending;
+use crate::checker::{Checked, Checker};
+use crate::clock::Clock;
+use crate::network::{Network, News};
+use crate::plan::Plan;
+use crate::rng::{Rng, millis};
+use crate::service::Service;
+use crate::trace::{Kind, Line, Watch};
+
+/// One engine with its application, its clock, its way to the service, and what watches over it.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    number: u32,
+    application: Application,
+    pub(crate) checker: Checker,
+    clock: Clock,
+    pub(crate) engine: Engine,
+    pub(crate) network: Network,
+    /// The world's time.
+    time: Instant,
+    /// What its clock shows, and the latest that it has shown: the engine's time never goes back.
+    shown: Instant,
+    now: Instant,
+    stage: Stage,
+    /// Until then nobody takes what the engine has to say.
+    busy_until: Option<Instant>,
+    rng: Rng,
+    next_flush: u64,
+    /// When the application had put its last record.
+    ended: Option<Instant>,
+}
+
+/// How far the application is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// It goes on putting at this time.
+    Putting(Instant),
+    /// It waits for room.
+    Waiting,
+    /// It waits for the end of this flush.
+    Flushing(FlushId),
+    Closing,
+    Closed,
+}
+
+/// Most actions between two waits: several for each record without an outcome, and some for each of an answer's. No
+/// engine may go on for ever.
+const ACTIONS_PER_RECORD_MAX: u64 = 10;
+const ACTIONS_MAX: u64 = 10 * 500;
+
+impl Producer {
+    pub(crate) fn new(plan: &Plan, number: u32, service: &Service) -> Self {
+        // Each producer draws from numbers of its own.
+        let seed = Rng::new(plan.seed, &format!("producer-{number}")).next();
+        let config = plan.settings.to_config(seed).expect("settings within their bounds");
+        let mut clock = Clock::new(plan.clock, &mut Rng::new(seed, "clock"));
+        let mut checker = Checker::new(config.clone(), plan.caller.records as usize);
+        let now = clock.read(Instant::ZERO, &mut checker.sometimes);
+        Self {
+            number,
+            application: Application::new(seed, number, plan.caller),
+            checker,
+            clock,
+            engine: Engine::new(config.clone(), now),
+            network: Network::new(plan, seed, &config, service.name.clone()),
+            time: Instant::ZERO,
+            shown: now,
+            now,
+            stage: Stage::Putting(Instant::ZERO),
+            busy_until: None,
+            rng: Rng::new(seed, "producer"),
+            next_flush: 0,
+            ended: None,
+        }
+    }
+
+    /// Since when the application has had nothing more to put.
+    pub(crate) const fn ended(&self) -> Option<Instant> {
+        self.ended
+    }
+
+    /// Whether all is done; if not, how far it is.
+    pub(crate) fn check_closed(&self) -> Checked {
+        if self.stage == Stage::Closed && !self.checker.has_flushes() {
+            return Ok(());
+        }
+        Err(format!("producer {} stands still: {:?}", self.number, self.stage))
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub(crate) fn heal(&mut self) {
+        self.clock.heal();
+        self.network.heal();
+    }
+
+    /// When something happens next: in the application, in the network, or in the engine.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        let caller = match self.stage {
+            Stage::Putting(at) => Some(at),
+            _ => None,
+        };
+        let engine = match self.busy_until {
+            None => self.engine.wakeup().at.map(|at| self.clock.when(at).max(self.time)),
+            busy => busy,
+        };
+        let next = [caller, self.network.next_at(), engine].into_iter().flatten().min();
+        next.map(|at| at.max(self.clock.frozen_until()))
+    }
+
+    /// Lives on to `time`, which is when the next thing happens.
+    pub(crate) fn live(
+        &mut self,
+        time: Instant,
+        service: &mut Service,
+        watch: &mut impl Watch,
+    ) -> Checked {
+        self.time = time;
+        self.shown = self.clock.read(time, &mut self.checker.sometimes);
+        if self.clock.frozen_until() > time {
+            return Ok(());
+        }
+        self.now = self.now.max(self.shown);
+        if self.busy_until.is_some_and(|until| until <= time) {
+            self.busy_until = None;
+        }
+        match self.stage {
+            Stage::Putting(at) if at <= time => self.put_burst(watch)?,
+            _ if self.network.next_at().is_some_and(|at| at <= time) => self.hear(service, watch),
+            _ => self.tell(Event::TimeAdvanced, watch),
+        }
+        if self.busy_until.is_some() {
+            return Ok(());
+        }
+        self.drain(watch)
+    }
+
+    fn trace(&self, kind: Kind, what: &dyn fmt::Display, watch: &mut impl Watch) {
+        watch.see(Line { at: self.time, kind, producer: Some(self.number), what });
+    }
+
+    fn tell(&mut self, event: Event, watch: &mut impl Watch) {
+        self.trace(Kind::Event, &event, watch);
+        self.note_delay();
+        self.engine.handle(event, self.shown);
+    }
+
+    /// What nobody woke the engine for in time comes late, and that is not its fault.
+    fn note_delay(&mut self) {
+        if let Some(at) = self.engine.wakeup().at {
+            self.checker.note_delay(at, self.now);
+        }
+    }
+
+    fn hear(&mut self, service: &mut Service, watch: &mut impl Watch) {
+        let ignored = self.engine.stats().ignored_answers;
+        match self.network.take(self.time, service) {
+            // Something happened far away; here it is only later.
+            None => self.tell(Event::TimeAdvanced, watch),
+            Some(News::Cancelled { batch, sent }) => {
+                self.tell(Event::BatchCancelled { batch, sent }, watch);
+                self.checker.over(batch);
+                if self.engine.stats().ignored_answers == ignored {
+                    self.checker.stopped(batch, sent, self.now);
+                }
+            }
+            Some(News::Answer { batch, result }) => {
+                let copy = result.clone();
+                self.tell(Event::PutRecordsFinished { batch, result }, watch);
+                self.checker.over(batch);
+                if self.engine.stats().ignored_answers == ignored {
+                    self.checker.answered(batch, &copy, self.now);
+                }
+            }
+            Some(News::Listed { request, result }) => {
+                let before = self.engine.stats().repacked;
+                self.tell(Event::ShardsListed { request, result: result.clone() }, watch);
+                let is_ignored = self.engine.stats().ignored_answers > ignored;
+                self.checker.list_answered(request, result, is_ignored, self.now);
+                self.checker.repacked(self.engine.stats().repacked - before);
+            }
+            Some(News::Ready) => {
+                self.tell(Event::TransportReady, watch);
+                self.checker.transport_ready(self.now);
+            }
+        }
+    }
+
+    fn put_burst(&mut self, watch: &mut impl Watch) -> Checked {
+        self.note_delay();
+        for _ in 0..self.application.burst() {
+            if self.application.next == self.application.caller.records {
+                return self.end(watch);
+            }
+            if let Err(reason) = self.put() {
+                if reason != RefusedReason::Full {
+                    return Err(format!("a record was refused: {reason:?}"));
+                }
+                self.checker.sometimes.refused += 1;
+                self.stage = Stage::Waiting;
+                return if self.application.ends_early() { self.end(watch) } else { Ok(()) };
+            }
+        }
+        if let Some(deadline) = self.application.flush(self.now) {
+            self.flush(deadline, watch);
+        }
+        if self.application.purges() {
+            self.checker.sometimes.purged_midway += 1;
+            self.checker.purge_requested();
+            self.tell(Event::PurgeRequested, watch);
+        }
+        if self.application.ends_early() {
+            return self.end(watch);
+        }
+        self.stage = Stage::Putting(self.application.pause(self.time));
+        Ok(())
+    }
+
+    /// Puts the next record.
+    fn put(&mut self) -> Result<(), RefusedReason> {
+        let (record, timing) = self.application.record();
+        let number = self.application.next;
+        let token = Token(u64::from(number));
+        match self.engine.add_timed(token, record.clone(), timing, self.shown) {
+            Ok(()) => {
+                self.checker.accepted(number as usize, record, timing, self.now);
+                self.application.next += 1;
+                Ok(())
+            }
+            Err(refused) => {
+                self.checker.refused();
+                self.application.in_hand = Some((refused.record, timing));
+                Err(refused.reason)
+            }
+        }
+    }
+
+    /// The application has put its last record.
+    fn end(&mut self, watch: &mut impl Watch) -> Checked {
+        self.ended = Some(self.time);
+        match self.application.caller.ending {
+            Ending::Close => self.close(None, watch),
+            Ending::CloseWithin(within) => self.close(Some(self.now.after(millis(within))), watch),
+            Ending::Flush => {
+                let flush = self.flush(None, watch);
+                self.stage = Stage::Flushing(flush);
+                Ok(())
+            }
+            Ending::Purge => {
+                self.checker.purge_requested();
+                self.tell(Event::PurgeRequested, watch);
+                self.close(None, watch)
+            }
+        }
+    }
+
+    fn flush(&mut self, deadline: Option<Instant>, watch: &mut impl Watch) -> FlushId {
+        let flush = FlushId(self.next_flush);
+        self.next_flush += 1;
+        self.checker.flush_requested(flush, deadline, self.now);
+        self.tell(Event::FlushRequested { flush, deadline }, watch);
+        flush
+    }
+
+    fn close(&mut self, deadline: Option<Instant>, watch: &mut impl Watch) -> Checked {
+        self.stage = Stage::Closing;
+        self.checker.close_requested(deadline, self.now);
+        self.tell(Event::CloseRequested { deadline }, watch);
+        if self.application.next == self.application.caller.records {
+            return Ok(());
+        }
+        // It takes nothing any more.
+        match self.put() {
+            Err(RefusedReason::Closed) => self.checker.sometimes.put_after_close += 1,
+            other => return Err(format!("a record after the close: {other:?}")),
+        }
+        Ok(())
+    }
+
+    /// Does what the engine says until it waits, or until the application has too many outcomes at once.
+    pub(crate) fn drain(&mut self, watch: &mut impl Watch) -> Checked {
+        let most = ACTIONS_MAX + ACTIONS_PER_RECORD_MAX * self.checker.open();
+        let (mut outcomes, pause) = self.application.caller.outcomes;
+        for _ in 0..most {
+            let action = self.engine.poll();
+            self.trace(Kind::Action, &action, watch);
+            if let Action::Wait(wakeup) = action {
+                return self.checker.waits(wakeup.at, &self.engine.stats(), self.now);
+            }
+            let is_outcome = matches!(action, Action::Complete(_));
+            self.act(action, watch)?;
+            if is_outcome && pause > 0 {
+                outcomes = outcomes.saturating_sub(1);
+                if outcomes == 0 {
+                    self.checker.sometimes.outcomes_read_slowly += 1;
+                    self.checker.interrupted(&self.engine.stats(), self.now);
+                    self.busy_until = Some(self.rng.time_after(self.time, millis(pause)));
+                    return Ok(());
+                }
+            }
+        }
+        Err("it never waits".to_string())
+    }
+
+    fn act(&mut self, action: Action, watch: &mut impl Watch) -> Checked {
+        match action {
+            Action::CancelBatch(batch) => {
+                self.checker.cancelled(batch, self.now)?;
+                self.network.cancel(batch, self.time);
+            }
+            Action::CloseFinished { undelivered } => {
+                if undelivered != self.checker.closed_back() {
+                    return Err(format!("closed, {undelivered} handed back"));
+                }
+                if self.stage != Stage::Closing || self.checker.open() > 0 {
+                    return Err(format!("closed with {} records open", self.checker.open()));
+                }
+                self.stage = Stage::Closed;
+            }
+            Action::Complete(completion) => self.checker.completed(&completion, self.now)?,
+            Action::FlushFinished { flush, pending } => {
+                self.checker.flush_finished(flush, pending, self.now)?;
+                if self.stage == Stage::Flushing(flush) {
+                    self.close(None, watch)?;
+                }
+            }
+            Action::ListShards(request) => {
+                self.checker.list_asked(&request, self.now)?;
+                self.network.list(request, self.time);
+            }
+            Action::Requeue(requeue) => self.checker.requeued(&requeue, self.now)?,
+            Action::RoomAvailable => {
+                if self.stage == Stage::Waiting {
+                    self.stage = Stage::Putting(self.time);
+                }
+            }
+            Action::SendBatch(batch) => {
+                self.checker.sent(&batch, self.now)?;
+                self.network.send(batch, self.time);
+            }
+            Action::Wait(_) => {}
+        }
+        Ok(())
+    }
+}

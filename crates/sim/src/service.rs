@@ -1,0 +1,71 @@
+use core::time::Duration;
+
+use headwaters_engine::Instant;
+use headwaters_engine::wire::{Entry, StreamName};
+use headwaters_model::{MaxRecordSize, Stream, StreamOptions};
+
+use crate::plan::Plan;
+use crate::reshards::Resharder;
+use crate::rng::{Chance, Rng};
+use crate::sometimes::Sometimes;
+
+/// The service: one stream for all producers, and what happens to it meanwhile.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: StreamName,
+    resharder: Resharder,
+    seed: u64,
+    slow_shards: Chance,
+    pub(crate) sometimes: Sometimes,
+    pub(crate) stream: Stream,
+}
+
+impl Service {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let name = StreamName::new("world").expect("a valid name");
+        let mut options = StreamOptions::new(name.clone(), plan.shards);
+        if plan.settings.max_user_record_size as usize > MaxRecordSize::DEFAULT.bytes() {
+            options = options.max_record_size(MaxRecordSize::MAX);
+        }
+        if !plan.throttling {
+            options = options.unlimited();
+        }
+        Self {
+            name,
+            resharder: Resharder::new(plan.seed, plan.reshards),
+            seed: plan.seed,
+            slow_shards: plan.faults.slow_shards,
+            sometimes: Sometimes::default(),
+            stream: Stream::new(options),
+        }
+    }
+
+    /// When the stream changes next.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.resharder.next_at()
+    }
+
+    /// Changes the stream if it is time to; says what was changed.
+    pub(crate) fn change(&mut self, now: Instant) -> Option<alloc::string::String> {
+        self.resharder.change(&mut self.stream, &mut self.sometimes, now)
+    }
+
+    /// How much longer than usual a request takes that has these entries.
+    pub(crate) fn slowness(&self, entries: &[Entry], now: Instant) -> Duration {
+        if self.slow_shards == Chance::NEVER {
+            return Duration::ZERO;
+        }
+        let second = now.since(Instant::ZERO).as_secs();
+        let is_slow = |entry: &Entry| {
+            let shard = self.stream.shard_of(entry.hash_key()).id().number().unwrap_or(0);
+            let mut rng = Rng::new(self.seed ^ shard << 32 ^ second, "slow");
+            rng.happens(self.slow_shards)
+        };
+        Duration::from_secs(u64::from(entries.iter().any(is_slow)))
+    }
+
+    /// Nothing is slow any more.
+    pub(crate) fn heal(&mut self) {
+        self.slow_shards = Chance::NEVER;
+    }
+}
