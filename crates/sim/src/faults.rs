@@ -42,6 +42,8 @@ pub struct Faults {
     pub repeated_answer: Chance,
     /// The service refuses the request as a whole and would take it again.
     pub request_failure: Chance,
+    /// The service stores the request and then refuses it as a whole, as if it had failed.
+    pub request_failure_stored: Chance,
     /// The service refuses the request for good.
     pub request_refused: Chance,
     /// A cancel is not answered.
@@ -92,6 +94,7 @@ impl Faults {
             lost_request: chance(),
             repeated_answer: chance(),
             request_failure: chance(),
+            request_failure_stored: chance(),
             request_refused: chance(),
             silent_cancel: chance(),
             slow_shards: chance(),

@@ -39,6 +39,7 @@ extern crate alloc;
 
 mod application;
 mod caller;
+mod changes;
 mod checker;
 mod clock;
 mod faults;
@@ -46,7 +47,6 @@ mod network;
 mod plan;
 mod producer;
 mod report;
-mod reshards;
 mod rng;
 mod service;
 mod settings;
@@ -55,11 +55,11 @@ mod trace;
 mod world;
 
 pub use caller::{Caller, Ending};
+pub use changes::Changes;
 pub use clock::ClockFaults;
 pub use faults::Faults;
 pub use plan::Plan;
 pub use report::{Failure, Report};
-pub use reshards::Reshards;
 pub use rng::{Chance, Rng};
 pub use settings::{RateLimit, Retry, Settings};
 pub use sometimes::Sometimes;

@@ -1,13 +1,14 @@
 mod listing;
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use headwaters_engine::wire::{
-    AttemptError, Class, Entries, Entry, ErrorCode, NextToken, ShardPage, StreamName,
+    AttemptError, Certainty, Class, Entries, Entry, ErrorCode, NextToken, ShardPage, StreamName,
 };
 use headwaters_engine::{Batch, BatchId, Config, Instant, ListingId, PutRecordsResult, Sent};
-use headwaters_model::{EntryFault, EntryFaults, ListFault};
+use headwaters_model::{EntryFault, EntryFaults, ListFault, RequestFault};
 
 use crate::faults::Faults;
 use crate::plan::Plan;
@@ -55,6 +56,7 @@ enum Fate {
     BlackHole,
     Credentials,
     Fail,
+    FailStored,
     Garble,
     LoseAnswer,
     Normal,
@@ -72,22 +74,16 @@ pub(crate) enum News {
     Ready,
 }
 
-/// Whole-request errors that a later attempt can be spared.
-const PASSING: [ErrorCode; 4] = [
-    ErrorCode::InternalFailure,
-    ErrorCode::KMSThrottlingException,
-    ErrorCode::ServiceUnavailable,
-    ErrorCode::ThrottlingException,
-];
-/// Whole-request errors that new credentials mend.
-const CREDENTIALS: [ErrorCode; 2] =
-    [ErrorCode::ExpiredTokenException, ErrorCode::InvalidSignatureException];
-/// Whole-request errors for good.
-const FOR_GOOD: [ErrorCode; 3] = [
-    ErrorCode::AccessDeniedException,
-    ErrorCode::KMSDisabledException,
-    ErrorCode::ResourceNotFoundException,
-];
+/// A whole-request error of this kind.
+fn fault(rng: &mut Rng, is_right: impl Fn(&ErrorCode) -> bool) -> RequestFault {
+    let right = RequestFault::ALL.iter().filter(|fault| is_right(&fault.code()));
+    rng.pick(&right.copied().collect::<Vec<_>>())
+}
+
+/// Whether a later attempt may be spared.
+const fn is_passing(code: &ErrorCode) -> bool {
+    matches!(code.class(), Class::Throttled | Class::Transient)
+}
 
 /// Longest time until the transport has new credentials.
 const RENEWAL: Duration = millis(1_500);
@@ -140,6 +136,7 @@ impl Network {
             (faults.black_hole, Fate::BlackHole),
             (faults.credentials, Fate::Credentials),
             (faults.request_failure, Fate::Fail),
+            (faults.request_failure_stored, Fate::FailStored),
             (faults.garbled_answer, Fate::Garble),
             (faults.lost_answer, Fate::LoseAnswer),
             (faults.request_refused, Fate::Refuse),
@@ -211,9 +208,15 @@ impl Network {
     ) {
         let back = back + service.slowness(entries, now);
         let result = match fate {
-            Fate::Credentials => Err(AttemptError::new(self.rng.pick(&CREDENTIALS))),
-            Fate::Fail => Err(AttemptError::new(self.rng.pick(&PASSING))),
-            Fate::Refuse => Err(AttemptError::new(self.rng.pick(&FOR_GOOD))),
+            Fate::Credentials => {
+                self.refuse(service, |code| code.class() == Class::Credentials, now)
+            }
+            Fate::Fail => self.refuse(service, is_passing, now),
+            Fate::Refuse => self.refuse(
+                service,
+                |code| matches!(code.class(), Class::Permanent | Class::TooLarge),
+                now,
+            ),
             _ => {
                 let faults = self.entry_faults(entries.len());
                 let since = now.since(Instant::ZERO);
@@ -225,14 +228,19 @@ impl Network {
                 self.travels.remove(&batch);
                 return;
             }
-            (Fate::Garble | Fate::LoseAnswer, result) => {
+            (Fate::FailStored | Fate::Garble | Fate::LoseAnswer, result) => {
                 let stored = result.iter().flatten().filter(|entry| entry.is_ok()).count();
                 self.lost_answers += stored as u64;
-                let is_garbled = fate == Fate::Garble;
-                Err(AttemptError::new(match is_garbled {
-                    true => ErrorCode::UnusableAnswer,
-                    false => ErrorCode::ConnectionLost,
-                }))
+                Err(match fate {
+                    Fate::FailStored => {
+                        let is_open = |code: &ErrorCode| {
+                            is_passing(code) && code.certainty() == Certainty::MaybeStored
+                        };
+                        fault(&mut self.rng, is_open).error(&self.name)
+                    }
+                    Fate::Garble => AttemptError::new(ErrorCode::UnusableAnswer),
+                    _ => AttemptError::new(ErrorCode::ConnectionLost),
+                })
             }
             (Fate::WrongCount, Ok(mut results)) => {
                 match self.rng.range(0, 3) {
@@ -259,6 +267,16 @@ impl Network {
         if let Some(travel) = self.travels.get_mut(&batch) {
             (travel.arrival, travel.answer) = (None, Some(answer));
         }
+    }
+
+    fn refuse(
+        &mut self,
+        service: &mut Service,
+        is_right: impl Fn(&ErrorCode) -> bool,
+        now: Instant,
+    ) -> PutRecordsResult {
+        let fault = fault(&mut self.rng, is_right);
+        Err(service.stream.refuse(fault, now.since(Instant::ZERO)))
     }
 
     fn entry_faults(&mut self, entries: usize) -> EntryFaults {

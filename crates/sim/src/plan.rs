@@ -3,9 +3,9 @@ use core::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Caller;
+use crate::changes::Changes;
 use crate::clock::ClockFaults;
 use crate::faults::Faults;
-use crate::reshards::Reshards;
 use crate::rng::{Chance, Rng};
 use crate::settings::Settings;
 
@@ -39,7 +39,7 @@ pub struct Plan {
     /// What goes wrong on the way and in the service, and how often.
     pub faults: Faults,
     /// How the stream changes.
-    pub reshards: Reshards,
+    pub changes: Changes,
     /// The settings of each engine.
     pub settings: Settings,
 }
@@ -57,7 +57,7 @@ impl Default for Plan {
             caller: Caller::default(),
             clock: ClockFaults::default(),
             faults: Faults::default(),
-            reshards: Reshards::default(),
+            changes: Changes::default(),
             settings: Settings::default(),
         }
     }
@@ -84,7 +84,7 @@ impl Plan {
             caller,
             clock: ClockFaults::draw(&mut Rng::new(seed, "plan-clock")),
             faults,
-            reshards: Reshards::draw(&mut Rng::new(seed, "plan-reshards")),
+            changes: Changes::draw(&mut Rng::new(seed, "plan-changes")),
             settings,
         }
     }

@@ -2,10 +2,10 @@ use core::time::Duration;
 
 use headwaters_engine::Instant;
 use headwaters_engine::wire::{Entry, StreamName};
-use headwaters_model::{MaxRecordSize, Stream, StreamOptions};
+use headwaters_model::{Distribution, MaxRecordSize, Stream, StreamOptions};
 
+use crate::changes::Changer;
 use crate::plan::Plan;
-use crate::reshards::Resharder;
 use crate::rng::{Chance, Rng};
 use crate::sometimes::Sometimes;
 
@@ -13,7 +13,7 @@ use crate::sometimes::Sometimes;
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) name: StreamName,
-    resharder: Resharder,
+    changer: Changer,
     seed: u64,
     slow_shards: Chance,
     pub(crate) sometimes: Sometimes,
@@ -27,12 +27,15 @@ impl Service {
         if plan.settings.max_user_record_size as usize > MaxRecordSize::DEFAULT.bytes() {
             options = options.max_record_size(MaxRecordSize::MAX);
         }
+        if plan.changes.auto {
+            options = options.distribution(Distribution::Auto);
+        }
         if !plan.throttling {
             options = options.unlimited();
         }
         Self {
             name,
-            resharder: Resharder::new(plan.seed, plan.reshards),
+            changer: Changer::new(plan.seed, plan.changes),
             seed: plan.seed,
             slow_shards: plan.faults.slow_shards,
             sometimes: Sometimes::default(),
@@ -42,12 +45,12 @@ impl Service {
 
     /// When the stream changes next.
     pub(crate) fn next_at(&self) -> Option<Instant> {
-        self.resharder.next_at()
+        self.changer.next_at()
     }
 
     /// Changes the stream if it is time to; says what was changed.
     pub(crate) fn change(&mut self, now: Instant) -> Option<alloc::string::String> {
-        self.resharder.change(&mut self.stream, &mut self.sometimes, now)
+        self.changer.change(&mut self.stream, &mut self.sometimes, now)
     }
 
     /// How much longer than usual a request takes that has these entries.

@@ -47,6 +47,8 @@ situations! {
     credentials_renewed,
     /// Requests that were sent without a map because listing the shards had failed.
     degraded_sending,
+    /// Changes of the way in which the service distributes records.
+    distribution_changed,
     /// Records that failed at once because the service throttled them.
     failed_when_throttled,
     /// Flushes whose deadlines came first.
@@ -71,6 +73,8 @@ situations! {
     map_changed,
     /// Shard maps that came while records waited for the first one.
     map_awaited,
+    /// Changes of the largest record that the stream takes.
+    max_record_size_changed,
     /// Members of aggregates that had no attempts left while their neighbours went on.
     member_exhausted,
     /// Members of aggregates that expired while their neighbours went on.

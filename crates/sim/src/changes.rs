@@ -1,65 +1,88 @@
+use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
 use headwaters_engine::Instant;
 use headwaters_engine::wire::HashKey;
-use headwaters_model::{Handover, Stream};
+use headwaters_model::{Distribution, Handover, MaxRecordSize, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::rng::{Rng, millis};
+use crate::rng::{Chance, Rng, millis};
 use crate::sometimes::Sometimes;
 
-/// How the shards of a world change.
+/// How the stream changes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
-pub struct Reshards {
-    /// How many changes there are at most; some are refused because another one is under way.
-    pub count: u32,
+pub struct Changes {
+    /// Whether the service distributes records over the shards by itself from the beginning, whatever their keys.
+    pub auto: bool,
+    /// How often that changes.
+    pub distributions: u32,
     /// Longest time during which parents go on while a change is under way, in milliseconds.
     pub handover_ms: u64,
     /// Longest time before the first change, and between two, in milliseconds.
     pub pause_ms: u64,
+    /// How often shards are split or merged, at most; some of these changes are refused because another one is under way.
+    pub reshards: u32,
+    /// How often the largest record that the stream takes changes.
+    pub sizes: u32,
 }
 
 /// Most shards that a change leads to.
 const SHARDS_MAX: u64 = 70;
 
-impl Reshards {
+impl Changes {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         Self {
-            count: rng.pick(&[0, 1, 3, 12, 12]),
+            auto: rng.happens(Chance::percent(4)),
+            distributions: rng.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 4]),
             handover_ms: rng.pick(&[1, 60, 400]),
             pause_ms: rng.pick(&[0, 8, 50, 500, 1_000, 2_000]),
+            reshards: rng.pick(&[0, 1, 3, 12, 12]),
+            sizes: rng.pick(&[0, 0, 0, 1, 3]),
         }
     }
 }
 
-/// Changes the shards, one after the other.
+/// Changes the stream, again and again.
 #[derive(Debug)]
-pub(crate) struct Resharder {
-    left: u32,
+pub(crate) struct Changer {
+    changes: Changes,
+    /// What is left of the changes.
+    left: Vec<Kind>,
     next: Instant,
-    reshards: Reshards,
     rng: Rng,
 }
 
-impl Resharder {
-    pub(crate) fn new(seed: u64, reshards: Reshards) -> Self {
-        let mut resharder = Self {
-            left: reshards.count,
-            next: Instant::ZERO,
-            reshards,
-            rng: Rng::new(seed, "reshards"),
-        };
-        resharder.next = resharder.rng.time_after(Instant::ZERO, millis(reshards.pause_ms));
-        resharder
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Distribution,
+    Reshard,
+    Size,
+}
+
+impl Changer {
+    pub(crate) fn new(seed: u64, changes: Changes) -> Self {
+        let mut rng = Rng::new(seed, "changes");
+        let Changes { distributions, reshards, sizes, .. } = changes;
+        let mut left = Vec::new();
+        for (count, kind) in
+            [(distributions, Kind::Distribution), (reshards, Kind::Reshard), (sizes, Kind::Size)]
+        {
+            for _ in 0..count {
+                left.insert(rng.range(0, left.len() as u64) as usize, kind);
+            }
+        }
+        let next = rng.time_after(Instant::ZERO, millis(changes.pause_ms));
+        Self { changes, left, next, rng }
     }
 
     /// When the next change comes.
     pub(crate) fn next_at(&self) -> Option<Instant> {
-        (self.left > 0).then_some(self.next)
+        (!self.left.is_empty()).then_some(self.next)
     }
 
     /// Makes the next change if its time has come; says what it was.
@@ -70,16 +93,43 @@ impl Resharder {
         now: Instant,
     ) -> Option<String> {
         self.next_at().filter(|next| *next <= now)?;
-        self.left -= 1;
-        self.next = self.rng.time_after(now, millis(self.reshards.pause_ms));
+        let kind = self.left.pop()?;
+        self.next = self.rng.time_after(now, millis(self.changes.pause_ms));
+        Some(match kind {
+            Kind::Distribution => self.redistribute(stream, sometimes, now),
+            Kind::Reshard => self.reshard(stream, sometimes, now),
+            Kind::Size => self.resize(stream, sometimes, now),
+        })
+    }
+
+    fn redistribute(
+        &mut self,
+        stream: &mut Stream,
+        sometimes: &mut Sometimes,
+        now: Instant,
+    ) -> String {
+        let to = self.rng.pick(&[Distribution::Auto, Distribution::UserPartitionKey]);
+        let done = stream.update_distribution(to, now.since(Instant::ZERO)).is_ok();
+        sometimes.distribution_changed += u64::from(done);
+        format!("distribution {to:?} done={done}")
+    }
+
+    /// The largest records of the producer may fit no more.
+    fn resize(&mut self, stream: &mut Stream, sometimes: &mut Sometimes, now: Instant) -> String {
+        let to = self.rng.pick(&[MaxRecordSize::DEFAULT, MaxRecordSize::MAX]);
+        let done = stream.update_max_record_size(to, now.since(Instant::ZERO)).is_ok();
+        sometimes.max_record_size_changed += u64::from(done);
+        format!("max-record-size {} done={done}", to.bytes())
+    }
+
+    fn reshard(&mut self, stream: &mut Stream, sometimes: &mut Sometimes, now: Instant) -> String {
         let at = now.since(Instant::ZERO);
         let at_once = self.rng.range(0, 1) == 0;
         let handover = if at_once {
             Handover::ChildrenAtOnce
         } else {
-            let until =
-                self.rng.time_after(now, millis(self.reshards.handover_ms)).since(Instant::ZERO);
-            Handover::ParentUntilDone { until }
+            let until = self.rng.time_after(now, millis(self.changes.handover_ms));
+            Handover::ParentUntilDone { until: until.since(Instant::ZERO) }
         };
         let [shards, before] = [stream.shards().len() as u64; 2];
         let (what, result) = match self.rng.range(0, 9) {
@@ -98,7 +148,7 @@ impl Resharder {
             } += 1;
         }
         let after = stream.shards().len();
-        Some(alloc::format!("reshard {what} {handover:?} done={result} shards={before}->{after}"))
+        format!("reshard {what} {handover:?} done={result} shards={before}->{after}")
     }
 
     fn split(&mut self, stream: &mut Stream, handover: Handover, at: Duration) -> bool {
