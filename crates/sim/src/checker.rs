@@ -6,6 +6,7 @@ mod map;
 mod meter;
 mod outcome;
 mod record;
+mod records;
 mod requeue;
 mod sending;
 mod waiting;
@@ -20,12 +21,13 @@ use core::time::Duration;
 use headwaters_engine::wire::{Entry, ErrorCode, Placement};
 use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
 
-pub(crate) use self::consumer::{Consumed, Copies};
+pub(crate) use self::consumer::consume;
 use self::figures::Figures;
 use self::flushes::Flushes;
 use self::map::Map;
 use self::meter::Meters;
-use self::record::Record;
+pub(crate) use self::records::Copies;
+use self::records::Records;
 use self::waiting::Waiting;
 use crate::sometimes::Sometimes;
 
@@ -35,8 +37,12 @@ use crate::sometimes::Sometimes;
 #[derive(Debug)]
 pub(crate) struct Checker {
     config: Config,
-    records: Vec<Record>,
+    records: Records,
     requests: BTreeMap<BatchId, Request>,
+    /// All requests that there ever were.
+    named: BTreeSet<BatchId>,
+    /// Requests of which no record is in flight any more.
+    finished: Vec<BatchId>,
     /// What the engine knows of the shards.
     map: Map,
     meters: Meters,
@@ -85,6 +91,8 @@ pub(crate) struct Checker {
 struct Request {
     /// When it was answered.
     answered_at: Option<Instant>,
+    /// How many of its user records are in flight.
+    in_flight: usize,
     /// Whether its records were handed back without an answer.
     is_settled: bool,
     /// The shard map by which it was sent.
@@ -136,9 +144,7 @@ impl Request {
 }
 
 impl Checker {
-    pub(crate) fn new(config: Config, records: usize) -> Self {
-        let mut all = Vec::new();
-        all.resize_with(records, Record::default);
+    pub(crate) fn new(config: Config) -> Self {
         let largest = if config.aggregation_enabled() {
             // The outer key is the letter `a`, or that of a record: a little more than the data either way.
             config.aggregation_max_size() + 64
@@ -149,8 +155,10 @@ impl Checker {
             map: Map::default(),
             meters: Meters::new(config.rate_limit()),
             config,
-            records: all,
+            records: Records::new(),
             requests: BTreeMap::new(),
+            named: BTreeSet::new(),
+            finished: vec![],
             waiting: Waiting::default(),
             flushes: Flushes::default(),
             owed: vec![],
@@ -177,6 +185,14 @@ impl Checker {
         }
     }
 
+    /// All is over.
+    ///
+    /// # Errors
+    /// What consumers see is not what the outcomes say.
+    pub(crate) fn ended(&mut self) -> Result<Copies, String> {
+        self.records.ended()
+    }
+
     pub(crate) fn accepted(
         &mut self,
         number: usize,
@@ -199,7 +215,7 @@ impl Checker {
         let slot = self.map.slot(hash_key);
         let leave_by = deadline.after(self.linger());
         self.waiting.add(slot, leave_by, number);
-        let record = &mut self.records[number];
+        let record = self.records.push();
         record.accepted = Some(now);
         record.expiration = expiration;
         record.hash_key = hash_key;
@@ -314,6 +330,16 @@ impl Checker {
         }
         self.note_timeout(is_late, now);
         Ok(())
+    }
+
+    /// A record of a request is not in flight any more.
+    fn land(&mut self, batch: BatchId) {
+        if let Some(request) = self.requests.get_mut(&batch) {
+            request.in_flight -= 1;
+            if request.in_flight == 0 {
+                self.finished.push(batch);
+            }
+        }
     }
 
     /// A request that is late was cancelled for that, unless all are at once.

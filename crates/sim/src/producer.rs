@@ -61,7 +61,7 @@ impl Producer {
         let seed = Rng::new(plan.seed, &format!("producer-{number}")).next();
         let config = plan.settings.to_config(seed).expect("settings within their bounds");
         let mut clock = Clock::new(plan.clock, &mut Rng::new(seed, "clock"));
-        let mut checker = Checker::new(config.clone(), plan.caller.records as usize);
+        let mut checker = Checker::new(config.clone());
         let now = clock.read(Instant::ZERO, &mut checker.sometimes);
         Self {
             number,

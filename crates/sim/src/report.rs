@@ -41,7 +41,7 @@ impl Report {
             lost_answers: 0,
             sometimes: service.sometimes,
             stats: Vec::new(),
-            stored: service.stream.ledger().len() as u64,
+            stored: service.stored,
             time: now.since(Instant::ZERO),
         }
     }

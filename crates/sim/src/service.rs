@@ -17,6 +17,8 @@ pub(crate) struct Service {
     seed: u64,
     slow_shards: Chance,
     pub(crate) sometimes: Sometimes,
+    /// Kinesis records that consumers have read.
+    pub(crate) stored: u64,
     pub(crate) stream: Stream,
 }
 
@@ -39,6 +41,7 @@ impl Service {
             seed: plan.seed,
             slow_shards: plan.faults.slow_shards,
             sometimes: Sometimes::default(),
+            stored: 0,
             stream: Stream::new(options),
         }
     }

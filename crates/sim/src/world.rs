@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use headwaters_engine::Instant;
 
-use crate::checker::{Checked, Consumed};
+use crate::checker::{Checked, consume};
 use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::report::{Failure, Report};
@@ -43,8 +43,6 @@ pub fn watch(plan: &Plan, watcher: &mut impl Watch) -> Result<Report, Box<Failur
 struct World {
     now: Instant,
     producers: Vec<Producer>,
-    /// How many records each of them puts at most.
-    records: usize,
     service: Service,
     /// Since when nothing goes wrong any more.
     healed: Option<Instant>,
@@ -54,6 +52,8 @@ struct World {
 const HEALED_AFTER: Duration = Duration::from_secs(3);
 /// and how long at most, for an application that waits for room may never come to its last record.
 const HEALED_AT: Duration = Duration::from_secs(120);
+/// After how many stored records a consumer reads them.
+const CONSUMED_AT: usize = 500;
 /// Most steps and longest time in a world; work that never ends is a broken rule.
 const STEPS_MAX: u64 = 100_000_000;
 const TIME_MAX: Duration = Duration::from_secs(48 * 60 * 60);
@@ -63,8 +63,7 @@ impl World {
         let service = Service::new(plan);
         let producer = |number| Producer::new(plan, number, &service);
         let producers = (0..plan.producers.get()).map(producer).collect();
-        let records = plan.caller.records as usize;
-        Self { now: Instant::ZERO, producers, records, service, healed: None }
+        Self { now: Instant::ZERO, producers, service, healed: None }
     }
 
     fn live(mut self, watcher: &mut impl Watch) -> Result<Report, alloc::string::String> {
@@ -81,6 +80,9 @@ impl World {
             }
             self.heal();
             self.step(which, watcher)?;
+            if self.service.stream.ledger().len() >= CONSUMED_AT {
+                self.consume()?;
+            }
         }
         self.end()
     }
@@ -121,13 +123,25 @@ impl World {
         }
     }
 
-    fn end(self) -> Result<Report, alloc::string::String> {
+    /// Lets a consumer read what was stored since it read before.
+    fn consume(&mut self) -> Checked {
+        let ledger = self.service.stream.take_ledger();
+        self.service.stored += ledger.len() as u64;
+        let producers = &mut self.producers;
+        consume(&ledger, &self.service.stream, |producer, number, place, is_visible| {
+            let of = producers.get_mut(producer as usize);
+            let of = of.ok_or("the ledger has a record of no producer")?;
+            let consumed = of.checker.consumed(number, place, is_visible);
+            consumed.map_err(|broken| format!("producer {producer}: {broken}"))
+        })
+    }
+
+    fn end(mut self) -> Result<Report, alloc::string::String> {
+        self.consume()?;
         let mut report = Report::new(self.now, &self.service);
-        let producers = self.producers.len();
-        let consumed = Consumed::read(&self.service.stream, producers, self.records)?;
-        for (number, producer) in self.producers.iter().enumerate() {
+        for (number, producer) in self.producers.iter_mut().enumerate() {
             producer.check_closed()?;
-            let copies = producer.checker.ended(number, &consumed);
+            let copies = producer.checker.ended();
             report.add(producer, copies.map_err(|broken| format!("producer {number}: {broken}"))?);
         }
         Ok(report)

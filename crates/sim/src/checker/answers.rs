@@ -90,7 +90,7 @@ impl Checker {
     /// The transport has new credentials: what waits for them may leave.
     pub(crate) fn transport_ready(&mut self, now: Instant) {
         self.renewed_at = Some(now);
-        for record in &mut self.records {
+        for record in self.records.known() {
             if record.waits_for == WaitsFor::Credentials && record.in_flight.is_none() {
                 record.waits_for = WaitsFor::NewCredentials;
                 record.not_before = Instant::ZERO;

@@ -40,7 +40,12 @@ impl Checker {
         self.check_flushes(now)?;
         self.check_requests(stats, now)?;
         self.check_levels(at, stats)?;
-        self.check_counters(stats)
+        self.check_counters(stats)?;
+        self.records.forget();
+        for batch in self.finished.drain(..) {
+            self.requests.remove(&batch);
+        }
+        Ok(())
     }
 
     /// Where a request is free, only a limiter may hold a record back that is due.
@@ -77,7 +82,8 @@ impl Checker {
 
     fn check_requests(&mut self, stats: &Stats, now: Instant) -> Checked {
         for batch in self.cancelled_early.drain(..) {
-            let mut numbers = self.requests[&batch].numbers.iter();
+            let request = self.requests.get(&batch);
+            let mut numbers = request.iter().flat_map(|request| &request.numbers);
             let waits = numbers.any(|&number| {
                 self.records[number].in_flight.is_some_and(|(place, _)| place == batch)
             });

@@ -9,8 +9,6 @@ use super::{Checked, Checker, rule};
 #[derive(Debug, Default)]
 pub(super) struct Flushes {
     flushes: Vec<Flush>,
-    /// All records before this one have their outcomes.
-    first_open: usize,
 }
 
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl Checker {
         let at = self.flushes.flushes.iter().position(|flush| flush.id == id);
         let at = at.ok_or_else(|| format!("{id:?} is not going on"))?;
         let Flush { barrier, deadline, .. } = self.flushes.flushes.remove(at);
-        let open = self.records[..barrier].iter().filter(|record| record.outcome.is_none()).count();
+        let open = self.records.open_before(barrier);
         rule(pending == open as u64, || {
             format!("{id:?} has {pending} records pending, and really {open}")
         })?;
@@ -47,16 +45,12 @@ impl Checker {
 
     /// No flush that is done, or whose deadline has come, is left.
     pub(super) fn check_flushes(&mut self, now: Instant) -> Checked {
-        let Flushes { flushes, first_open } = &mut self.flushes;
-        while self.records.get(*first_open).is_some_and(|record| record.outcome.is_some()) {
-            *first_open += 1;
-        }
-        let (open, purged) = (*first_open, self.purged);
+        let (open, purged) = (self.records.first_open(), self.purged);
         rule(open >= purged, || format!("record {open} was to be handed back"))?;
         let is_over = |flush: &&Flush| {
-            flush.barrier <= *first_open || flush.deadline.is_some_and(|deadline| deadline <= now)
+            flush.barrier <= open || flush.deadline.is_some_and(|deadline| deadline <= now)
         };
-        let over = flushes.iter().find(is_over);
+        let over = self.flushes.flushes.iter().find(is_over);
         rule(over.is_none(), || format!("{over:?} is over and not finished"))
     }
 

@@ -5,6 +5,7 @@ use alloc::format;
 use headwaters_engine::wire::{Certainty, Class, Placement};
 use headwaters_engine::{Cause, Completion, Instant, Outcome, RetryPolicy};
 
+use super::consumer::place;
 use super::record::{Ended, Record};
 use super::requeue::waits;
 use super::{Checked, Checker, Fate, rule};
@@ -23,7 +24,8 @@ impl Checker {
 
     fn completed_one(&mut self, number: usize, completion: &Completion, now: Instant) -> Checked {
         let Completion { attempts, outcome, .. } = completion;
-        let record = self.records.get(number).ok_or("an unknown token")?;
+        rule(number < self.records.len(), || "an unknown token".into())?;
+        let record = &self.records[number];
         rule(record.accepted.is_some(), || "an outcome, and it was not accepted".into())?;
         rule(record.outcome.is_none(), || "two outcomes".into())?;
         rule(attempts.count() == record.sends, || {
@@ -44,7 +46,7 @@ impl Checker {
                 rule(fate == Some(Fate::Stored(placement.clone())), || {
                     format!("stored, and its answer was {fate:?}")
                 })?;
-                Ended::Stored { maybe_duplicate: *maybe_duplicate, placement }
+                Ended::Stored { maybe_duplicate: *maybe_duplicate, place: place(&placement) }
             }
         };
         if let Some(cause) = ended.cause() {
@@ -126,7 +128,7 @@ impl Checker {
             }
         }
         let record = &mut self.records[number];
-        record.in_flight = None;
+        let in_flight = record.in_flight.take();
         self.waiting.remove(slot, record.leave_by, number);
         self.completed += 1;
         match ended.cause() {
@@ -141,5 +143,9 @@ impl Checker {
             _ => {}
         }
         record.outcome = Some(ended);
+        record.entry = None;
+        if let Some((batch, _)) = in_flight {
+            self.land(batch);
+        }
     }
 }

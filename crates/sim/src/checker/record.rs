@@ -1,4 +1,6 @@
-use headwaters_engine::wire::{Certainty, Entry, HashKey, Placement};
+use alloc::vec::Vec;
+
+use headwaters_engine::wire::{Certainty, Entry, HashKey};
 use headwaters_engine::{BatchId, Cause, Instant};
 
 /// What is known about a record of the application.
@@ -6,7 +8,9 @@ use headwaters_engine::{BatchId, Cause, Instant};
 pub(super) struct Record {
     pub(super) accepted: Option<Instant>,
     /// Attempts that may have stored it.
-    pub(super) ambiguous: u64,
+    pub(super) ambiguous: u32,
+    /// Copies that consumers have got.
+    pub(super) copies: u32,
     /// The record as it was put.
     pub(super) entry: Option<Entry>,
     pub(super) expiration: Option<Instant>,
@@ -19,6 +23,8 @@ pub(super) struct Record {
     pub(super) not_before: Instant,
     pub(super) outcome: Option<Ended>,
     pub(super) sends: u32,
+    /// Where consumers see it.
+    pub(super) visible: Vec<u64>,
     pub(super) waits_for: WaitsFor,
     pub(super) was_stray: bool,
 }
@@ -36,16 +42,21 @@ pub(super) enum WaitsFor {
 
 #[derive(Debug)]
 pub(super) enum Ended {
+    /// However it ended, that is long ago.
+    Forgotten,
     MaybeStored(Cause),
     NotStored(Cause),
-    Stored { maybe_duplicate: bool, placement: Placement },
+    Stored {
+        maybe_duplicate: bool,
+        place: u64,
+    },
 }
 
 impl Ended {
     pub(super) const fn cause(&self) -> Option<&Cause> {
         match self {
             Self::MaybeStored(cause) | Self::NotStored(cause) => Some(cause),
-            Self::Stored { .. } => None,
+            Self::Forgotten | Self::Stored { .. } => None,
         }
     }
 }
@@ -53,7 +64,7 @@ impl Ended {
 impl Record {
     /// Notes that an attempt ended without having stored it, as far as is known.
     pub(super) fn failed(&mut self, certainty: Certainty) {
-        self.ambiguous += u64::from(certainty == Certainty::MaybeStored);
+        self.ambiguous += u32::from(certainty == Certainty::MaybeStored);
     }
 
     pub(super) fn is_expired(&self, now: Instant) -> bool {
@@ -66,6 +77,7 @@ impl Default for Record {
         Self {
             accepted: None,
             ambiguous: 0,
+            copies: 0,
             entry: None,
             expiration: None,
             has_own_timing: false,
@@ -75,6 +87,7 @@ impl Default for Record {
             not_before: Instant::ZERO,
             outcome: None,
             sends: 0,
+            visible: Vec::new(),
             waits_for: WaitsFor::Time,
             was_stray: false,
         }

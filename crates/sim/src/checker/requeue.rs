@@ -1,6 +1,7 @@
 //! What goes back: the right entries, for the right reason, and in time.
 
 use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 
 use headwaters_engine::wire::{Class, ErrorCode};
@@ -27,9 +28,10 @@ impl Checker {
         let is_final = matches!(code.class(), Class::Permanent | Class::TooLarge)
             || (code.class() == Class::Throttled && self.config.fail_if_throttled());
         rule(!is_final, || format!("{batch} was requeued after {code}"))?;
+        let mut again = 0;
         for &index in indexes {
             let index = usize::from(index);
-            self.requeued_one(
+            again += self.requeued_one(
                 (batch, index),
                 &request,
                 code,
@@ -38,6 +40,7 @@ impl Checker {
             )?;
         }
         self.requests.insert(batch, request);
+        (0..again).for_each(|_| self.land(batch));
         Ok(())
     }
 
@@ -48,7 +51,7 @@ impl Checker {
         code: &ErrorCode,
         (not_before, deadline): (Instant, Instant),
         (since, now): (Instant, Instant),
-    ) -> Checked {
+    ) -> Result<u64, String> {
         let parcel = request.parcels.get(place.1).ok_or("an index beyond its batch")?;
         let numbers = request.numbers_of(place.1);
         let is_stray = matches!(parcel.fate, Fate::Stored(_));
@@ -112,7 +115,7 @@ impl Checker {
                 &mut self.sometimes.stray_sent_again
             } += 1;
         }
-        Ok(())
+        Ok(again)
     }
 }
 

@@ -29,6 +29,7 @@ impl Checker {
         }
         let mut request = Request {
             answered_at: None,
+            in_flight: 0,
             is_settled: false,
             generation: self.map.generation,
             numbers: Vec::with_capacity(count),
@@ -47,8 +48,9 @@ impl Checker {
         self.figures.requests += 1;
         self.figures.entries += count as u64;
         self.awaited.insert((now, id));
-        let named_twice = self.requests.insert(id, request).is_some();
-        rule(!named_twice, || format!("batch {id} is named twice"))
+        request.in_flight = request.numbers.len();
+        self.requests.insert(id, request);
+        rule(self.named.insert(id), || format!("batch {id} is named twice"))
     }
 
     fn entry_sent(
