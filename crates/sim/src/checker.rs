@@ -18,7 +18,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use headwaters_engine::wire::{Entry, ErrorCode, Placement};
+use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
 
 pub(crate) use self::consumer::consume;
@@ -118,7 +118,8 @@ struct Parcel {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Fate {
     Failed(ErrorCode),
-    Stored(Placement),
+    /// Where, by its short name.
+    Stored(u64),
     Unknown,
 }
 
@@ -126,8 +127,8 @@ enum Fate {
 pub(crate) type Checked = Result<(), String>;
 
 /// The producer and the number that a record carries in the first bytes of its payload.
-fn label(entry: &Entry) -> Option<(u32, usize)> {
-    let bytes = u64::from_be_bytes(*entry.data.first_chunk()?);
+fn label(data: &[u8]) -> Option<(u32, usize)> {
+    let bytes = u64::from_be_bytes(*data.first_chunk()?);
     Some(((bytes >> 32) as u32, bytes as u32 as usize))
 }
 

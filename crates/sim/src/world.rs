@@ -128,7 +128,7 @@ impl World {
         let ledger = self.service.stream.take_ledger();
         self.service.stored += ledger.len() as u64;
         let producers = &mut self.producers;
-        consume(&ledger, &self.service.stream, |producer, number, place, is_visible| {
+        consume(ledger, &self.service.stream, |producer, number, place, is_visible| {
             let of = producers.get_mut(producer as usize);
             let of = of.ok_or("the ledger has a record of no producer")?;
             let consumed = of.checker.consumed(number, place, is_visible);

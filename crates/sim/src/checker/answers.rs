@@ -3,6 +3,7 @@
 use headwaters_engine::wire::{AttemptError, Class, ErrorCode, Placement};
 use headwaters_engine::{BatchId, Instant, PutRecordsResult, Sent};
 
+use super::consumer::place;
 use super::record::WaitsFor;
 use super::{Checker, Fate};
 
@@ -72,7 +73,7 @@ impl Checker {
         self.meters.see(&placement.shard, now);
         let Some(request) = self.requests.get_mut(&batch) else { return };
         let parcel = &mut request.parcels[index];
-        parcel.fate = Fate::Stored(placement.clone());
+        parcel.fate = Fate::Stored(place(&placement.shard, &placement.sequence_number));
         let is_fresh = request.generation == self.map.generation;
         let foretold = self.map.shards().get(parcel.slot).filter(|_| is_fresh);
         let is_elsewhere = foretold.is_some_and(|shard| shard.id != placement.shard);

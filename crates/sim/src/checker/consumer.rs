@@ -1,9 +1,10 @@
 //! What consumers get: everything that is in the service's ledger, read as the Kinesis Client Library does.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use headwaters_engine::wire::aggregate::{Decoded, decode};
-use headwaters_engine::wire::{Entry, Placement};
+use headwaters_engine::wire::{SequenceNumber, ShardId};
 use headwaters_model::{Stored, Stream};
 
 use super::{Checked, Checker, label, rule};
@@ -14,19 +15,19 @@ use super::{Checked, Checker, label, rule};
 /// # Errors
 /// What `note` says, or that there is something in the ledger that nobody has put there.
 pub(crate) fn consume(
-    ledger: &[Stored],
+    ledger: Vec<Stored>,
     service: &Stream,
     mut note: impl FnMut(u32, usize, u64, bool) -> Checked,
 ) -> Checked {
     for Stored { entry, placement, .. } in ledger {
-        let place = place(placement);
-        let mut note = |entry: Option<&Entry>, is_visible| {
-            let label = entry.and_then(label);
+        let place = place(&placement.shard, &placement.sequence_number);
+        let mut note = |data: Option<&[u8]>, is_visible| {
+            let label = data.and_then(label);
             let (producer, number) = label.ok_or("the ledger has a record of nobody")?;
             note(producer, number, place, is_visible)
         };
-        match decode(entry.data.clone()) {
-            Decoded::Plain(_) => note(Some(entry), true)?,
+        match decode(entry.data) {
+            Decoded::Plain(data) => note(Some(&data), true)?,
             Decoded::Aggregate(aggregate) => {
                 let shard = service.shard(&placement.shard);
                 let shard = shard.ok_or("the ledger has a shard of nobody")?;
@@ -34,7 +35,8 @@ pub(crate) fn consume(
                 rule(view.broken.is_empty(), || "the ledger has a broken aggregate".into())?;
                 for (members, is_visible) in [(&view.delivered, true), (&view.dropped, false)] {
                     for member in members {
-                        note(member.to_entry().ok().as_ref(), is_visible)?;
+                        let member = member.to_entry().ok();
+                        note(member.as_ref().map(|entry| &*entry.data), is_visible)?;
                     }
                 }
             }
@@ -43,12 +45,15 @@ pub(crate) fn consume(
     Ok(())
 }
 
+/// Of the 56 digits of a sequence number the last 16 tell those of one world apart.
+const DIGITS_SKIPPED: usize = 40;
+
 /// A short name of a place: shards have few numbers, and sequence numbers end in those that count.
-pub(super) fn place(placement: &Placement) -> u64 {
-    let digits = placement.sequence_number.as_str().bytes();
-    let number = digits
-        .fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
-    number ^ placement.shard.number().unwrap_or(0) << 40
+pub(super) fn place(shard: &ShardId, number: &SequenceNumber) -> u64 {
+    let digits = number.as_str().bytes();
+    let last = digits.skip(DIGITS_SKIPPED);
+    let number = last.fold(0, |number: u64, digit| number * 10 + u64::from(digit - b'0'));
+    number ^ shard.number().unwrap_or(0) << 40
 }
 
 impl Checker {

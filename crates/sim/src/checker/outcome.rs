@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use headwaters_engine::wire::{Certainty, Class, Placement};
+use headwaters_engine::wire::{Certainty, Class};
 use headwaters_engine::{Cause, Completion, Instant, Outcome, RetryPolicy};
 
 use super::consumer::place;
@@ -41,12 +41,12 @@ impl Checker {
             Outcome::MaybeStored { cause, .. } => Ended::MaybeStored(cause.clone()),
             Outcome::NotStored { cause, .. } => Ended::NotStored(cause.clone()),
             Outcome::Stored { maybe_duplicate, sequence_number, shard } => {
-                let placement =
-                    Placement { sequence_number: sequence_number.clone(), shard: shard.clone() };
-                rule(fate == Some(Fate::Stored(placement.clone())), || {
+                // It is compared with what was told, and in the end with the ledger.
+                let place = place(shard, sequence_number);
+                rule(fate == Some(Fate::Stored(place)), || {
                     format!("stored, and its answer was {fate:?}")
                 })?;
-                Ended::Stored { maybe_duplicate: *maybe_duplicate, place: place(&placement) }
+                Ended::Stored { maybe_duplicate: *maybe_duplicate, place }
             }
         };
         if let Some(cause) = ended.cause() {
