@@ -132,7 +132,7 @@ fn label(data: &[u8]) -> Option<(u32, usize)> {
     Some(((bytes >> 32) as u32, bytes as u32 as usize))
 }
 
-fn rule(holds: bool, broken: impl FnOnce() -> String) -> Checked {
+pub(crate) fn rule(holds: bool, broken: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(broken()) }
 }
 
@@ -194,12 +194,17 @@ impl Checker {
         self.records.ended()
     }
 
+    /// Since when, in the world's time, the oldest record waits for its outcome.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        self.records[self.records.first_open()].accepted
+    }
+
     pub(crate) fn accepted(
         &mut self,
         number: usize,
         user_record: UserRecord,
         timing: Timing,
-        now: Instant,
+        (time, now): (Instant, Instant),
     ) {
         let buffered = timing.max_buffered_time.unwrap_or(self.config.record_max_buffered_time());
         let ttl = timing.ttl.unwrap_or(self.config.record_ttl());
@@ -217,7 +222,7 @@ impl Checker {
         let leave_by = deadline.after(self.linger());
         self.waiting.add(slot, leave_by, number);
         let record = self.records.push();
-        record.accepted = Some(now);
+        record.accepted = Some(time);
         record.expiration = expiration;
         record.hash_key = hash_key;
         record.has_own_timing = timing != Timing::default();

@@ -1,4 +1,5 @@
 use core::num::NonZeroU32;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +7,8 @@ use crate::caller::Caller;
 use crate::changes::Changes;
 use crate::clock::ClockFaults;
 use crate::faults::Faults;
-use crate::rng::{Chance, Rng};
-use crate::settings::Settings;
+use crate::rng::{Chance, Rng, millis};
+use crate::settings::{Retry, Settings};
 
 /// Everything that a world is made of. Printed when a rule is broken, so that a seed explains itself.
 ///
@@ -103,5 +104,29 @@ impl Plan {
         // Nothing is aggregated, so that an entry is a record.
         let settings = Settings { aggregation: false, ttl_ms: None, ..Settings::default() };
         Self { caller, seed, settings, shards, ..Self::default() }
+    }
+
+    /// How long a record may wait for its outcome, at most, once nothing goes wrong any more: one shard may have to take
+    /// everything that all producers hold.
+    pub(crate) fn patience(&self) -> Duration {
+        let Self { caller, clock, settings, .. } = self;
+        let held = caller.records.min(settings.bounds_records);
+        let records = u64::from(held) * u64::from(self.producers.get());
+        let bytes = records * u64::from(caller.sizes.1);
+        // The slowest limiter lets half of what a shard takes pass, and of what it lets pass some is refused.
+        let shard = Duration::from_secs(4 * (records / 500 + bytes / (512 << 10)));
+        // Each in a request of its own, and what was under way comes first.
+        let timeout = millis(settings.request_timeout_ms + settings.cancel_grace_ms);
+        let latency = millis(self.latency_ms.1.min(settings.request_timeout_ms / 2));
+        let requests = latency * held / settings.max_requests_in_flight + timeout * 4;
+        let wait = match settings.retry {
+            Retry::Exponential { cap_ms, .. } => millis(cap_ms),
+            Retry::Kpl => Duration::ZERO,
+            Retry::Linear { max_attempts, step_ms } => millis(step_ms) * max_attempts,
+        };
+        let reading = millis(caller.outcomes.1) * (held / caller.outcomes.0.max(1) + 1);
+        let stops = clock.backward + clock.freezes + clock.stalls + 1;
+        let waking = (millis(clock.longest_ms) + millis(clock.resolution_ms) * 10) * stops;
+        Duration::from_secs(60) + shard + requests + wait * 4 + reading + waking
     }
 }

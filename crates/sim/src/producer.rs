@@ -94,6 +94,11 @@ impl Producer {
         Err(format!("producer {} stands still: {:?}", self.number, self.stage))
     }
 
+    /// Since when its oldest record waits for an outcome.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        self.checker.waits_since()
+    }
+
     /// From now on nothing goes wrong any more.
     pub(crate) fn heal(&mut self) {
         self.clock.heal();
@@ -229,7 +234,8 @@ impl Producer {
         let token = Token(u64::from(number));
         match self.engine.add_timed(token, record.clone(), timing, self.shown) {
             Ok(()) => {
-                self.checker.accepted(number as usize, record, timing, self.now);
+                let times = (self.time, self.now);
+                self.checker.accepted(number as usize, record, timing, times);
                 self.application.next += 1;
                 Ok(())
             }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use headwaters_engine::Instant;
 
-use crate::checker::{Checked, consume};
+use crate::checker::{Checked, consume, rule};
 use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::report::{Failure, Report};
@@ -44,6 +44,8 @@ struct World {
     now: Instant,
     producers: Vec<Producer>,
     service: Service,
+    /// How long a record may wait for its outcome then.
+    patience: Duration,
     /// Since when nothing goes wrong any more.
     healed: Option<Instant>,
 }
@@ -54,16 +56,15 @@ const HEALED_AFTER: Duration = Duration::from_secs(3);
 const HEALED_AT: Duration = Duration::from_secs(120);
 /// After how many stored records a consumer reads them.
 const CONSUMED_AT: usize = 500;
-/// Most steps and longest time in a world; work that never ends is a broken rule.
+/// Most steps in a world.
 const STEPS_MAX: u64 = 100_000_000;
-const TIME_MAX: Duration = Duration::from_secs(48 * 60 * 60);
 
 impl World {
     fn new(plan: &Plan) -> Self {
         let service = Service::new(plan);
         let producer = |number| Producer::new(plan, number, &service);
         let producers = (0..plan.producers.get()).map(producer).collect();
-        Self { now: Instant::ZERO, producers, service, healed: None }
+        Self { now: Instant::ZERO, producers, service, patience: plan.patience(), healed: None }
     }
 
     fn live(mut self, watcher: &mut impl Watch) -> Result<Report, alloc::string::String> {
@@ -74,11 +75,8 @@ impl World {
         while let Some((next, which)) = self.next() {
             self.now = self.now.max(next);
             steps += 1;
-            if self.now.since(Instant::ZERO) > TIME_MAX || steps > STEPS_MAX {
-                let stats: Vec<_> = self.producers.iter().map(|one| one.engine.stats()).collect();
-                return Err(format!("it does not end: {stats:?}"));
-            }
             self.heal();
+            self.check_end(steps)?;
             self.step(which, watcher)?;
             if self.service.stream.ledger().len() >= CONSUMED_AT {
                 self.consume()?;
@@ -105,6 +103,20 @@ impl World {
         };
         let live = self.producers[which].live(self.now, &mut self.service, watcher);
         live.map_err(|broken| format!("producer {which}: {broken}"))
+    }
+
+    /// Once nothing goes wrong any more, all that is pending comes to its end, and in time.
+    fn check_end(&self, steps: u64) -> Checked {
+        rule(steps <= STEPS_MAX, || "it never ends".into())?;
+        let Some(healed) = self.healed else { return Ok(()) };
+        let late = self.producers.iter().enumerate().find_map(|(number, producer)| {
+            let since = producer.waits_since()?.max(healed);
+            (self.now.since(since) > self.patience).then_some((number, producer))
+        });
+        rule(late.is_none(), || {
+            let stats = late.map(|(number, producer)| (number, producer.engine.stats()));
+            format!("long after the last fault a record has no outcome: {stats:?}")
+        })
     }
 
     /// Some time after the applications' last records nothing goes wrong any more: now all that is pending

@@ -6,6 +6,7 @@ use headwaters_engine::{BatchId, Cause, Instant};
 /// What is known about a record of the application.
 #[derive(Debug)]
 pub(super) struct Record {
+    /// When, in the world's time; all other times are those of its producer's clock.
     pub(super) accepted: Option<Instant>,
     /// Attempts that may have stored it.
     pub(super) ambiguous: u32,

@@ -145,8 +145,9 @@ impl Checker {
         place: (BatchId, usize),
         now: Instant,
     ) -> Result<usize, alloc::string::String> {
-        let number =
-            label(&entry.data).map(|(_, number)| number).filter(|&number| number < self.records.len());
+        let number = label(&entry.data)
+            .map(|(_, number)| number)
+            .filter(|&number| number < self.records.len());
         let number = number.ok_or("a record was invented")?;
         let slot = self.map.slot(self.records[number].hash_key);
         let record = &mut self.records[number];
