@@ -59,11 +59,15 @@ pub(crate) struct Checker {
     /// Requests that were cancelled before they timed out: their records must be handed back at once.
     cancelled_early: Vec<BatchId>,
     accepted: u64,
+    /// Bytes of records without outcomes.
+    bytes_open: u64,
     completed: u64,
     /// Records that a purge or a close handed back.
     handed_back: u64,
     /// Of these, those that a close did.
     closed_back: u64,
+    /// Whether the last record was refused.
+    was_refused: bool,
     /// Records before this one were asked back by a purge.
     purged: usize,
     /// Whether that was since the last wait.
@@ -168,9 +172,11 @@ impl Checker {
             heard: vec![],
             cancelled_early: vec![],
             accepted: 0,
+            bytes_open: 0,
             completed: 0,
             handed_back: 0,
             closed_back: 0,
+            was_refused: false,
             purged: 0,
             purges: false,
             delay: Duration::ZERO,
@@ -191,7 +197,7 @@ impl Checker {
     /// # Errors
     /// What consumers see is not what the outcomes say.
     pub(crate) fn ended(&mut self) -> Result<Copies, String> {
-        self.records.ended()
+        self.records.ended(&mut self.sometimes)
     }
 
     /// Since when, in the world's time, the oldest record waits for its outcome.
@@ -216,6 +222,9 @@ impl Checker {
             _ => deadline,
         };
         let hash_key = user_record.hash_key();
+        self.sometimes.accepted_without_map += u64::from(self.awaits_first_map());
+        self.sometimes.hash_key_on_edge += u64::from(self.map.is_on_edge(hash_key));
+        self.sometimes.refused_then_accepted += u64::from(core::mem::take(&mut self.was_refused));
         self.largest = self.largest.max(user_record.size());
         self.accepted += 1;
         let slot = self.map.slot(hash_key);
@@ -223,6 +232,8 @@ impl Checker {
         self.waiting.add(slot, leave_by, number);
         let record = self.records.push();
         record.accepted = Some(time);
+        record.size = user_record.size() as u64;
+        self.bytes_open += record.size;
         record.expiration = expiration;
         record.hash_key = hash_key;
         record.has_own_timing = timing != Timing::default();
@@ -231,6 +242,7 @@ impl Checker {
     }
 
     pub(crate) const fn refused(&mut self) {
+        self.was_refused = true;
         self.figures.refused += 1;
     }
 
@@ -253,6 +265,11 @@ impl Checker {
         self.delay += now.since(wanted.max(self.told));
         self.told = now;
         self.undrained_since.get_or_insert(now);
+    }
+
+    /// Whether a request is in flight.
+    pub(crate) fn is_sending(&self) -> bool {
+        !self.awaited.is_empty()
     }
 
     /// How many records were accepted and have no outcome.
@@ -289,6 +306,7 @@ impl Checker {
     /// The engine is to close: what was not sent before leaves at once.
     pub(crate) fn close_requested(&mut self, deadline: Option<Instant>, now: Instant) {
         self.close_deadline = deadline;
+        self.sometimes.closed_in_flight += u64::from(!self.awaited.is_empty());
         self.hurry(now);
     }
 

@@ -179,7 +179,9 @@ impl Producer {
                 let copy = result.clone();
                 self.tell(Event::PutRecordsFinished { batch, result }, watch);
                 self.checker.over(batch);
-                if self.engine.stats().ignored_answers == ignored {
+                if self.engine.stats().ignored_answers > ignored {
+                    self.checker.sometimes.late_answer += 1;
+                } else {
                     self.checker.answered(batch, &copy, self.now);
                 }
             }

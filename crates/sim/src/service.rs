@@ -51,9 +51,18 @@ impl Service {
         self.changer.next_at()
     }
 
-    /// Changes the stream if it is time to; says what was changed.
-    pub(crate) fn change(&mut self, now: Instant) -> Option<alloc::string::String> {
-        self.changer.change(&mut self.stream, &mut self.sometimes, now)
+    /// Changes the stream if it is time to; says what was changed. `is_busy` if requests are on their way.
+    pub(crate) fn change(&mut self, is_busy: bool, now: Instant) -> Option<alloc::string::String> {
+        let before = self.sometimes;
+        let what = self.changer.change(&mut self.stream, &mut self.sometimes, now);
+        let after = &mut self.sometimes;
+        let splits = |of: &Sometimes| of.split_at_once + of.split_handed_over;
+        let merges = |of: &Sometimes| of.merge_at_once + of.merge_handed_over;
+        if is_busy {
+            after.split_in_flight += splits(after) - splits(&before);
+            after.merged_in_flight += merges(after) - merges(&before);
+        }
+        what
     }
 
     /// How much longer than usual a request takes that has these entries.

@@ -25,10 +25,16 @@ macro_rules! situations {
 }
 
 situations! {
+    /// Records that were accepted before the first list of the shards came.
+    accepted_without_map,
     /// Members of aggregates that were packed anew because their shard was split or merged.
     aggregate_split,
     /// Aggregates that held records with explicit hash keys.
     aggregate_with_explicit_hash_keys,
+    /// Requests of several records of which each failed by itself.
+    all_failed,
+    /// Waits that would have been longer than the policy lets them be.
+    backoff_capped,
     /// Shards that came into the map while what was spent on their parents was not refilled yet.
     child_inherited_debt,
     /// Clocks that jumped forward.
@@ -37,26 +43,54 @@ situations! {
     clock_stood_still,
     /// Clocks that went back.
     clock_went_back,
+    /// Closes whose deadlines came first.
+    close_late,
+    /// Closes while requests were in flight.
+    closed_in_flight,
     /// Changes of the number of shards of which the children took over at once.
     count_updated_at_once,
     /// Changes of the number of shards during which the parents went on.
     count_updated_handed_over,
-    /// Records that were sent again after refused credentials, by the policy's wait.
-    credentials_waited,
     /// Records that were sent again before that, because the transport had new ones.
     credentials_renewed,
+    /// Records that were sent again after refused credentials, by the policy's wait.
+    credentials_waited,
+    /// Requests that took no more because of their size.
+    cut_by_bytes,
+    /// Requests that took no more because of their number of entries.
+    cut_by_count,
+    /// Requests that were neither, and left because it was time.
+    cut_by_linger,
     /// Requests that were sent without a map because listing the shards had failed.
     degraded_sending,
     /// Changes of the way in which the service distributes records.
     distribution_changed,
+    /// Records that expired between two attempts.
+    expired_in_backoff,
+    /// Records that expired before they were sent.
+    expired_in_buffer,
+    /// Records that an attempt failed for that came back too late for another.
+    expired_in_flight,
+    /// Requests of several records of which the first failed, and others did not.
+    failed_first,
+    /// The same, the last.
+    failed_last,
+    /// The same, one between them.
+    failed_middle,
     /// Records that failed at once because the service throttled them.
     failed_when_throttled,
     /// Flushes whose deadlines came first.
     flush_late,
+    /// Records whose expiration was long over when the engine was told the time.
+    froze_past_expiration,
     /// Records that were larger than what a shard may be sent in a second.
     giant_into_debt,
+    /// Records whose hash keys are the first or the last of a shard.
+    hash_key_on_edge,
     /// Waits at which a limiter held a lane back.
     lane_held_back,
+    /// Answers that came after their requests had been given up.
+    late_answer,
     /// Pages of the list of shards that came too late or twice.
     list_answer_ignored,
     /// Listings that were refused for want of permission.
@@ -69,12 +103,16 @@ situations! {
     list_throttled,
     /// Requests for the list of shards that were given up because no answer came in time.
     list_timed_out,
-    /// Shard maps that differed from the one before.
-    map_changed,
     /// Shard maps that came while records waited for the first one.
     map_awaited,
+    /// Shard maps that differed from the one before.
+    map_changed,
     /// Changes of the largest record that the stream takes.
     max_record_size_changed,
+    /// Records that were maybe stored, and were not.
+    maybe_stored_was_not,
+    /// Records that were maybe stored, and were.
+    maybe_stored_was_stored,
     /// Members of aggregates that had no attempts left while their neighbours went on.
     member_exhausted,
     /// Members of aggregates that expired while their neighbours went on.
@@ -83,10 +121,14 @@ situations! {
     merge_at_once,
     /// Merges during which the parents went on.
     merge_handed_over,
-    /// Records with a timing of their own that expired.
-    own_timing_expired,
+    /// Shards that were merged while requests were in flight.
+    merged_in_flight,
+    /// Answers with another number of results than entries.
+    miscounted,
     /// Outcomes after which the application was too busy to take more.
     outcomes_read_slowly,
+    /// Records with a timing of their own that expired.
+    own_timing_expired,
     /// Plain records that were stored in another shard than foretold.
     plain_elsewhere,
     /// Processes that did nothing for a while.
@@ -97,12 +139,18 @@ situations! {
     put_after_close,
     /// Records for which there was no room.
     refused,
+    /// Records that were accepted after they had been refused for want of room.
+    refused_then_accepted,
     /// Records too large for an aggregate, beside others that were packed.
     sent_plain_for_size,
     /// Splits of which the children took over at once.
     split_at_once,
     /// Splits during which the parent went on.
     split_handed_over,
+    /// Shards that were split while requests were in flight.
+    split_in_flight,
+    /// Records that were stored at their fourth attempt or later.
+    stored_at_fourth_attempt,
     /// Aggregates that were stored in another shard than foretold.
     stray,
     /// Those to which all members belonged all the same.

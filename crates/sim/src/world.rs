@@ -96,7 +96,8 @@ impl World {
 
     fn step(&mut self, which: Option<usize>, watcher: &mut impl Watch) -> Checked {
         let Some(which) = which else {
-            if let Some(what) = self.service.change(self.now) {
+            let sends = self.producers.iter().any(|producer| producer.checker.is_sending());
+            if let Some(what) = self.service.change(sends, self.now) {
                 watcher.see(Line { at: self.now, kind: Kind::World, producer: None, what: &what });
             }
             return Ok(());

@@ -36,6 +36,7 @@ impl Checker {
         let Some(request) = self.requests.get(&batch) else { return };
         match result {
             Ok(results) if results.len() == request.parcels.len() => {
+                self.note_failures(results);
                 for (index, result) in results.iter().enumerate() {
                     match result {
                         Ok(placement) => self.stored(batch, index, placement, now),
@@ -45,10 +46,22 @@ impl Checker {
             }
             Ok(_) => {
                 self.figures.unusable_answers += 1;
+                self.sometimes.miscounted += 1;
                 self.fail_all(batch, &ErrorCode::UnusableAnswer);
             }
             Err(AttemptError { code, .. }) => self.fail_all(batch, code),
         }
+    }
+
+    fn note_failures(&mut self, results: &[Result<Placement, AttemptError>]) {
+        let [first, middle @ .., last] = results else { return };
+        if results.iter().all(Result::is_err) {
+            self.sometimes.all_failed += 1;
+            return;
+        }
+        self.sometimes.failed_first += u64::from(first.is_err());
+        self.sometimes.failed_middle += u64::from(middle.iter().any(Result::is_err));
+        self.sometimes.failed_last += u64::from(last.is_err());
     }
 
     /// Whether the answer is of any use.

@@ -38,6 +38,7 @@ impl Checker {
         self.check_overdue(stats, now)?;
         self.check_strays(stats)?;
         self.check_flushes(now)?;
+        self.check_close(now)?;
         self.check_requests(stats, now)?;
         self.check_levels(at, stats)?;
         self.check_counters(stats)?;
@@ -97,9 +98,20 @@ impl Checker {
         })
     }
 
+    /// A close ends at its deadline.
+    fn check_close(&self, now: Instant) -> Checked {
+        let is_late = self.close_deadline.is_some_and(|deadline| deadline <= now);
+        rule(!is_late || self.open() == 0, || {
+            format!("{} records are open after the close's deadline", self.open())
+        })
+    }
+
     fn check_levels(&self, at: Option<Instant>, stats: &Stats) -> Checked {
         rule(stats.bytes_held <= self.config.bounds().bytes as u64, || {
             format!("{} bytes are held", stats.bytes_held)
+        })?;
+        rule(stats.bytes_held >= self.bytes_open, || {
+            format!("{} bytes are held and {} said to be", self.bytes_open, stats.bytes_held)
         })?;
         let held = stats.buffered + stats.in_flight;
         rule(held > 0 || self.awaited.is_empty(), || format!("{:?} is for nobody", self.awaited))?;

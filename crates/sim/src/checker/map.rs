@@ -40,6 +40,13 @@ impl Map {
         self.shards.partition_point(|shard| shard.hash_keys.end() < key)
     }
 
+    pub(super) fn is_on_edge(&self, key: HashKey) -> bool {
+        let shard = self.shards.get(self.slot(key));
+        shard.is_some_and(|ListedShard { hash_keys, .. }| {
+            [hash_keys.start(), hash_keys.end()].contains(&key)
+        })
+    }
+
     pub(super) const fn has_failed(&self) -> bool {
         self.failure.is_some()
     }

@@ -52,7 +52,7 @@ impl Checker {
         if let Some(cause) = ended.cause() {
             self.check_cause(number, cause, fate.as_ref(), now)?;
         }
-        self.end(number, ended, fate);
+        self.end(number, ended, fate, now);
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Checker {
         rule(holds, || format!("given up because {cause:?}, and that is not so: {fate:?}"))
     }
 
-    fn end(&mut self, number: usize, ended: Ended, fate: Option<Fate>) {
+    fn end(&mut self, number: usize, ended: Ended, fate: Option<Fate>, now: Instant) {
         let slot = self.map.slot(self.records[number].hash_key);
         let record = &mut self.records[number];
         let is_stored = matches!(ended, Ended::Stored { .. });
@@ -131,16 +131,30 @@ impl Checker {
         let in_flight = record.in_flight.take();
         self.waiting.remove(slot, record.leave_by, number);
         self.completed += 1;
+        self.bytes_open -= record.size;
         match ended.cause() {
             Some(cause @ (Cause::Closed | Cause::Purged)) => {
                 self.handed_back += 1;
-                self.closed_back += u64::from(*cause == Cause::Closed);
+                let is_late = *cause == Cause::Closed;
+                self.closed_back += u64::from(is_late);
+                self.sometimes.close_late += u64::from(is_late);
             }
             Some(Cause::Expired) => {
                 self.sometimes.own_timing_expired += u64::from(record.has_own_timing);
+                // Nobody told the engine the time when it came.
+                let is_late = record.expiration.is_some_and(|expiration| expiration < now);
+                self.sometimes.froze_past_expiration += u64::from(is_late);
+                *match (record.sends, in_flight) {
+                    (0, _) => &mut self.sometimes.expired_in_buffer,
+                    (_, None) => &mut self.sometimes.expired_in_backoff,
+                    (_, Some(_)) => &mut self.sometimes.expired_in_flight,
+                } += 1;
             }
             Some(Cause::Throttled) => self.sometimes.failed_when_throttled += 1,
             _ => {}
+        }
+        if is_stored && record.sends >= 4 {
+            self.sometimes.stored_at_fourth_attempt += 1;
         }
         record.outcome = Some(ended);
         record.entry = None;

@@ -24,6 +24,8 @@ pub(super) struct Record {
     pub(super) not_before: Instant,
     pub(super) outcome: Option<Ended>,
     pub(super) sends: u32,
+    /// In bytes, its key included.
+    pub(super) size: u64,
     /// Where consumers see it.
     pub(super) visible: Vec<u64>,
     pub(super) waits_for: WaitsFor,
@@ -88,6 +90,7 @@ impl Default for Record {
             not_before: Instant::ZERO,
             outcome: None,
             sends: 0,
+            size: 0,
             visible: Vec::new(),
             waits_for: WaitsFor::Time,
             was_stray: false,

@@ -5,6 +5,7 @@ use core::ops::{Index, IndexMut};
 
 use super::record::{Ended, Record};
 use super::{Checked, rule};
+use crate::sometimes::Sometimes;
 
 /// All records of the application, by their numbers.
 ///
@@ -107,7 +108,10 @@ impl Records {
     }
 
     /// All is over: what consumers have got is what the outcomes say.
-    pub(super) fn ended(&mut self) -> Result<Copies, alloc::string::String> {
+    pub(super) fn ended(
+        &mut self,
+        sometimes: &mut Sometimes,
+    ) -> Result<Copies, alloc::string::String> {
         self.forget();
         rule(self.window.is_empty(), || format!("{} records are open", self.window.len()))?;
         let mut sum = Copies::default();
@@ -117,6 +121,12 @@ impl Records {
             rule(!is_lost, || {
                 format!("record {number} is stored, and no consumer sees it: {end:?}")
             })?;
+            if end.kind == Kind::MaybeStored {
+                *match end.copies {
+                    0 => &mut sometimes.maybe_stored_was_not,
+                    _ => &mut sometimes.maybe_stored_was_stored,
+                } += 1;
+            }
             sum.duplicates += u64::from(end.visible.saturating_sub(1));
             sum.hidden += u64::from(end.copies - end.visible);
         }

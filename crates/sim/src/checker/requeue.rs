@@ -67,6 +67,10 @@ impl Checker {
         } else {
             waits(self.config.retry(), sends, code.class())
         };
+        if let RetryPolicy::Exponential { base, cap } = self.config.retry() {
+            let doubled = base * 2_u32.saturating_pow(sends.saturating_sub(1).min(20));
+            self.sometimes.backoff_capped += u64::from(doubled > cap);
+        }
         rule(not_before >= since.after(least) && not_before <= now.after(most), || {
             format!("{place:?} waits until {not_before}, which is not the policy's wait")
         })?;

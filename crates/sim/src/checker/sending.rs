@@ -27,6 +27,13 @@ impl Checker {
         if !self.map.exists() && self.map.has_failed() {
             self.sometimes.degraded_sending += 1;
         }
+        *if count == self.config.collection_max_count() {
+            &mut self.sometimes.cut_by_count
+        } else if bytes + self.largest > self.config.collection_max_size() {
+            &mut self.sometimes.cut_by_bytes
+        } else {
+            &mut self.sometimes.cut_by_linger
+        } += 1;
         let mut request = Request {
             answered_at: None,
             in_flight: 0,
