@@ -26,6 +26,7 @@ use self::figures::Figures;
 use self::flushes::Flushes;
 use self::map::Map;
 use self::meter::Meters;
+use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
 use self::waiting::Waiting;
@@ -230,15 +231,18 @@ impl Checker {
         let slot = self.map.slot(hash_key);
         let leave_by = deadline.after(self.linger());
         self.waiting.add(slot, leave_by, number);
-        let record = self.records.push();
-        record.accepted = Some(time);
-        record.size = user_record.size() as u64;
-        self.bytes_open += record.size;
-        record.expiration = expiration;
-        record.hash_key = hash_key;
-        record.has_own_timing = timing != Timing::default();
-        record.leave_by = leave_by;
-        record.entry = Some(user_record.into_entry());
+        let size = user_record.size() as u64;
+        self.bytes_open += size;
+        self.records.push(Record {
+            accepted: Some(time),
+            entry: Some(user_record.into_entry()),
+            expiration,
+            has_own_timing: timing != Timing::default(),
+            hash_key,
+            leave_by,
+            size,
+            ..Record::default()
+        });
     }
 
     pub(crate) const fn refused(&mut self) {

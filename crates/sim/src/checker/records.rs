@@ -61,9 +61,9 @@ impl Records {
         self.ends.len() + self.window.len()
     }
 
-    /// The next record, of which nothing is known yet.
-    pub(super) fn push(&mut self) -> &mut Record {
-        self.window.push_back_mut(Record::default())
+    /// The next record.
+    pub(super) fn push(&mut self, record: Record) {
+        self.window.push_back(record);
     }
 
     /// Those that are not forgotten.
@@ -85,8 +85,9 @@ impl Records {
 
     /// Forgets what need not be known any more.
     pub(super) fn forget(&mut self) {
-        while let Some(record) = self.window.pop_front_if(|record| record.outcome.is_some()) {
-            self.ends.push(End::of(&record));
+        while let Some(record) = self.window.front().filter(|record| record.outcome.is_some()) {
+            self.ends.push(End::of(record));
+            self.window.pop_front();
         }
     }
 
