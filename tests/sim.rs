@@ -1,7 +1,7 @@
 //! The engine in worlds drawn from seeds. A failure prints the command that shows it again.
 
-use std::env;
-use std::thread;
+use std::path::Path;
+use std::{env, fs, thread};
 
 use headwaters_sim::{Plan, Report, Sometimes, TraceHash, run, watch};
 
@@ -68,6 +68,24 @@ fn the_same_seed_is_the_same_world() {
             (report, hash)
         });
         assert_eq!(one, other, "seed {seed}");
+    }
+}
+
+/// Worlds that show what once went wrong, or would if it were done otherwise: each file tells its story.
+#[test]
+fn worlds_with_a_story_hold() {
+    let worlds = Path::new(env!("CARGO_MANIFEST_DIR")).join("worlds");
+    let mut files: Vec<_> = fs::read_dir(worlds)
+        .expect("the worlds are there")
+        .map(|file| file.expect("a readable directory").path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "there are worlds");
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a readable file");
+        assert!(text.starts_with("# "), "{} tells its story", file.display());
+        let plan: Plan = toml::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
+        run(&plan).unwrap_or_else(|failure| panic!("{}: {failure}", file.display()));
     }
 }
 
