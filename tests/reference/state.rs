@@ -1,0 +1,161 @@
+//! What the reference knows, and what it can tell of it.
+
+use core::fmt;
+
+use headwaters_engine::wire::{AttemptError, Certainty, ErrorCode};
+use headwaters_engine::{
+    Attempt, Attempts, Bounds, Config, FlushId, Instant, Outcome, RefusedReason, ShardPrediction,
+    Stats, Token, UserRecord,
+};
+
+use super::transition::Put;
+
+/// What the attempts of a record take. Source: `Bounds::bytes`.
+pub(crate) const ATTEMPTS_BYTES: usize =
+    size_of::<Attempts>() + Attempts::KEPT_MAX * size_of::<Attempt>();
+
+/// All that is known of the engine.
+#[derive(Clone)]
+pub(crate) struct Naive<Id> {
+    pub(crate) bounds: Bounds,
+    pub(crate) closing: Option<Closing>,
+    /// How many there were.
+    pub(crate) commands: u64,
+    pub(crate) config: Config,
+    /// The waits that were drawn: of which entry, until when.
+    pub(crate) draws: Vec<(Id, usize, Instant)>,
+    pub(crate) flushes: Vec<Flush>,
+    /// Requests that had their answers.
+    pub(crate) gone: Vec<Id>,
+    /// Records below this number do not wait for company.
+    pub(crate) hurry_before: usize,
+    pub(crate) now: Instant,
+    pub(crate) owed: Vec<Owed<Id>>,
+    /// What was accepted, in that order: the place is a record's number.
+    pub(crate) records: Vec<Record>,
+    /// In the order in which they left.
+    pub(crate) requests: Vec<Request<Id>>,
+    pub(crate) stats: Stats,
+    /// Whether somebody was refused since room was last announced.
+    pub(crate) wants_room: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Record {
+    /// Start, end, error.
+    pub(crate) attempts: Vec<(Instant, Instant, Option<AttemptError>)>,
+    pub(crate) deadline: Instant,
+    pub(crate) expiration: Option<Instant>,
+    pub(crate) keeps_attempts: bool,
+    /// Once it was sent: the number of the first record of its Kinesis record.
+    pub(crate) pack: Option<usize>,
+    pub(crate) place: Place,
+    /// When it may leave without company: at its deadline, or at that of a neighbour that expired.
+    pub(crate) ripe: Instant,
+    pub(crate) record: UserRecord,
+    pub(crate) token: Token,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    Buffered,
+    Ended,
+    InFlight,
+    Waiting { for_credentials: bool, until: Instant },
+}
+
+#[derive(Clone)]
+pub(crate) struct Request<Id> {
+    /// Why it is being cancelled, and until when that may take.
+    pub(crate) cancelled: Option<(ErrorCode, Instant)>,
+    /// The numbers of the records of each entry; nothing once they were handed back.
+    pub(crate) entries: Vec<Vec<usize>>,
+    pub(crate) id: Id,
+    pub(crate) start: Instant,
+}
+
+#[derive(Clone)]
+pub(crate) struct Flush {
+    pub(crate) barrier: usize,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) id: FlushId,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Closing {
+    pub(crate) deadline: Option<Instant>,
+    /// How many `CloseFinished` are still to come.
+    pub(crate) requests: usize,
+    pub(crate) undelivered: u64,
+}
+
+/// Something that the engine must say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Owed<Id> {
+    Cancel(Id),
+    CloseFinished { undelivered: u64 },
+    FlushFinished { barrier: usize, flush: FlushId, pending: u64 },
+    Outcome { number: usize, outcome: Outcome },
+    Refusal { put: Put, reason: RefusedReason },
+    Requeue { deadline: Instant, error: AttemptError, id: Id, index: usize, not_before: Instant },
+    RoomAvailable,
+}
+
+impl<Id> Naive<Id> {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            bounds: config.bounds(),
+            closing: None,
+            commands: 0,
+            config,
+            draws: Vec::new(),
+            flushes: Vec::new(),
+            gone: Vec::new(),
+            hurry_before: 0,
+            now: Instant::ZERO,
+            owed: Vec::new(),
+            records: Vec::new(),
+            requests: Vec::new(),
+            stats: Stats::default(),
+            wants_room: false,
+        }
+    }
+
+    /// Whether records are packed.
+    pub(crate) fn packs(&self) -> bool {
+        self.config.aggregation_enabled() && self.predicts()
+    }
+
+    pub(crate) fn predicts(&self) -> bool {
+        self.config.shard_prediction() == ShardPrediction::On
+    }
+
+    /// Whether an attempt may have stored a record.
+    pub(crate) fn is_ambiguous(&self, number: usize) -> bool {
+        let mut errors =
+            self.records[number].attempts.iter().filter_map(|attempt| attempt.2.as_ref());
+        errors.any(|error| error.code.certainty() == Certainty::MaybeStored)
+    }
+
+    /// How many records below this number have no outcome.
+    pub(crate) fn held(&self, barrier: usize) -> usize {
+        let below = self.records.iter().take(barrier);
+        below.filter(|record| record.place != Place::Ended).count()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let held = self.records.iter().filter(|record| record.place != Place::Ended);
+        let bytes = |record: &Record| {
+            let attempts = if record.keeps_attempts { ATTEMPTS_BYTES } else { 0 };
+            record.record.size() + Bounds::RECORD_OVERHEAD + attempts
+        };
+        held.map(bytes).sum()
+    }
+}
+
+/// What it begins with; the rest follows from that.
+impl<Id> fmt::Debug for Naive<Id> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Naive").field("config", &self.config).finish_non_exhaustive()
+    }
+}
