@@ -84,7 +84,8 @@ fn worlds_with_a_story_hold() {
     for file in files {
         let text = fs::read_to_string(&file).expect("a readable file");
         assert!(text.starts_with("# "), "{} tells its story", file.display());
-        let plan: Plan = toml::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
+        let plan: Plan =
+            toml::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
         run(&plan).unwrap_or_else(|failure| panic!("{}: {failure}", file.display()));
     }
 }

@@ -5,10 +5,12 @@ use crate::stop::Signal;
 /// How the command ends: the one number that a script looks at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    /// Every record is stored, or written.
+    /// Every record is stored, or written; no rule is broken.
     Delivered,
     /// Some records are not, or not for certain; the report or the standard error says which.
     Undelivered,
+    /// A rule is broken in a simulated world.
+    Broken,
     /// The command line is wrong, or a file that it names cannot be opened.
     Usage,
     /// SIGINT came.
@@ -44,11 +46,39 @@ Exit codes:
   255  a report could not be written, or what is stored is not what was reported
 ";
 
+/// The codes of `sim` and its commands, for `--help`.
+pub(crate) const SIM_CODES: &str = "\
+Exit codes:
+    0  no rule is broken; shrink: a simpler plan is found, or there is none
+    1  a rule is broken; what is printed says which, and how to see it again
+    2  wrong usage, a file that cannot be opened, or is no plan; shrink: no rule is broken
+  130  stopped by Ctrl-C, in order; 143: the same by SIGTERM
+  253  a plan is out of its bounds
+  255  the output could not be written
+";
+
+/// Why a command ends before its work is done.
+#[derive(Debug)]
+pub(crate) struct Abort {
+    pub(crate) exit: Exit,
+    pub(crate) text: String,
+}
+
+impl Abort {
+    pub(crate) fn internal(error: impl core::fmt::Display) -> Self {
+        Self { exit: Exit::Internal, text: error.to_string() }
+    }
+
+    pub(crate) fn usage(text: impl core::fmt::Display) -> Self {
+        Self { exit: Exit::Usage, text: text.to_string() }
+    }
+}
+
 impl Exit {
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Delivered => 0,
-            Self::Undelivered => 1,
+            Self::Undelivered | Self::Broken => 1,
             Self::Usage => 2,
             Self::Interrupted => 130,
             Self::Terminated => 143,

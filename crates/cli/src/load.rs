@@ -5,13 +5,14 @@ use core::time::Duration;
 
 use headwaters::mock::Mock;
 use headwaters::{Clock, Instant, Producer, Refused, RefusedReason, Stats, TokioClock};
+use indicatif::HumanCount;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver, UnboundedSender};
 
 use crate::complaints::Complaints;
 use crate::console::Console;
 use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError, Rule};
-use crate::progress::Progress;
+use crate::progress::{Far, Progress};
 use crate::readback::Digest;
 use crate::settle::{Pending, Settler, WAITING_BYTES, room};
 use crate::stop::{Reason, Signal, Signals, Stop};
@@ -143,7 +144,7 @@ impl<'a> Load<'a> {
             ((), ()) = deliver => Ok(()),
             () = self.overtime() => Ok(()),
             never = self.stop_in_time() => match never {},
-            never = progress.run(self, self.console) => match never {},
+            never = progress.run(self.clock, self.console, || self.far()) => match never {},
         }
     }
 
@@ -280,9 +281,31 @@ impl<'a> Load<'a> {
         signals.next().await
     }
 
+    /// How far it is: by the bytes that have their outcome.
+    fn far(&self) -> Far {
+        let Stats { accepted, buffered, in_flight, requeued, throttled, .. } =
+            self.producer.stats();
+        let done = accepted - buffered - in_flight;
+        let elapsed = self.clock.now().since(self.start).as_secs_f64();
+        let rate = if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 };
+        let shards = self.mock.shards();
+        let throttled_shards = shards.iter().filter(|shard| shard.throttled > 0).count();
+        let text = format!(
+            "{} records, {rate:.0}/s, {} in flight, {} retries, {} throttled in {throttled_shards} \
+             of {} shards, {} bad",
+            HumanCount(done),
+            HumanCount(in_flight),
+            HumanCount(requeued),
+            HumanCount(throttled),
+            shards.len(),
+            HumanCount(self.tally.get().rejected),
+        );
+        Far { part: self.bytes_done().zip(self.files.size()), text }
+    }
+
     /// How many bytes of the input have their outcome, if all sizes are known. Outcomes do not come
     /// in the order of the input, so this takes the records for equally large.
-    pub(crate) fn bytes_done(&self) -> Option<u64> {
+    fn bytes_done(&self) -> Option<u64> {
         let put = match self.unread.get() {
             Some(position) => self.files.bytes_before(position)?,
             None => self.files.size()?,

@@ -1,5 +1,5 @@
 //! The command `headwaters`: puts files into a Kinesis stream and accounts for every record; packs
-//! records into aggregates, and takes them apart.
+//! records into aggregates, and takes them apart; and lives through simulated worlds.
 #![forbid(unsafe_code)]
 
 mod acks;
@@ -19,6 +19,7 @@ mod readback;
 mod reports;
 mod settle;
 mod shards;
+mod sim;
 mod sink;
 mod stop;
 mod summary;
@@ -35,7 +36,7 @@ use crate::exit::Exit;
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     // Nothing is piped in, so somebody needs to know what to give.
-    if input::nothing_given(command.files()) {
+    if command.files().is_some_and(input::nothing_given) {
         let _ = write!(io::stderr(), "{}", command.help());
         return Exit::Usage.into();
     }
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Aggregate(arguments) => aggregate::aggregate(arguments),
         Command::Decode(arguments) => decode::decode(arguments),
         Command::Put(arguments) => put::put(arguments),
+        Command::Sim(command) => sim::sim(command),
     };
     exit.into()
 }

@@ -1,12 +1,11 @@
 use core::convert::Infallible;
 use core::time::Duration;
 
-use headwaters::{Clock, Stats};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use headwaters::{Clock, TokioClock};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::ProgressWhen;
 use crate::console::Console;
-use crate::load::Load;
 
 /// How progress is shown.
 #[derive(Clone, Debug)]
@@ -17,6 +16,14 @@ pub(crate) enum Progress {
     Lines,
     /// Not at all.
     None,
+}
+
+/// How far something is.
+pub(crate) struct Far {
+    /// How much of how much is done, if that is known.
+    pub(crate) part: Option<(u64, u64)>,
+    /// The most important first: a narrow terminal shows no more.
+    pub(crate) text: String,
 }
 
 /// How often a bar changes.
@@ -46,24 +53,29 @@ impl Progress {
         }
     }
 
-    /// Shows how far the load is, again and again.
-    pub(crate) async fn run(&self, load: &Load<'_>, console: &Console) -> Infallible {
+    /// Shows how far it is, again and again.
+    pub(crate) async fn run(
+        &self,
+        clock: TokioClock,
+        console: &Console,
+        far: impl Fn() -> Far,
+    ) -> Infallible {
         let interval = match self {
             Self::Bar(bar) => {
-                bar.set_style(style(load.files.size().is_some()));
+                bar.set_style(style(far().part.is_some()));
                 BAR_INTERVAL
             }
             Self::Lines => LINES_INTERVAL,
             Self::None => core::future::pending().await,
         };
         loop {
-            load.clock.sleep_until(load.clock.now().after(interval)).await;
-            let text = text(load);
+            clock.sleep_until(clock.now().after(interval)).await;
+            let Far { part, text } = far();
             match self {
                 Self::Bar(bar) => {
                     bar.set_message(text);
-                    if let (Some(size), Some(done)) = (load.files.size(), load.bytes_done()) {
-                        bar.set_length(size);
+                    if let Some((done, all)) = part {
+                        bar.set_length(all);
                         bar.set_position(done);
                     }
                     bar.tick();
@@ -82,7 +94,7 @@ impl Progress {
     }
 }
 
-/// Where sizes are `known` there is an end to estimate: by the bytes that have their outcome.
+/// Where it is `known` how much there is, there is an end to estimate.
 fn style(known: bool) -> ProgressStyle {
     let template = if known {
         "{bar:16} {percent:>3}% {eta:>3} left  {wide_msg}"
@@ -90,24 +102,4 @@ fn style(known: bool) -> ProgressStyle {
         "{spinner} {wide_msg}"
     };
     ProgressStyle::with_template(template).expect("the templates are valid")
-}
-
-/// The most important first: a narrow terminal shows no more.
-fn text(load: &Load<'_>) -> String {
-    let Stats { accepted, buffered, in_flight, requeued, throttled, .. } = load.producer.stats();
-    let done = accepted - buffered - in_flight;
-    let elapsed = load.clock.now().since(load.start).as_secs_f64();
-    let rate = if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 };
-    let shards = load.mock.shards();
-    let throttled_shards = shards.iter().filter(|shard| shard.throttled > 0).count();
-    format!(
-        "{} records, {rate:.0}/s, {} in flight, {} retries, {} throttled in {throttled_shards} of \
-         {} shards, {} bad",
-        HumanCount(done),
-        HumanCount(in_flight),
-        HumanCount(requeued),
-        HumanCount(throttled),
-        shards.len(),
-        HumanCount(load.tally.get().rejected),
-    )
 }

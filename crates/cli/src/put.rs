@@ -6,7 +6,7 @@ use headwaters::{Bounds, Clock, Config, Producer, TokioClock};
 use crate::acks::{Acks, Place};
 use crate::args::{Local, Output, PutArguments};
 use crate::console::Console;
-use crate::exit::Exit;
+use crate::exit::{Abort, Exit};
 use crate::failed::Failed;
 use crate::input::{self, Format, Inputs, Key, Keys};
 use crate::load::{Abandoned, Deadline, Failure, Load};
@@ -24,23 +24,13 @@ pub(crate) fn put(arguments: &PutArguments) -> Exit {
     let console = Console::new(progress.bar(), arguments.quiet);
     let done = Setup::of(arguments).and_then(|setup| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(internal)?;
+        let runtime = runtime.map_err(Abort::internal)?;
         runtime.block_on(setup.run(clock, &progress, &console))
     });
-    done.unwrap_or_else(|NotBegun { exit, text }| {
+    done.unwrap_or_else(|Abort { exit, text }| {
         console.error(text);
         exit
     })
-}
-
-/// Why nothing was sent.
-pub(crate) struct NotBegun {
-    pub(crate) exit: Exit,
-    pub(crate) text: String,
-}
-
-fn internal(error: impl core::fmt::Display) -> NotBegun {
-    NotBegun { exit: Exit::Internal, text: error.to_string() }
 }
 
 /// All that can be wrong is looked at before anything is sent.
@@ -54,12 +44,11 @@ struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    fn of(arguments: &'a PutArguments) -> Result<Self, NotBegun> {
+    fn of(arguments: &'a PutArguments) -> Result<Self, Abort> {
         let config = config(arguments)?;
         let inputs =
             Inputs::open(&arguments.files, |file| arguments.format_of(file), Format::counts_lines);
-        let inputs =
-            inputs.map_err(|error| NotBegun { exit: Exit::Usage, text: error.to_string() })?;
+        let inputs = inputs.map_err(Abort::usage)?;
         let (acks, failed) = reports::create(arguments, &inputs.paths)?;
         let keys = Keys {
             hash_key: arguments.hash_key_field.clone(),
@@ -75,8 +64,8 @@ impl<'a> Setup<'a> {
         clock: TokioClock,
         progress: &Progress,
         console: &Console,
-    ) -> Result<Exit, NotBegun> {
-        let mut signals = Signals::catch().map_err(internal)?;
+    ) -> Result<Exit, Abort> {
+        let mut signals = Signals::catch().map_err(Abort::internal)?;
         let Self { acks, arguments, config, failed, inputs, keys } = self;
         let mock = local_stream(arguments, clock);
         let producer = Producer::builder()
@@ -85,7 +74,7 @@ impl<'a> Setup<'a> {
             .stream(arguments.stream.as_str())
             .transport(mock.clone())
             .start()
-            .map_err(internal)?;
+            .map_err(Abort::internal)?;
         let mut load = Load::new(clock, console, inputs.files.clone(), mock, producer);
         load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
         let brings_keys = |(format, _): &(Format, _)| *format == Format::Records;
@@ -94,7 +83,7 @@ impl<'a> Setup<'a> {
         }
         let mut settler = Settler::new(&load, acks, failed);
         let decoder = move |format: Format, file| format.decoder(file, &keys);
-        let batches = input::start(inputs, decoder).map_err(internal)?;
+        let batches = input::start(inputs, decoder).map_err(Abort::internal)?;
         let result = load.run(batches, &mut settler, &mut signals, progress).await;
         progress.end();
         match result {
@@ -104,7 +93,7 @@ impl<'a> Setup<'a> {
     }
 }
 
-fn config(arguments: &PutArguments) -> Result<Config, NotBegun> {
+fn config(arguments: &PutArguments) -> Result<Config, Abort> {
     let mut config = Config::builder()
         .aggregation_enabled(!arguments.no_aggregation)
         .fail_if_throttled(arguments.fail_if_throttled)
@@ -122,7 +111,7 @@ fn config(arguments: &PutArguments) -> Result<Config, NotBegun> {
             "{error} (--ttl is `record_ttl`, --max-bytes is `bounds.bytes`, --rate-limit is \
              `rate_limit.percent`)"
         );
-        NotBegun { exit: Exit::Configuration, text }
+        Abort { exit: Exit::Configuration, text }
     })
 }
 
@@ -151,7 +140,7 @@ async fn report(
     settler: Settler<'_>,
     arguments: &PutArguments,
     signals: &mut Signals,
-) -> Result<Exit, NotBegun> {
+) -> Result<Exit, Abort> {
     let tally = load.tally.get();
     let elapsed = load.clock.now().since(load.start).as_secs_f64();
     let mut summary =
@@ -175,7 +164,7 @@ async fn report(
         load.console.write(format_args!("{summary}"));
         return Ok(exit);
     }
-    let mut stdout = Sink::stdout().map_err(internal)?;
+    let mut stdout = Sink::stdout().map_err(Abort::internal)?;
     let printed = async {
         match arguments.output {
             // That it broke is in its report.

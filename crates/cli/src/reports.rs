@@ -3,9 +3,8 @@ use std::path::{Path, PathBuf};
 
 use crate::acks::Acks;
 use crate::args::PutArguments;
-use crate::exit::Exit;
+use crate::exit::Abort;
 use crate::failed::Failed;
-use crate::put::NotBegun;
 use crate::sink::Sink;
 
 /// Creates the files of `--acks` and `--failed`: that they can be written is known before anything
@@ -13,7 +12,7 @@ use crate::sink::Sink;
 pub(crate) fn create(
     arguments: &PutArguments,
     inputs: &[PathBuf],
-) -> Result<(Option<Acks>, Option<Failed>), NotBegun> {
+) -> Result<(Option<Acks>, Option<Failed>), Abort> {
     let failed = arguments.failed.as_deref().map(|path| {
         refuse_input(path, inputs)?;
         refuse_loss(path)?;
@@ -34,18 +33,18 @@ pub(crate) fn create(
 }
 
 /// Creating a file empties it: an input must not go that way.
-fn refuse_input(path: &Path, others: &[PathBuf]) -> Result<(), NotBegun> {
+pub(crate) fn refuse_input(path: &Path, others: &[PathBuf]) -> Result<(), Abort> {
     let Ok(there) = path.canonicalize() else { return Ok(()) };
     let same = |other: &PathBuf| other.canonicalize().is_ok_and(|other| other == there);
     if there.is_file() && others.iter().any(same) {
         let text = format!("{} is named for two things; writing it would empty it", path.display());
-        return Err(NotBegun { exit: Exit::Usage, text });
+        return Err(Abort::usage(text));
     }
     Ok(())
 }
 
 /// What an earlier load could not deliver may be nowhere else.
-fn refuse_loss(path: &Path) -> Result<(), NotBegun> {
+fn refuse_loss(path: &Path) -> Result<(), Abort> {
     let kept = path.metadata().is_ok_and(|there| there.is_file() && there.len() > 0);
     if kept {
         let text = format!(
@@ -53,11 +52,11 @@ fn refuse_loss(path: &Path) -> Result<(), NotBegun> {
              another file for --failed, or remove it",
             path.display()
         );
-        return Err(NotBegun { exit: Exit::Usage, text });
+        return Err(Abort::usage(text));
     }
     Ok(())
 }
 
-fn cannot(path: &Path, error: &io::Error) -> NotBegun {
-    NotBegun { exit: Exit::Usage, text: format!("cannot write {}: {error}", path.display()) }
+pub(crate) fn cannot(path: &Path, error: &io::Error) -> Abort {
+    Abort::usage(format_args!("cannot write {}: {error}", path.display()))
 }

@@ -1,7 +1,8 @@
 use core::time::Duration;
 
 use headwaters_engine::Instant;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Random numbers from a seed: SplitMix64, written out so that a seed means the same for ever.
 #[derive(Clone, Debug)]
@@ -70,7 +71,17 @@ const PPM: u64 = 1_000_000;
 
 /// A probability in parts per million: whole numbers mean the same on every machine.
 #[derive(Clone, Copy, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Chance(u32);
+pub struct Chance(#[serde(deserialize_with = "in_a_million")] u32);
+
+/// A plan with a chance above all chances was not meant so.
+fn in_a_million<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let chance = u32::deserialize(from)?;
+    if u64::from(chance) > PPM {
+        let unexpected = Unexpected::Unsigned(chance.into());
+        return Err(D::Error::invalid_value(unexpected, &"a chance in a million: 0 to 1000000"));
+    }
+    Ok(chance)
+}
 
 impl core::fmt::Debug for Chance {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

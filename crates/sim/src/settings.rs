@@ -33,6 +33,8 @@ pub struct Settings {
     pub request_timeout_ms: u64,
     pub retry: Retry,
     pub shard_prediction: bool,
+    /// `None` for ever; a plan says "never" then.
+    #[serde(with = "crate::ttl")]
     pub ttl_ms: Option<u64>,
 }
 
@@ -54,6 +56,9 @@ pub enum Retry {
     Kpl,
     Linear { max_attempts: u32, step_ms: u64 },
 }
+
+/// No key of a world is longer than this.
+pub(crate) const KEY_BYTES_MAX: u32 = 20;
 
 impl Default for Settings {
     /// The engine's own defaults.
@@ -85,9 +90,7 @@ impl Default for Settings {
 impl Settings {
     /// Settings for records with at most `largest` bytes of data.
     pub(crate) fn draw(largest: u32, rng: &mut Rng) -> Self {
-        // No key of a world is longer than this.
-        const KEY_MAX: u32 = 20;
-        let tight = largest + KEY_MAX;
+        let tight = largest + KEY_BYTES_MAX;
         let max_user_record_size = match largest {
             0..1_000_000 => rng.pick(&[tight, tight + 2_000, 1_048_576, 1_048_576]),
             _ => rng.pick(&[tight, 10_485_760]),

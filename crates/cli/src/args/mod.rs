@@ -3,6 +3,7 @@
 mod aggregate;
 mod decode;
 mod put;
+mod sim;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use decode::DecodeArguments;
 pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
+pub(crate) use sim::{
+    PlanArguments, ReplayArguments, RunArguments, Seeds, ShrinkArguments, SimCommand, Trace, World,
+};
 
 use crate::exit;
 
@@ -36,7 +40,8 @@ Examples:
   headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
   headwaters put orders --local --input records failed.jsonl
   tail -f app.log | headwaters put logs --local --acks -
-  headwaters aggregate records.jsonl | headwaters decode";
+  headwaters aggregate records.jsonl | headwaters decode
+  headwaters sim run --seeds 0..10000";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -48,6 +53,9 @@ pub(crate) enum Command {
     Decode(DecodeArguments),
     #[command(before_help = put::EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
     Put(PutArguments),
+    #[command(subcommand, before_help = sim::EXAMPLES, after_help = exit::SIM_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Sim(SimCommand),
 }
 
 impl Command {
@@ -55,17 +63,18 @@ impl Command {
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         match self {
             Self::Aggregate(arguments) => arguments.check(),
-            Self::Decode(_) => Ok(()),
+            Self::Decode(_) | Self::Sim(_) => Ok(()),
             Self::Put(arguments) => arguments.check(),
         }
     }
 
-    /// The input files that are named.
-    pub(crate) fn files(&self) -> &[PathBuf] {
+    /// The input files that are named, if it has an input.
+    pub(crate) fn files(&self) -> Option<&[PathBuf]> {
         match self {
-            Self::Aggregate(arguments) => &arguments.files,
-            Self::Decode(arguments) => &arguments.files,
-            Self::Put(arguments) => &arguments.files,
+            Self::Aggregate(arguments) => Some(&arguments.files),
+            Self::Decode(arguments) => Some(&arguments.files),
+            Self::Put(arguments) => Some(&arguments.files),
+            Self::Sim(_) => None,
         }
     }
 
@@ -75,6 +84,7 @@ impl Command {
             Self::Aggregate(_) => "aggregate",
             Self::Decode(_) => "decode",
             Self::Put(_) => "put",
+            Self::Sim(_) => "sim",
         };
         subcommand(name).render_help()
     }
