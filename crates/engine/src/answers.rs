@@ -22,6 +22,7 @@ use crate::kinesis_record::{Aggregate, KinesisRecord};
 use crate::record::Token;
 use crate::requeues::Requeues;
 use crate::retry::{self, Verdict};
+use crate::scattered::Sighting;
 use crate::strays::Stray;
 use crate::time::Instant;
 
@@ -209,8 +210,14 @@ impl Engine {
         match result {
             Ok(placement) => {
                 let attempt = Attempt { end: at, error: None, start };
-                let was_predicted = answer.generation == self.lanes.generation;
-                let as_predicted = self.check_shard(was_predicted, flight.lane, &placement, start);
+                let sighting = Sighting {
+                    hash_key: flight.cargo.hash_key(entry),
+                    is_recent: answer.generation == self.lanes.generation,
+                    lane: flight.lane,
+                    shard: &placement.shard,
+                    start,
+                };
+                let as_predicted = self.check_shard(&sighting);
                 match flight.cargo {
                     Cargo::Plain { claim, .. } => {
                         self.answered -= 1;
@@ -240,26 +247,6 @@ impl Engine {
         }
         self.answers.push_front(answer);
         true
-    }
-
-    /// Whether a Kinesis record was stored where it was meant to be; if not, the shard map is old.
-    fn check_shard(
-        &mut self,
-        was_predicted: bool,
-        lane: u32,
-        placement: &Placement,
-        start: Instant,
-    ) -> bool {
-        let Some(predicted) = self.lanes.shard(lane).filter(|_| was_predicted) else {
-            self.lanes.note_shard(&placement.shard, self.now);
-            return false;
-        };
-        if *predicted == placement.shard {
-            return true;
-        }
-        self.stats.wrong_shard += 1;
-        self.listing.invalidate(predicted, start, self.now);
-        false
     }
 
     fn deliver_one(&mut self, claim: Claim, room: usize, attempt: Attempt, placement: Placement) {

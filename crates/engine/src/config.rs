@@ -100,11 +100,12 @@ settings! {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ShardPrediction {
-    /// It lists the shards and keeps the list fresh. Aggregation and limits per shard need that.
+    /// It lists the shards and keeps the list fresh. Aggregation and limits per shard need that. A stream that
+    /// distributes records by itself is found out: [`MapStatus::Scattered`](crate::MapStatus::Scattered).
     #[default]
     On,
-    /// It does not ask, and knows nothing of shards: for streams that distribute records by themselves. Nothing
-    /// is aggregated, and one limiter serves for the whole stream: for as many shards as answers have named.
+    /// It does not ask, and knows nothing of shards: for streams that are known to distribute records by themselves.
+    /// Nothing is aggregated, and one limiter serves for the whole stream: for as many shards as answers have named.
     Off,
 }
 

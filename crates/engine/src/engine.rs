@@ -18,6 +18,7 @@ use crate::in_flight::InFlight;
 use crate::lanes::Lanes;
 use crate::listing::{Listing, MapStatus};
 use crate::random::Random;
+use crate::scattered::Scattered;
 use crate::stats::Stats;
 use crate::strays::Stray;
 use crate::time::Instant;
@@ -50,6 +51,8 @@ pub struct Engine {
     pub(crate) next_sequence: u64,
     pub(crate) random: Random,
     pub(crate) room: Room,
+    /// Whether the stream distributes by itself.
+    pub(crate) scattered: Option<Scattered>,
     pub(crate) stats: Stats,
     pub(crate) strays: Vec<Stray>,
     pub(crate) waits: Waits,
@@ -74,6 +77,7 @@ impl Engine {
             now,
             random,
             room: Room::new(config.bounds),
+            scattered: None,
             stats: Stats::default(),
             strays: Vec::new(),
             waits: Waits::default(),
@@ -205,6 +209,7 @@ impl Engine {
 
     pub(crate) fn map_status(&self) -> MapStatus {
         match self.config.shard_prediction {
+            ShardPrediction::On if self.scattered.is_some() => MapStatus::Scattered,
             ShardPrediction::On => self.listing.status(),
             ShardPrediction::Off => MapStatus::Off,
         }
@@ -311,6 +316,8 @@ impl Engine {
             let ended = stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back;
             debug_assert_eq!(stats.accepted, ended + stats.buffered + stats.in_flight);
             debug_assert_eq!(self.room.records() as u64, stats.buffered + stats.in_flight);
+            let foretells = self.listing.map().is_some() && self.scattered.is_none();
+            debug_assert_eq!(self.lanes.map.is_some(), foretells);
             // Walking everything after each call would make large tests quadratic.
             const WALKED_MAX: usize = 64;
             if self.room.records() <= WALKED_MAX {

@@ -71,6 +71,15 @@ pub(crate) enum Cargo {
 }
 
 impl Cargo {
+    /// The hash key of what was sent as this entry.
+    pub(crate) fn hash_key(&self, entry: &Entry) -> HashKey {
+        match self {
+            // Its explicit one.
+            Self::Aggregate(_) => entry.hash_key(),
+            Self::Plain { hash_key, .. } => *hash_key,
+        }
+    }
+
     /// The Kinesis record again, as it was before it was sent as this entry.
     pub(crate) fn land(self, entry: &Entry) -> KinesisRecord {
         match self {

@@ -2,7 +2,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use headwaters_wire::{HashKey, HashKeyRange, ListedShard, ShardId};
+use headwaters_wire::{HashKey, ListedShard, ShardId};
 
 use crate::aggregator::{Aggregator, Encoders, Joined, Limits};
 use crate::config::Config;
@@ -21,9 +21,7 @@ pub(crate) struct Lanes {
     /// In the order of the map; the last is that of records whose shard is not known.
     pub(crate) lanes: Vec<Lane>,
     pub(crate) map: Option<ShardMap>,
-    /// The map before: answers to what was sent by it go on coming for a while.
-    pub(crate) previous: Option<ShardMap>,
-    /// Counts the maps.
+    /// Counts the maps, and how often a stream that was scattered began or ended to be.
     pub(crate) generation: u32,
     /// Lanes that may send something, by when it is due.
     queued: BTreeSet<(Instant, u32)>,
@@ -39,7 +37,7 @@ pub(crate) struct Lanes {
     /// Records accepted before this one do not wait for company.
     hurry_before: u64,
     /// Whether some of those were packed since this was last looked at.
-    is_hurrying: bool,
+    pub(crate) is_hurrying: bool,
     /// User records in all lanes.
     pub(crate) records: usize,
     pub(crate) spare: Encoders,
@@ -86,7 +84,6 @@ impl Lanes {
         Self {
             lanes: [settings.lane(None, SHARDS_ASSUMED)].into(),
             map: None,
-            previous: None,
             generation: 0,
             queued: BTreeSet::new(),
             filling: BTreeSet::new(),
@@ -112,23 +109,16 @@ impl Lanes {
         }
     }
 
-    /// Learns from an answer that there is this shard: as long as there is no map, the stream is taken to have
-    /// as many shards as have been seen.
+    /// Learns from an answer, while there is no list of the shards, that there is this one: the stream is taken to
+    /// have as many shards as have been seen.
     pub(crate) fn note_shard(&mut self, shard: &ShardId, now: Instant) {
-        if self.map.is_some() || self.seen.len() >= SHARDS_SEEN_MAX || self.seen.contains(shard) {
+        if self.seen.len() >= SHARDS_SEEN_MAX || self.seen.contains(shard) {
             return;
         }
         self.seen.insert(shard.clone());
         let shards = u32::try_from(self.seen.len()).unwrap_or(u32::MAX).max(SHARDS_ASSUMED);
         let unknown = self.unknown();
         self.get_mut(unknown).limiter.set_shards(shards, now);
-    }
-
-    /// The range of a shard that the map has, or the one before had.
-    pub(crate) fn range_of(&self, shard: &ShardId) -> Option<HashKeyRange> {
-        let of = |map: &ShardMap| Some(map.shard(map.position(shard)?).hash_keys);
-        let range = self.map.as_ref().and_then(of);
-        range.or_else(|| self.previous.as_ref().and_then(of))
     }
 
     /// Counts what the lanes hold, and notes it in the sets.

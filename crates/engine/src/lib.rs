@@ -81,7 +81,7 @@
 //!
 //! | room | what it does | setting |
 //! |---|---|---|
-//! | shard map | foretells the shard from the hash key; is fetched with [`Action::ListShards`], again when an answer shows that it is old, and serves until the next one is whole | [`Config::shard_prediction`] |
+//! | shard map | foretells the shard from the hash key; is fetched with [`Action::ListShards`], again when an answer shows that it is old, and serves until the next one is whole; rests while the stream [distributes by itself](#streams-that-distribute-by-themselves) | [`Config::shard_prediction`] |
 //! | aggregator | packs the user records of one shard into one Kinesis record in the KPL's format, each payload copied once; full by count or size, ripe at the earliest deadline of its members | [`Config::aggregation_enabled`], [`Config::aggregation_max_count`], [`Config::aggregation_max_size`] |
 //! | lane | the Kinesis records of one shard, by deadline | [`Config::record_max_buffered_time`], [`Timing`] |
 //! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms | [`Config::rate_limit`] |
@@ -119,10 +119,23 @@
 //!
 //! One ambiguous attempt makes a later success `maybe_duplicate`, and of `NotStored` it makes `MaybeStored`.
 //!
+//! # Streams that distribute by themselves
+//!
+//! An on-demand stream can be told to distribute records over its shards by itself, whatever their keys, and can be told
+//! otherwise at any time. Nobody tells its producers. But the hash keys of a shard never change: so whatever is
+//! stored in a shard that the engine knows, and does not belong there, proves it at once. Then the engine says
+//! [`MapStatus::Scattered`] and foretells nothing: no record is aggregated, one limiter stands for all shards, and no
+//! place is wrong any more. What was packed is taken apart, and an aggregate on its way that does not belong to the
+//! shard where it is stored goes again once, its members each by itself.
+//!
+//! When 64 records in a row that were sent in this state are stored where they belong, keys decide again, and all is as
+//! before. [`ShardPrediction::Off`] is for those who know, and do not want the shards listed at all.
+//!
 //! # What is guaranteed
 //!
 //! - No request breaks a limit of the service, and no request timer, retry or expiry is lost.
-//! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard.
+//! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard. Where
+//!   none is predicted, as much as for each leaves for all of them together.
 //! - All members of an aggregate belong to one shard of the map by which it was packed. After a reshard, or when a
 //!   member expires, the others are packed anew.
 //! - A retry keeps its wait whoever flushes or closes, and its deadline unless it has to be packed anew, so neither
@@ -170,6 +183,7 @@ mod refused;
 mod requeues;
 mod reshard;
 mod retry;
+mod scattered;
 mod shard_map;
 mod shards;
 mod stats;

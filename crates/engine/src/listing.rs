@@ -7,7 +7,8 @@ use core::time::Duration;
 use core::{fmt, mem};
 
 use headwaters_wire::{
-    AttemptError, Class, ErrorCode, ListedShard, Message, NextToken, ShardId, ShardPage,
+    AttemptError, Class, ErrorCode, HashKeyRange, ListedShard, Message, NextToken, ShardId,
+    ShardPage,
 };
 
 use crate::random::Random;
@@ -82,6 +83,15 @@ pub enum MapStatus {
     Ready,
     /// The one that serves is old, and a new one is being listed, or will be in a moment.
     Reloading,
+    /// There is one, and the stream does not distribute by it, but by itself: a record was stored in a shard to which
+    /// its hash key does not belong. The hash keys of a shard never change, so that is proof, however old the map is.
+    ///
+    /// The engine goes on as with [`ShardPrediction::Off`](crate::ShardPrediction::Off): nothing is aggregated, and one
+    /// limiter serves for all shards of the map. They are listed once when the state begins, for the stream may have
+    /// been deleted and made anew, and then only when an answer names one that the map does not have. (Whether that
+    /// fails [`Engine::listing_error`](crate::Engine::listing_error) says.) The state ends when 64 records in a row that
+    /// were sent in it are stored in shards to which they belong.
+    Scattered,
     /// There has never been one, and listing the shards fails.
     Unavailable {
         /// What kind of failure the last one was; a permanent one (no permission, say) needs mending.
@@ -121,10 +131,15 @@ pub(crate) enum Listed {
 #[derive(Debug)]
 pub(crate) struct Listing {
     map: Option<ShardMap>,
+    /// The map before: answers to what was sent by it go on coming for a while.
+    previous: Option<ShardMap>,
     /// When the listing that made the map started: the map knows every reshard before.
     map_start: Instant,
     /// Shards of the map that seem to be closed, and the start of the last request that showed it.
     evidence: BTreeMap<ShardId, Instant>,
+    /// Where keys do not decide: the last shard that an answer named and that the map may not have, or not as it is;
+    /// and the start of the request that named it.
+    doubtful: Option<(ShardId, Instant)>,
     step: Step,
     /// No listing starts before, for the last one was complete only a moment ago.
     rested: Instant,
@@ -177,8 +192,10 @@ impl Listing {
     pub(crate) const fn new(seed: u64, request_timeout: Duration) -> Self {
         Self {
             map: None,
+            previous: None,
             map_start: Instant::ZERO,
             evidence: BTreeMap::new(),
+            doubtful: None,
             step: Step::Request { at: Instant::ZERO, pages: None },
             rested: Instant::ZERO,
             backoff: Backoff::MIN,
@@ -258,6 +275,24 @@ impl Listing {
                 self.evidence.insert(predicted.clone(), seen_at);
             }
         }
+        self.renew(now);
+    }
+
+    /// Evidence where keys do not decide, so that no shard of the map can be said to be closed: an answer has named a
+    /// shard that the map does not have, or may have with other hash keys.
+    ///
+    /// As in [`invalidate`](Self::invalidate), nothing happens if the map was made later than `seen_at`. A list that
+    /// says something new of the shard is enough.
+    pub(crate) fn doubt(&mut self, shard: &ShardId, seen_at: Instant, now: Instant) {
+        let seen_at = seen_at.min(now);
+        if seen_at >= self.map_start {
+            self.doubtful = Some((shard.clone(), seen_at));
+            self.renew(now);
+        }
+    }
+
+    /// Has the shards listed again, unless they are already.
+    fn renew(&mut self, now: Instant) {
         if matches!(self.step, Step::Rest) {
             self.step = Step::Request { at: now.max(self.rested), pages: None };
         }
@@ -284,6 +319,12 @@ impl Listing {
     /// The map, once there is one; the last good one, however old.
     pub(crate) const fn map(&self) -> Option<&ShardMap> {
         self.map.as_ref()
+    }
+
+    /// The hash keys of a shard that the map has, or the one before had.
+    pub(crate) fn range_of(&self, shard: &ShardId) -> Option<HashKeyRange> {
+        let of = |map: &ShardMap| map.range_of(shard);
+        self.map.as_ref().and_then(of).or_else(|| self.previous.as_ref().and_then(of))
     }
 
     /// How many ListShards requests there have been.
@@ -345,7 +386,9 @@ impl Listing {
         self.rested = now.after(self.rest.next(&mut self.random).max(INTERVAL_MIN));
         self.map_start = start;
         self.evidence.retain(|shard, seen_at| *seen_at > start && map.position(shard).is_some());
-        self.step = if self.evidence.is_empty() {
+        let known = self.doubtful.as_ref().and_then(|(shard, _)| self.range_of(shard));
+        self.doubtful.take_if(|(shard, seen_at)| *seen_at <= start || map.range_of(shard) != known);
+        self.step = if self.evidence.is_empty() && self.doubtful.is_none() {
             Step::Rest
         } else {
             Step::Request { at: self.rested, pages: None }
@@ -353,7 +396,7 @@ impl Listing {
         if !changed {
             return Listed::Unchanged;
         }
-        self.map = Some(map);
+        self.previous = self.map.replace(map);
         Listed::Changed
     }
 

@@ -41,27 +41,26 @@ impl Lanes {
             self.lanes.push(lane);
         }
         self.lanes.push(self.settings.lane(None, map.len() as u32));
-        self.previous = self.map.replace(map);
+        self.map = Some(map);
         self.generation = self.generation.wrapping_add(1);
-        let left = gone.into_iter().chain(unknown);
-        let left: Vec<KinesisRecord> = left.flat_map(|lane| self.empty(lane, now)).collect();
+        let mut left: Vec<KinesisRecord> =
+            gone.into_iter().flat_map(|lane| self.empty(lane, now)).collect();
+        // Their next aggregate will linger again.
+        for record in left.iter_mut().filter(|record| !record.was_sent()) {
+            record.set_deadline(record.deadline().before(self.settings.limits.linger));
+        }
+        left.extend(unknown.into_iter().flat_map(|lane| self.empty(lane, now)));
         self.recount();
         left
     }
 
     /// Everything that was in a lane which is no more.
-    fn empty(&mut self, mut lane: Lane, now: Instant) -> Vec<KinesisRecord> {
+    pub(crate) fn empty(&mut self, mut lane: Lane, now: Instant) -> Vec<KinesisRecord> {
         let generation = self.generation.wrapping_sub(1);
         let open = lane.aggregator.close(&mut self.spare, generation, now);
         let mut left = lane.drain();
         left.extend(open);
         self.records -= left.iter().map(KinesisRecord::records).sum::<usize>();
-        if lane.shard.is_some() {
-            // Their next aggregate will linger again.
-            for record in left.iter_mut().filter(|record| !record.was_sent()) {
-                record.set_deadline(record.deadline().before(self.settings.limits.linger));
-            }
-        }
         left
     }
 

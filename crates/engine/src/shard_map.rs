@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use headwaters_wire::{HashKey, ListedShard, ShardId};
+use headwaters_wire::{HashKey, HashKeyRange, ListedShard, ShardId};
 
 /// Which shard has which hash keys: every hash key has exactly one shard.
 ///
@@ -69,6 +69,11 @@ impl ShardMap {
     pub(crate) fn position(&self, id: &ShardId) -> Option<usize> {
         let at = self.by_id.binary_search_by(|&index| self.shards[index].id.cmp(id)).ok()?;
         Some(self.by_id[at])
+    }
+
+    /// The hash keys of the shard with this id, if there is one.
+    pub(crate) fn range_of(&self, id: &ShardId) -> Option<HashKeyRange> {
+        Some(self.shard(self.position(id)?).hash_keys)
     }
 
     /// The index of the shard that has this hash key: there always is one.

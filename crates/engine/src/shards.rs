@@ -57,8 +57,12 @@ impl Engine {
         }
     }
 
-    fn install_map(&mut self) {
+    /// There is a new map, or one that predicts again.
+    pub(crate) fn install_map(&mut self) {
         let Some(map) = self.listing.map() else { return };
+        if self.scattered.is_some() {
+            return self.lanes.stand_for(map.len(), self.now);
+        }
         self.lanes.await_map(false);
         self.lanes.suspect_none();
         for record in self.lanes.install(map.clone(), self.now) {
@@ -77,6 +81,9 @@ impl Engine {
             KinesisRecord::Plain(held) => {
                 let lane = self.lanes.predict(held.record.hash_key());
                 return self.lanes.place(lane, KinesisRecord::Plain(held));
+            }
+            KinesisRecord::Aggregate(aggregate) if self.scattered.is_some() => {
+                return self.take_apart(*aggregate);
             }
             KinesisRecord::Aggregate(aggregate) => aggregate,
         };

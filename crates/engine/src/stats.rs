@@ -37,7 +37,8 @@ pub struct Stats {
     pub requests: u64,
     /// Requests in flight now.
     pub requests_in_flight: u64,
-    /// Members of aggregates that were packed anew: their shard was split or merged, or a neighbour expired.
+    /// Members of aggregates that were packed anew, or go each by itself: their shard was split or merged, a neighbour
+    /// expired, or the stream distributes by itself.
     pub repacked: u64,
     /// Records that were put back for another attempt.
     pub requeued: u64,

@@ -14,6 +14,7 @@ use crate::completion::{Attempt, Cause};
 use crate::engine::Engine;
 use crate::held::{Claim, Held, Past};
 use crate::kinesis_record::{Aggregate, KinesisRecord};
+use crate::listing::MapStatus;
 use crate::requeues::Requeues;
 use crate::retry;
 
@@ -41,17 +42,17 @@ impl Engine {
                 }
             }
         }
-        if self.listing.status().is_loading() {
+        let status = self.map_status();
+        if status.is_loading() {
             self.strays.push(stray);
         } else {
-            let map_is_fresh = self.listing.fault().is_none();
-            self.send_again(stray, map_is_fresh);
+            self.send_again(stray, status == MapStatus::Ready);
         }
     }
 
     /// Whether all members of an aggregate belong to the shard that stored it; `None` if nobody knows.
     fn is_whole(&self, stray: &mut Stray) -> Option<bool> {
-        let range = self.lanes.range_of(&stray.placement.shard)?;
+        let range = self.listing.range_of(&stray.placement.shard)?;
         Some(stray.aggregate.members().iter().all(|member| range.contains(member.hash_key())))
     }
 
@@ -60,7 +61,7 @@ impl Engine {
         self.strays.iter().map(|stray| stray.aggregate.claims.len()).sum()
     }
 
-    /// Decides about those that wait: there is a fresh map, or there will be none for a while.
+    /// Decides about those that wait: there is a fresh map, or none to pack them by for a while.
     pub(crate) fn settle_strays(&mut self, map_is_fresh: bool) {
         for mut stray in core::mem::take(&mut self.strays) {
             if self.is_whole(&mut stray) == Some(true) {

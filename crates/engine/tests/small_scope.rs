@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use headwaters_engine::wire::aggregate::{Decoded, decode};
-use headwaters_engine::wire::{AttemptError, Certainty, Entry, ErrorCode, HashKeyRange, ShardPage};
+use headwaters_engine::wire::{AttemptError, Certainty, Entry, ErrorCode, Placement, ShardPage};
 use headwaters_engine::{
     Action, Batch, BatchId, Completion, Config, ConfigBuilder, Engine, Event, FlushId, Instant,
     ListShards, Outcome, RateLimit, RetryPolicy, Sent, Token,
@@ -212,10 +212,8 @@ impl World {
             }
         };
         let holds = !self.engine.is_empty();
-        can(
-            self.fates.len() < RECORDS_MAX,
-            &[Step::Add { upper: false }, Step::Add { upper: true }],
-        );
+        let adds = [false, true].map(|upper| Step::Add { upper });
+        can(self.fates.len() < RECORDS_MAX, &adds);
         can(!self.open.is_empty(), &[Step::Store, Step::Throttle, Step::Lose]);
         can(self.open.len() > 1, &[Step::StoreNewest]);
         can(self.listing.is_some(), &[Step::List, Step::FailList]);
@@ -300,8 +298,7 @@ impl World {
                 results.push(Err(AttemptError::new(code)));
             } else {
                 self.end(&open, entry, End::Stored);
-                self.deliver(entry);
-                results.push(Ok(self.stream.store(entry)));
+                results.push(Ok(self.store(entry)));
             }
         }
         self.handle(Event::PutRecordsFinished { batch: open.batch.id, result: Ok(results) });
@@ -313,7 +310,7 @@ impl World {
         let open = self.open.remove(0);
         for entry in &open.batch.entries {
             self.end(&open, entry, End::Lost);
-            self.deliver(entry);
+            self.store(entry);
         }
         let batch = open.batch.id;
         let event = if open.cancelled.is_some() {
@@ -335,9 +332,10 @@ impl World {
         }
     }
 
-    /// What the consumers of the shard where the entry is stored get of it.
-    fn deliver(&mut self, entry: &Entry) {
-        let range: HashKeyRange = self.stream.shard_of(entry.hash_key()).hash_keys;
+    /// Stores an entry, of which the consumers of its shard get all or nothing.
+    fn store(&mut self, entry: &Entry) -> Placement {
+        let placement = self.stream.store(entry);
+        let range = self.stream.range_of(&placement.shard);
         let all_of_it = match decode(entry.data.clone()) {
             Decoded::Plain(_) => true,
             Decoded::Aggregate(aggregate) => aggregate.as_kcl(range).dropped.is_empty(),
@@ -347,6 +345,7 @@ impl World {
                 self.fates.get_mut(&token).expect("it was put").delivered += 1;
             }
         }
+        placement
     }
 
     fn handle(&mut self, event: Event) {
@@ -424,9 +423,7 @@ impl World {
                     assert!(!is_doubtful(&ends), "{completion}: {ends:?}");
                     assert_eq!(fate.delivered, 0);
                 }
-                Outcome::MaybeStored { .. } => {
-                    assert!(is_doubtful(&ends), "{completion}: {ends:?}")
-                }
+                Outcome::MaybeStored { .. } => assert!(is_doubtful(&ends), "{ends:?}"),
             }
         }
     }
@@ -560,19 +557,25 @@ fn every_six_steps_of_a_new_engine() {
     explore(|| World::new(valid(small())), 6);
 }
 
-/// Two records in one aggregate, a third to come.
+/// Two records in one aggregate, a third to come; keys decide, or chance does.
+fn on_its_way(is_auto: bool) -> World {
+    let mut world = World::listed(valid(small()));
+    let add = Step::Add { upper: false };
+    [add, add, Step::Flush].into_iter().for_each(|step| world.take(step));
+    assert_eq!(world.open.len(), 1, "it is on its way");
+    world.stream.is_auto = is_auto;
+    world
+}
+
 #[test]
 fn every_six_steps_of_an_aggregate_on_its_way() {
-    let begin = || {
-        let mut world = World::listed(valid(small()));
-        [Step::Add { upper: false }, Step::Add { upper: false }, Step::Flush]
-            .into_iter()
-            .for_each(|step| world.take(step));
-        assert_eq!(world.open.len(), 1, "it is on its way");
-        world
-    };
-    let Seen(seen) = explore(begin, 6);
+    let Seen(seen) = explore(|| on_its_way(false), 6);
     assert!(seen.iter().all(|&times| times > 100), "{seen:?}: some things hardly happen");
+}
+
+#[test]
+fn every_six_steps_of_a_stream_that_distributes_by_itself() {
+    explore(|| on_its_way(true), 6);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod outcome;
 mod record;
 mod records;
 mod requeue;
+mod scattered;
 mod sending;
 mod waiting;
 

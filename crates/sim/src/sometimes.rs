@@ -33,6 +33,15 @@ situations! {
     aggregate_with_explicit_hash_keys,
     /// Requests of several records of which each failed by itself.
     all_failed,
+    /// Streams that were taken for streams that distribute by themselves until records were where they belong.
+    auto_ended,
+    /// Streams that were found to distribute by themselves.
+    auto_recognised,
+    /// Shard maps that differed from the one before, of streams that distributed by themselves.
+    auto_resharded,
+    /// Aggregates that were stored in another shard than foretold, and whose members were sent again one by one, because
+    /// the stream distributes by itself.
+    auto_stray_sent_again,
     /// Waits that would have been longer than the policy lets them be.
     backoff_capped,
     /// Shards that came into the map while what was spent on their parents was not refilled yet.

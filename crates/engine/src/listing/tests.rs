@@ -404,3 +404,41 @@ fn a_list_without_end_is_a_failure() {
         "UnusableAnswer: the list has more than 100000 shards"
     );
 }
+
+/// Evidence where keys do not decide names a shard, and a list that has it is enough.
+#[test]
+fn a_shard_in_doubt_is_listed_once() {
+    let mut listing = ready(&[1, 2]);
+    let unknown = ShardId::numbered(3);
+    listing.doubt(&unknown, at(5_000), at(5_000));
+    assert_eq!(listing.status(), MapStatus::Reloading);
+    let request = listing.take_request(at(5_000)).expect("it is due at once");
+    // It goes on being named until the list has come.
+    listing.doubt(&unknown, at(5_010), at(5_020));
+    assert!(matches!(listing.listed(request.id, list(&[1, 3]), at(5_030)), Listed::Changed));
+    assert_eq!(listing.status(), MapStatus::Ready);
+    let upper = HashKeyRange::of_even_shard(1, 2.try_into().expect("two"));
+    let known = [2, 3].map(|number| listing.range_of(&ShardId::numbered(number)));
+    assert_eq!(known, [upper, upper], "of this map or the one before");
+
+    listing.doubt(&ShardId::numbered(4), at(4_999), at(6_000));
+    assert_eq!(listing.status(), MapStatus::Ready, "the map is newer");
+    listing.doubt(&ShardId::numbered(4), at(6_000), at(6_000));
+    let (due, listed) = answer_next(&mut listing, list(&[1, 3]));
+    assert!(due >= at(6_000) && matches!(listed, Listed::Unchanged));
+    assert_eq!(listing.status(), MapStatus::Ready, "it was named before the list was asked for");
+}
+
+/// A stream may have been made anew since its shards were asked for: a list that says the same is no answer.
+#[test]
+fn a_known_shard_in_doubt_is_listed_by_who_asks_later() {
+    let mut listing = ready(&[1, 2]);
+    listing.doubt(&ShardId::numbered(3), at(5_000), at(5_000));
+    let request = listing.take_request(at(5_000)).expect("it is due at once");
+    listing.doubt(&ShardId::numbered(2), at(5_010), at(5_020));
+    assert!(matches!(listing.listed(request.id, list(&[1, 2]), at(5_030)), Listed::Unchanged));
+    assert_eq!(listing.status(), MapStatus::Reloading);
+    let (_, listed) = answer_next(&mut listing, list(&[1, 2]));
+    assert!(matches!(listed, Listed::Unchanged));
+    assert_eq!(listing.status(), MapStatus::Ready);
+}

@@ -1,7 +1,7 @@
 //! An engine, its time and its stream, so that a test reads as a story.
 #![allow(dead_code, reason = "each test target tells other stories")]
 
-mod run;
+pub(crate) mod run;
 mod stream;
 
 use core::time::Duration;

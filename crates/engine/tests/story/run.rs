@@ -12,6 +12,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// What happened next.
+    pub(crate) fn append(&mut self, next: Self) {
+        let Self { batches, outcomes, others } = next;
+        self.batches.extend(batches);
+        self.outcomes.extend(outcomes);
+        self.others.extend(others);
+    }
+
     /// The tokens that were sent, in their order.
     pub(crate) fn sent(&self) -> Vec<u64> {
         self.batches.iter().flat_map(|(_, batch)| sent(batch)).collect()

@@ -5,6 +5,8 @@ use headwaters_engine::wire::{Entry, HashKey, HashKeyRange, ListedShard, Placeme
 /// A stream that stores what it is given: its open shards, in the order of their hash keys.
 pub(crate) struct Stream {
     shards: Vec<ListedShard>,
+    /// Whether chance decides where records are stored, and not their keys.
+    pub(crate) is_auto: bool,
     next_number: u64,
     stored: u64,
 }
@@ -18,7 +20,7 @@ impl Stream {
             id: ShardId::numbered(number.into()),
         };
         let shards: Vec<_> = (0..count.get()).map(shard).collect();
-        Self { next_number: shards.len() as u64, shards, stored: 0 }
+        Self { next_number: shards.len() as u64, shards, is_auto: false, stored: 0 }
     }
 
     pub(crate) fn shards(&self) -> &[ListedShard] {
@@ -39,6 +41,12 @@ impl Stream {
     pub(crate) fn shard_of(&self, hash_key: HashKey) -> &ListedShard {
         let has = |shard: &&ListedShard| shard.hash_keys.contains(hash_key);
         self.shards.iter().find(has).expect("each hash key has a shard")
+    }
+
+    /// The hash keys of an open shard.
+    pub(crate) fn range_of(&self, id: &ShardId) -> HashKeyRange {
+        let shard = self.shards.iter().find(|shard| shard.id == *id);
+        shard.expect("it is open").hash_keys
     }
 
     /// Closes the shard at this place and opens one for each half of it.
@@ -62,10 +70,14 @@ impl Stream {
         ListedShard { hash_keys: hash_keys.expect("start below end"), id }
     }
 
-    /// Stores an entry in the shard where it belongs.
+    /// Stores an entry in the shard where it belongs, or where chance will have it.
     pub(crate) fn store(&mut self, entry: &Entry) -> Placement {
-        let shard = self.shard_of(entry.hash_key()).id.clone();
-        self.number(shard)
+        let drawn = (self.stored.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize;
+        let shard = match self.is_auto {
+            true => &self.shards[drawn % self.shards.len()],
+            false => self.shard_of(entry.hash_key()),
+        };
+        self.number(shard.id.clone())
     }
 
     pub(crate) fn store_in(&mut self, shard: u64) -> Placement {

@@ -85,10 +85,12 @@ impl Checker {
     fn stored(&mut self, batch: BatchId, index: usize, placement: &Placement, now: Instant) {
         self.meters.see(&placement.shard, now);
         let Some(request) = self.requests.get_mut(&batch) else { return };
+        let generation = request.generation;
+        let hash_key = self.records[request.numbers_of(index)[0]].hash_key;
         let parcel = &mut request.parcels[index];
         parcel.fate = Fate::Stored(place(&placement.shard, &placement.sequence_number));
-        let is_fresh = request.generation == self.map.generation;
-        let foretold = self.map.shards().get(parcel.slot).filter(|_| is_fresh);
+        let is_foretold = generation == self.map.generation && !self.map.is_scattered();
+        let foretold = self.map.shards().get(parcel.slot).filter(|_| is_foretold);
         let is_elsewhere = foretold.is_some_and(|shard| shard.id != placement.shard);
         self.figures.wrong_shard += u64::from(is_elsewhere);
         let is_right = foretold.is_some() && !is_elsewhere;
@@ -99,6 +101,7 @@ impl Checker {
             self.sometimes.plain_elsewhere += u64::from(is_elsewhere);
             self.owed.extend_from_slice(request.numbers_of(index));
         }
+        self.learn(hash_key, &placement.shard, generation, is_elsewhere, now);
     }
 
     /// The transport has new credentials: what waits for them may leave.

@@ -11,8 +11,15 @@ use super::{Checked, Checker, rule};
 pub(super) struct Map {
     /// In the order of their hash keys; none before the first complete list.
     shards: Vec<ListedShard>,
-    /// Counts the maps that differed from the one before.
+    /// The shards of the list before.
+    pub(super) previous: Vec<ListedShard>,
+    /// Counts the maps that differed from the one before, and how often the stream began or ended to be scattered.
     pub(super) generation: u32,
+    /// Where keys do not decide: how many records in a row were stored where they belong all the same.
+    pub(super) in_row: Option<u32>,
+    /// Whether an answer gave a reason to list the shards, and whether one did so since they were asked for.
+    is_doubtful: bool,
+    is_doubted_anew: bool,
     /// The pages of the list that is being fetched.
     pages: Vec<ListedShard>,
     awaited: Option<(Instant, ListingId)>,
@@ -35,8 +42,21 @@ impl Map {
         &self.shards
     }
 
-    /// The place of the shard that has this hash key; 0 if there is no map.
+    /// Whether keys do not decide.
+    pub(super) const fn is_scattered(&self) -> bool {
+        self.in_row.is_some()
+    }
+
+    /// An answer gave a reason to list the shards.
+    pub(super) const fn doubt(&mut self) {
+        (self.is_doubtful, self.is_doubted_anew) = (true, true);
+    }
+
+    /// The place of the shard that has this hash key; 0 if there is no map, or keys do not decide.
     pub(super) fn slot(&self, key: HashKey) -> usize {
+        if self.is_scattered() {
+            return 0;
+        }
         self.shards.partition_point(|shard| shard.hash_keys.end() < key)
     }
 
@@ -82,6 +102,7 @@ impl Map {
         prediction: ShardPrediction,
     ) -> Option<String> {
         let expected = match (prediction, self.exists(), self.failure) {
+            (ShardPrediction::On, true, _) if self.is_scattered() => MapStatus::Scattered,
             (ShardPrediction::On, false, Some(class)) => {
                 MapStatus::Unavailable { class, failures: self.failures_in_a_row }
             }
@@ -108,7 +129,10 @@ impl Checker {
             "it lists shards that it is not to predict".into()
         })?;
         if request.next_token.is_none() {
+            let has_reason = self.map.is_doubtful || !self.map.is_scattered();
+            rule(has_reason, || "it lists shards without a reason".into())?;
             self.map.pages.clear();
+            self.map.is_doubted_anew = false;
         }
         self.map.awaited = Some((now, request.id));
         self.map.requests += 1;
@@ -175,6 +199,7 @@ impl Checker {
             return self.map.fail(Class::Transient);
         };
         (self.map.failure, self.map.failures_in_a_row) = (None, 0);
+        self.map.is_doubtful = self.map.is_doubted_anew;
         if shards != self.map.shards {
             self.install(shards, now);
         }
@@ -188,15 +213,27 @@ impl Checker {
         } else {
             &mut self.sometimes.map_changed
         } += 1;
+        if self.map.is_scattered() {
+            self.sometimes.auto_resharded += 1;
+            self.meters.stand_for(shards.len(), now);
+            self.map.previous = core::mem::replace(&mut self.map.shards, shards);
+            return;
+        }
         self.sometimes.child_inherited_debt += self.meters.install(&self.map.shards, &shards, now);
-        self.map.shards = shards;
+        self.map.previous = core::mem::replace(&mut self.map.shards, shards);
         self.map.generation += 1;
+        // What was packed for a shard that is no more is packed anew, and may wait for others again.
+        self.find_slots(Some(now));
+    }
+
+    /// What waits finds its place by the map as it is now. What was not to leave by the time `lingering` may wait for
+    /// others once more.
+    pub(super) fn find_slots(&mut self, lingering: Option<Instant>) {
         let linger = self.linger();
         let (map, records) = (&self.map, &mut self.records);
         self.waiting.change(|_, leave_by, number| {
             let record = &mut records[number];
-            // What was packed for a shard that is no more is packed anew, and may wait for others again.
-            if leave_by > now {
+            if lingering.is_some_and(|now| leave_by > now) {
                 record.leave_by = leave_by.after(linger);
             }
             (Some(map.slot(record.hash_key)), record.leave_by)

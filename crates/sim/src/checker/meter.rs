@@ -8,7 +8,7 @@ use headwaters_engine::{Instant, RateLimit};
 use alloc::collections::BTreeSet;
 
 /// How much more was sent to each shard than flowed in: a meter for each shard of the map, and one for the
-/// stream as long as there is none.
+/// stream as long as there is none, or while keys do not decide.
 ///
 /// A meter holds the largest excess, over all times in the past, of what was sent since then over what the rate
 /// allows in that while. So "in any while no more than the rate allows, and one second's worth, or one record if
@@ -23,6 +23,10 @@ pub(super) struct Meters {
     /// Shards that answers have named while there was no map.
     seen: BTreeSet<ShardId>,
     has_map: bool,
+    /// How many shards each meter stands for.
+    shards: usize,
+    /// Until then a limiter may hold back what it began to hold back when it stood for fewer.
+    excused_until: Instant,
 }
 
 /// Records and bytes, in units of which the rate brings a whole number in each nanosecond.
@@ -37,6 +41,8 @@ const UNITS: u128 = 100 * SECOND;
 const SECOND: u128 = 1_000_000_000;
 /// How many shards a stream is taken to have as long as nothing is known.
 const SHARDS_ASSUMED: usize = 4;
+/// Lanes that are held back are looked at this often.
+const POLL: Duration = Duration::from_millis(25);
 
 impl Meter {
     /// What flows off in a nanosecond; a second's worth is a billion times as much.
@@ -56,12 +62,18 @@ impl Meters {
             _ => None,
         };
         let meters = [Meter::default()].into();
-        Self { percent, meters, seen: BTreeSet::new(), has_map: false }
+        Self {
+            percent,
+            meters,
+            seen: BTreeSet::new(),
+            has_map: false,
+            shards: SHARDS_ASSUMED,
+            excused_until: Instant::ZERO,
+        }
     }
 
     fn rates(&self) -> Option<[u128; 2]> {
-        let shards = if self.has_map { 1 } else { self.seen.len().max(SHARDS_ASSUMED) };
-        let percent = u128::from(self.percent?) * shards as u128;
+        let percent = u128::from(self.percent?) * self.shards as u128;
         Some(
             [SHARD_RECORDS_PER_SECOND, SHARD_BYTES_PER_SECOND]
                 .map(|rate| u128::from(rate) * percent),
@@ -70,17 +82,56 @@ impl Meters {
 
     /// An answer named this shard.
     pub(super) fn see(&mut self, shard: &ShardId, now: Instant) {
-        if self.has_map || self.seen.contains(shard) {
-            return;
+        if !self.has_map && self.seen.insert(shard.clone()) {
+            self.stand_for(self.seen.len().max(SHARDS_ASSUMED), now);
         }
+    }
+
+    /// The one meter of the stream stands for so many shards from now on.
+    pub(super) fn stand_for(&mut self, shards: usize, now: Instant) {
         // What flowed off until now did so at the old rate, and what more may be sent at once is not given away.
+        self.flow_off(now);
         let old = self.rates();
-        self.seen.insert(shard.clone());
-        if let (Some(old), Some(new)) = (old, self.rates()) {
-            self.meters[0].flow_off(old, now);
-            let more = old.into_iter().zip(new).map(|(old, new)| (new - old) * SECOND);
-            self.meters[0].excess.iter_mut().zip(more).for_each(|(excess, more)| *excess += more);
+        self.excuse(now);
+        self.shards = shards;
+        let (Some(old), Some(new)) = (old, self.rates()) else { return };
+        for (excess, (old, new)) in self.meters[0].excess.iter_mut().zip(old.into_iter().zip(new)) {
+            *excess = (*excess + new * SECOND).saturating_sub(old * SECOND);
         }
+    }
+
+    /// Excuses what is held back until all that was spent has flowed off at the rates as they are.
+    fn excuse(&mut self, now: Instant) {
+        let Some(rates) = self.rates() else { return };
+        let waits = self.meters.iter().flat_map(|meter| meter.excess.into_iter().zip(rates));
+        let longest = waits.map(|(excess, rate)| excess.div_ceil(rate)).max().unwrap_or(0);
+        let longest = Duration::from_nanos(u64::try_from(longest).unwrap_or(u64::MAX));
+        self.excused_until = self.excused_until.max(now.after(longest).after(POLL));
+    }
+
+    fn flow_off(&mut self, now: Instant) {
+        if let Some(rates) = self.rates() {
+            self.meters.iter_mut().for_each(|meter| meter.flow_off(rates, now));
+        }
+    }
+
+    /// Keys decide no more: one meter for all shards, of what was spent on any of them.
+    pub(super) fn pool(&mut self, shards: usize, now: Instant) {
+        self.flow_off(now);
+        // The engine may read the answer later, and until then each shard's share flows off by itself.
+        self.excused_until = Instant::ZERO;
+        self.excuse(now);
+        let sum = |which: usize| self.meters.iter().map(|meter| meter.excess[which]).sum();
+        self.meters = [Meter { at: now, excess: [sum(0), sum(1)] }].into();
+        self.shards = shards;
+    }
+
+    /// Keys decide, and there are so many shards: nobody knows which of them got what was sent so far, so all alike.
+    pub(super) fn share(&mut self, shards: usize, now: Instant) {
+        self.flow_off(now);
+        let excess = self.meters[0].excess.map(|excess| excess / shards as u128);
+        self.meters = alloc::vec![Meter { at: now, excess }; shards];
+        (self.shards, self.excused_until) = (1, Instant::ZERO);
     }
 
     /// A Kinesis record of so many bytes leaves for a shard: whether it may, and whether it is larger than a
@@ -102,9 +153,7 @@ impl Meters {
     /// Whether a limiter may hold back something of up to `largest` bytes, or did so until a moment ago.
     pub(super) fn may_hold_back(&mut self, slot: usize, largest: usize, now: Instant) -> bool {
         let Some(rates) = self.rates() else { return false };
-        // Lanes that are held back are looked at this often.
-        const POLL: Duration = Duration::from_millis(25);
-        if !self.has_map {
+        if !self.has_map || now <= self.excused_until {
             // How long it holds back was found out when fewer shards were known.
             return true;
         }
@@ -125,16 +174,12 @@ impl Meters {
         new: &[ListedShard],
         now: Instant,
     ) -> u64 {
-        if let Some(rates) = self.rates() {
-            self.meters.iter_mut().for_each(|meter| meter.flow_off(rates, now));
-        }
-        let before = core::mem::take(&mut self.meters);
         if !core::mem::replace(&mut self.has_map, true) {
-            // Nobody knows which shards got what was sent so far: all of them alike.
-            let excess = before[0].excess.map(|excess| excess / new.len() as u128);
-            self.meters = alloc::vec![Meter { at: now, excess }; new.len()];
+            self.share(new.len(), now);
             return 0;
         }
+        self.flow_off(now);
+        let before = core::mem::take(&mut self.meters);
         let mut inherited = 0;
         for shard in new {
             let same = old.iter().position(|other| other == shard);

@@ -113,7 +113,9 @@ impl Checker {
         if is_stray {
             self.repacked = self.repacked.saturating_sub(again);
             self.strays.remove(&place);
-            *if self.map.has_failed() {
+            *if self.map.is_scattered() {
+                &mut self.sometimes.auto_stray_sent_again
+            } else if self.map.has_failed() {
                 &mut self.sometimes.stray_sent_again_plain
             } else {
                 &mut self.sometimes.stray_sent_again

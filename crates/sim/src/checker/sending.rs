@@ -104,6 +104,9 @@ impl Checker {
             config.shard_prediction() == ShardPrediction::On && config.aggregation_enabled();
         rule(is_on, || format!("{place:?} is an aggregate, and nothing is to be aggregated"))?;
         rule(self.map.exists(), || format!("{place:?} is an aggregate without a map"))?;
+        rule(!self.map.is_scattered(), || {
+            format!("{place:?} is an aggregate, and the stream distributes by itself")
+        })?;
         let (count, size) = (aggregate.len(), entry.data.len());
         rule(count >= 2, || format!("{place:?} is an aggregate of {count}"))?;
         rule(count as u64 <= config.aggregation_max_count(), || {
