@@ -1,7 +1,7 @@
 //! The head of a golden trace: the settings and the stream.
 
 use headwaters_engine::{
-    Bounds, Config, ConfigBuilder, OuterKey, RateLimit, RetryPolicy, ShardPrediction,
+    Bounds, Config, ConfigBuilder, Order, OuterKey, RateLimit, RetryPolicy, ShardPrediction,
 };
 
 use crate::golden_stream::Stream;
@@ -54,6 +54,7 @@ fn set(config: ConfigBuilder, words: &[&str]) -> Result<ConfigBuilder, String> {
         ["fail_if_throttled", value] => config.fail_if_throttled(is(value)?),
         ["max_requests_in_flight", value] => config.max_requests_in_flight(count(value)?),
         ["max_user_record_size", value] => config.max_user_record_size(bytes(value)?),
+        ["order", "per-partition-key"] => config.order(Order::PerPartitionKey),
         ["outer_key", "first-record"] => config.outer_key(OuterKey::FirstRecord),
         ["rate_limit", "off"] => config.rate_limit(RateLimit::Off),
         ["rate_limit", percent] => {

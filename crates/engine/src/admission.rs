@@ -51,7 +51,12 @@ impl Engine {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         self.stats.accepted += 1;
-        self.lanes.accept(record, Stamp { token, sequence, expiration, deadline }, self.now);
+        let stamp = Stamp { token, sequence, expiration, deadline };
+        if self.turnstile.is_none() {
+            self.lanes.accept(record, stamp, self.now);
+        } else {
+            self.line_up(record, stamp);
+        }
         self.check();
         Ok(())
     }
@@ -73,6 +78,13 @@ impl Engine {
 
     /// Gives a record that was not stored its outcome.
     pub(crate) fn give_up(&mut self, held: Held, cause: Cause) {
+        let key = held.record.hash_key();
+        self.end(held, cause);
+        self.depart(key);
+    }
+
+    /// The same, of one that nobody waits for.
+    pub(crate) fn end(&mut self, held: Held, cause: Cause) {
         let room = held.room();
         let Held { record, claim: Claim { token, sequence, past, .. }, .. } = held;
         let is_ambiguous = Past::is_ambiguous(past.as_ref());

@@ -2,12 +2,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use headwaters_wire::HashKey;
 use headwaters_wire::aggregate::{Encoder, KPL_OUTER_KEY, OuterKey};
 use headwaters_wire::limits::PARTITION_KEY_CHARS_MAX;
 
 use crate::config::Config;
 use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
+use crate::order::Order;
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -36,6 +38,10 @@ pub(crate) struct Limits {
     /// How much room a new aggregate gets at once.
     capacity: usize,
     pub(crate) count: usize,
+    /// Whether records of one hash key are kept in their order.
+    keeps_order: bool,
+    /// The most bytes that the stream takes.
+    largest: usize,
     pub(crate) linger: Duration,
     pub(crate) outer_key: OuterKey,
     pub(crate) size: usize,
@@ -68,6 +74,8 @@ enum Open {
     Many {
         claims: Vec<Claim>,
         encoder: Box<Encoder>,
+        /// Their hash keys, if their order is to be kept; else none.
+        keys: Vec<HashKey>,
     },
 }
 
@@ -78,10 +86,13 @@ impl Limits {
             OuterKey::Kpl => KPL_OUTER_KEY.len(),
             _ => PARTITION_KEY_CHARS_MAX * 4,
         };
-        let size = config.aggregation_max_size.min(config.max_user_record_size.saturating_sub(key));
+        let largest = config.max_user_record_size.saturating_sub(key);
+        let size = config.aggregation_max_size.min(largest);
         Self {
             capacity: size,
             count: usize::try_from(config.aggregation_max_count).unwrap_or(usize::MAX),
+            keeps_order: config.order == Order::PerPartitionKey,
+            largest,
             linger: config.linger(),
             outer_key: config.outer_key,
             size,
@@ -116,15 +127,15 @@ impl Aggregator {
             // It goes alone, whatever is there already.
             return (None, Some(KinesisRecord::Plain(held)));
         }
-        let before = match self.pack(held, spare) {
+        let before = match self.pack(held, self.limits.size, spare) {
             None => None,
             Some(held) => {
                 let before = self.close(spare, generation, now);
-                self.pack(held, spare);
+                self.pack(held, self.limits.size, spare);
                 before
             }
         };
-        let full = self.len() >= self.limits.count || self.size() >= self.limits.size;
+        let full = self.is_full(false);
         (before, if full { self.close(spare, generation, now) } else { None })
     }
 
@@ -135,7 +146,7 @@ impl Aggregator {
         if record.data().len() > self.limits.size {
             return Joined::No;
         }
-        let Open::Many { claims, encoder } = &mut self.open else { return Joined::No };
+        let Open::Many { claims, encoder, .. } = &mut self.open else { return Joined::No };
         if encoder.try_append(record.as_member(), self.limits.size).is_err() {
             return Joined::No;
         }
@@ -162,13 +173,38 @@ impl Aggregator {
         }
         self.ripe = self.ripe.min(deadline);
         self.expiration = self.expiration.min(expiration);
+        self.set_due();
+    }
+
+    #[inline(always)]
+    fn set_due(&mut self) {
         let lingered = self.ripe.after(self.limits.linger);
         // Where the expiration is near the record leaves without lingering.
         self.due = if self.expiration <= lingered { self.ripe } else { lingered };
     }
 
-    /// Packs a record with those that are there; gives it back if it does not fit.
-    fn pack(&mut self, held: Held, spare: &mut Encoders) -> Option<Held> {
+    /// Packs a record whose predecessor is there; gives it back if it does not fit, and then it has to wait until that
+    /// is stored. See [`most`](Self::most).
+    pub(crate) fn follow(&mut self, held: Held, more: bool, spare: &mut Encoders) -> Option<Held> {
+        if held.record.data().len() > self.limits.size {
+            return Some(held);
+        }
+        self.pack(held, self.most(more), spare)
+    }
+
+    /// Whether nothing more is to follow.
+    pub(crate) fn is_full(&self, more: bool) -> bool {
+        self.len() >= self.limits.count || self.size() >= self.most(more)
+    }
+
+    /// Most bytes of what is packed: where `more` records waited for the same predecessor it is what the stream takes,
+    /// or no more than a usual aggregate of them would be stored in each round trip.
+    const fn most(&self, more: bool) -> usize {
+        if more { self.limits.largest } else { self.limits.size }
+    }
+
+    /// Packs a record with those that are there; gives it back if it makes more than `most` bytes.
+    fn pack(&mut self, held: Held, most: usize, spare: &mut Encoders) -> Option<Held> {
         let (stamp, room) = (held.stamp(), held.room());
         match core::mem::replace(&mut self.open, Open::Empty) {
             Open::Empty => self.open = Open::One(held),
@@ -177,7 +213,7 @@ impl Aggregator {
                     Box::new(Encoder::new(self.limits.capacity, self.limits.outer_key))
                 });
                 encoder.append(first.record.as_member());
-                if encoder.try_append(held.record.as_member(), self.limits.size).is_err() {
+                if encoder.try_append(held.record.as_member(), most).is_err() {
                     encoder.finish();
                     spare.0.push(encoder);
                     self.open = Open::One(first);
@@ -186,17 +222,24 @@ impl Aggregator {
                 // With a little more room than was usual.
                 let usual = self.usual.min(CLAIMS_AT_ONCE_MAX);
                 let mut claims = Vec::with_capacity(usual + usual / 8 + 2);
+                let mut keys = Vec::new();
+                if self.limits.keeps_order {
+                    keys.extend([first.record.hash_key(), held.record.hash_key()]);
+                }
                 claims.extend([first.claim, held.claim]);
-                self.open = Open::Many { claims, encoder };
+                self.open = Open::Many { claims, encoder, keys };
             }
-            Open::Many { mut claims, mut encoder } => {
-                let fits = encoder.try_append(held.record.as_member(), self.limits.size).is_ok();
+            Open::Many { mut claims, mut encoder, mut keys } => {
+                let fits = encoder.try_append(held.record.as_member(), most).is_ok();
                 if !fits {
-                    self.open = Open::Many { claims, encoder };
+                    self.open = Open::Many { claims, encoder, keys };
                     return Some(held);
                 }
+                if self.limits.keeps_order {
+                    keys.push(held.record.hash_key());
+                }
                 claims.push(held.claim);
-                self.open = Open::Many { claims, encoder };
+                self.open = Open::Many { claims, encoder, keys };
             }
         }
         self.note(stamp, room);
@@ -214,7 +257,7 @@ impl Aggregator {
             Limits { count: usize::MAX, size: usize::MAX, linger: Duration::ZERO, ..limits };
         let mut aggregator = Self::new(limits);
         for held in records {
-            aggregator.pack(held, spare);
+            aggregator.pack(held, usize::MAX, spare);
         }
         aggregator.close(spare, generation, Instant::ZERO)
     }
@@ -234,7 +277,7 @@ impl Aggregator {
         match open {
             Open::Empty => None,
             Open::One(held) => Some(KinesisRecord::Plain(Held { deadline, ..held })),
-            Open::Many { mut claims, mut encoder } => {
+            Open::Many { mut claims, mut encoder, keys } => {
                 let size = encoder.size() + encoder.outer_key_len();
                 let unsealed = encoder.finish();
                 spare.0.push(encoder);
@@ -249,6 +292,7 @@ impl Aggregator {
                     deadline,
                     expiration,
                     generation,
+                    keys,
                     past: None,
                     room,
                     sent_to: None,
@@ -279,7 +323,9 @@ impl Aggregator {
     /// What must hold between calls.
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
-        if let Open::Many { claims, encoder } = &self.open {
+        if let Open::Many { claims, encoder, keys } = &self.open {
+            let expected = if self.limits.keeps_order { claims.len() } else { 0 };
+            debug_assert_eq!(keys.len(), expected);
             debug_assert!(
                 claims.len() > 1 && claims.len() == encoder.len(),
                 "a claim for each member"
@@ -303,6 +349,32 @@ impl Aggregator {
 
     pub(crate) const fn expiration(&self) -> Instant {
         self.expiration
+    }
+
+    /// The place of the first packed record in the order of acceptance, which names what is packed.
+    pub(crate) fn leader(&self) -> Option<u64> {
+        match &self.open {
+            Open::Empty => None,
+            Open::One(held) => Some(held.claim.sequence),
+            Open::Many { claims, .. } => claims.first().map(|claim| claim.sequence),
+        }
+    }
+
+    /// The place of the last packed record.
+    pub(crate) fn last(&self) -> Option<u64> {
+        match &self.open {
+            Open::Empty => None,
+            Open::One(held) => Some(held.claim.sequence),
+            Open::Many { claims, .. } => claims.last().map(|claim| claim.sequence),
+        }
+    }
+
+    /// Lets what is packed leave no later than at `deadline`.
+    pub(crate) fn hasten(&mut self, deadline: Instant) {
+        if self.len() > 0 && deadline < self.ripe {
+            self.ripe = deadline;
+            self.set_due();
+        }
     }
 
     /// The lowest place of a packed record in the order of acceptance; the highest number if there is none.

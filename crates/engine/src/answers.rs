@@ -154,6 +154,9 @@ impl Engine {
     /// they go straight to where the caller wants them. Laying them aside would cost more than all the rest.
     #[inline(always)]
     pub(crate) fn read_stored(&mut self) -> Option<Stored> {
+        if self.turnstile.is_some() {
+            return None;
+        }
         let answer = self.answers.front()?;
         let Results::Each(results) = &answer.results else { return None };
         let Flight { cargo: Cargo::Plain { claim, size, .. }, lane } =
@@ -219,10 +222,11 @@ impl Engine {
                 };
                 let as_predicted = self.check_shard(&sighting);
                 match flight.cargo {
-                    Cargo::Plain { claim, .. } => {
+                    Cargo::Plain { claim, hash_key, .. } => {
                         self.answered -= 1;
                         let room = Bounds::RECORD_OVERHEAD + entry.size();
                         self.deliver_one(claim, room, attempt, placement);
+                        self.depart(hash_key);
                     }
                     Cargo::Aggregate(aggregate) => {
                         self.answered -= aggregate.claims.len();
@@ -265,7 +269,7 @@ impl Engine {
 
     /// All members of an aggregate are stored: one completion for those that have a past in common.
     pub(crate) fn deliver(&mut self, Stray { aggregate, attempt, placement, .. }: Stray) {
-        let Aggregate { claims, past: later, room, .. } = *aggregate;
+        let Aggregate { claims, keys, past: later, room, .. } = *aggregate;
         let records = claims.len();
         self.stats.stored += records as u64;
         let mut claims = claims.into_iter().peekable();
@@ -289,6 +293,7 @@ impl Engine {
         }
         Past::forget(later, &mut self.room);
         self.release(records, room);
+        keys.into_iter().for_each(|key| self.depart(key));
     }
 
     /// A Kinesis record was not stored this time, as far as is known.

@@ -9,6 +9,7 @@ use crate::completion::{Attempt, Cause};
 use crate::engine::Engine;
 use crate::held::Past;
 use crate::kinesis_record::KinesisRecord;
+use crate::order::Turnstile;
 use crate::time::Instant;
 
 /// A close that was asked for, and stays.
@@ -71,6 +72,8 @@ impl Engine {
     pub(crate) fn hand_back(&mut self, cause: &Cause) {
         let mut held: Vec<KinesisRecord> = self.lanes.drain(self.now);
         held.extend(self.waits.drain());
+        let waiting = self.turnstile.as_mut().map(Turnstile::drain);
+        held.extend(waiting.into_iter().flatten().map(KinesisRecord::Plain));
         held.sort_by_key(KinesisRecord::sequence);
         for record in held {
             self.give_up_all(record, cause);

@@ -10,6 +10,7 @@ use headwaters_wire::limits::{
 use crate::bounds::Bounds;
 use crate::completion::Attempts;
 use crate::limiter::RateLimit;
+use crate::order::Order;
 use crate::retry::RetryPolicy;
 
 macro_rules! settings {
@@ -72,6 +73,8 @@ settings! {
     /// Largest record that the stream takes, data and partition key together, in bytes. Default: 1 MiB,
     /// the service's default for streams; at most 10 MiB. (The KPL does not count the key.)
     max_user_record_size: usize,
+    /// In which order records are stored. Default: [`Order::Unordered`], as in the KPL.
+    order: Order,
     /// The partition key of an aggregate. Default: [`OuterKey::Kpl`].
     outer_key: OuterKey,
     /// How fast each shard is fed. Default: [`RateLimit::Fixed`] with 150 percent of what a shard takes.
@@ -151,6 +154,7 @@ impl Default for Config {
             collection_max_shard_size: 256 * 1024,
             fail_if_throttled: false,
             max_requests_in_flight: 24,
+            order: Order::Unordered,
             outer_key: OuterKey::Kpl,
             rate_limit: RateLimit::default(),
             max_user_record_size: RECORD_BYTES_DEFAULT,
@@ -198,6 +202,7 @@ impl ConfigBuilder {
         self.check_batching(&mut check);
         self.check_limits(&mut check);
         self.check_times(&mut check);
+        self.check_order(&mut check);
         if check.faults.is_empty() {
             return Ok(self.config);
         }
@@ -235,6 +240,14 @@ impl ConfigBuilder {
         check.count("max_user_record_size", max_user_record_size, 1, RECORD_BYTES_MAX as u64);
         if let RateLimit::Fixed { percent } = rate_limit {
             check.range("rate_limit.percent", percent.into(), 1, u32::MAX.into(), "");
+        }
+    }
+
+    /// A service that distributes records by itself keeps no order that a consumer could see.
+    fn check_order(&self, check: &mut Check) {
+        let Config { order, shard_prediction, .. } = self.config;
+        if (order, shard_prediction) == (Order::PerPartitionKey, ShardPrediction::Off) {
+            check.conflict("order", "PerPartitionKey", "shard_prediction", "On");
         }
     }
 
@@ -285,8 +298,19 @@ impl Check {
 
     fn range(&mut self, field: &'static str, value: u64, min: u64, max: u64, unit: &'static str) {
         if value < min || value > max {
-            self.faults.push(ConfigFault { field, max, min, unit, value });
+            self.faults.push(ConfigFault { conflict: None, field, max, min, unit, value });
         }
+    }
+
+    fn conflict(
+        &mut self,
+        field: &'static str,
+        value: &'static str,
+        other: &'static str,
+        needed: &'static str,
+    ) {
+        let conflict = Some(ConfigConflict { needed, other, value });
+        self.faults.push(ConfigFault { conflict, field, max: 0, min: 0, unit: "", value: 0 });
     }
 }
 
@@ -303,10 +327,12 @@ impl ConfigError {
     }
 }
 
-/// One setting that is out of its bounds.
+/// One setting that is out of its bounds, or does not go together with another one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ConfigFault {
+    /// The other setting that it does not go together with, if it is that; then there are no numbers (they are 0).
+    pub conflict: Option<ConfigConflict>,
     /// The setting.
     pub field: &'static str,
     /// The most it may be.
@@ -319,9 +345,24 @@ pub struct ConfigFault {
     pub value: u64,
 }
 
+/// Two settings that do not go together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ConfigConflict {
+    /// What the other setting would have to be.
+    pub needed: &'static str,
+    /// The other setting.
+    pub other: &'static str,
+    /// What the first setting is.
+    pub value: &'static str,
+}
+
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, max, min, unit, value } = self;
+        let Self { conflict, field, max, min, unit, value } = self;
+        if let Some(ConfigConflict { needed, other, value }) = conflict {
+            return write!(f, "`{field}` is {value}; for that `{other}` must be {needed}");
+        }
         if *max == u64::MAX {
             return write!(f, "`{field}` is {value}{unit}; it must be at least {min}{unit}");
         }

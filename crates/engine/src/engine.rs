@@ -17,6 +17,7 @@ use crate::held::Claim;
 use crate::in_flight::InFlight;
 use crate::lanes::Lanes;
 use crate::listing::{Listing, MapStatus};
+use crate::order::{Order, Turnstile};
 use crate::random::Random;
 use crate::scattered::Scattered;
 use crate::stats::Stats;
@@ -55,6 +56,8 @@ pub struct Engine {
     pub(crate) scattered: Option<Scattered>,
     pub(crate) stats: Stats,
     pub(crate) strays: Vec<Stray>,
+    /// `None` where records overtake each other.
+    pub(crate) turnstile: Option<Turnstile>,
     pub(crate) waits: Waits,
 }
 
@@ -80,6 +83,7 @@ impl Engine {
             scattered: None,
             stats: Stats::default(),
             strays: Vec::new(),
+            turnstile: (config.order == Order::PerPartitionKey).then(Turnstile::default),
             waits: Waits::default(),
             config,
         }
@@ -165,9 +169,11 @@ impl Engine {
                 .sooner(self.lanes.next_unblocked(), WakeupReason::Limiter);
         }
         let close = self.closing.as_ref().and_then(|closing| closing.deadline);
+        let waiting = self.turnstile.as_ref().and_then(Turnstile::next_expiration);
         wakeup
             .sooner(self.waits.next(), WakeupReason::Retry)
             .sooner(self.lanes.next_expiration(), WakeupReason::Expiration)
+            .sooner(waiting, WakeupReason::Expiration)
             .sooner(self.in_flight.next_timeout(), WakeupReason::RequestTimeout)
             .sooner(self.in_flight.next_grace(), WakeupReason::CancelGrace)
             .sooner(self.flushes.next_deadline(), WakeupReason::Flush)
@@ -178,8 +184,10 @@ impl Engine {
     /// Counters and levels.
     pub fn stats(&self) -> Stats {
         let in_flight = self.in_flight.records() + self.answered + self.stray_records();
+        let behind = self.turnstile.as_ref().map_or(0, Turnstile::waiting);
         Stats {
-            buffered: (self.lanes.records() + self.waits.records()) as u64,
+            behind: behind as u64,
+            buffered: (self.lanes.records() + self.waits.records() + behind) as u64,
             bytes_held: self.room.bytes() as u64,
             in_flight: in_flight as u64,
             lanes_held_back: self.lanes.held_back() as u64,
@@ -232,6 +240,7 @@ impl Engine {
                 self.lanes.place(lane, rest);
             }
         }
+        self.expire_waiting();
         self.in_flight.skip_answered();
         while let Some(batch) = self.in_flight.take_timed_out(now) {
             self.stats.timeouts += 1;
@@ -325,6 +334,9 @@ impl Engine {
                 self.flushes.invariants(self.room.records());
                 self.in_flight.invariants();
                 self.waits.invariants();
+                if let Some(turnstile) = &self.turnstile {
+                    turnstile.invariants(self.room.records());
+                }
             }
         }
     }

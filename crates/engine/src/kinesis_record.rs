@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use headwaters_wire::aggregate::{Aggregate as Packed, Unsealed};
-use headwaters_wire::{Entry, PartitionKey, ShardId};
+use headwaters_wire::{Entry, HashKey, PartitionKey, ShardId};
 
 use crate::bounds::Room;
 use crate::held::{Claim, Held, Joiner, Past};
@@ -30,6 +30,8 @@ pub(crate) struct Aggregate {
     pub(crate) expiration: Instant,
     /// The shard map by which it was packed.
     pub(crate) generation: u32,
+    /// The hash keys of its members, in their order, if that of the members is to be kept; else none.
+    pub(crate) keys: Vec<HashKey>,
     /// Its own failed attempts; its members may have had others before they were packed.
     pub(crate) past: Option<Arc<Past>>,
     /// The room that its members take, in bytes.

@@ -23,6 +23,8 @@ pub(crate) struct Lane {
     pub(crate) aggregator: Aggregator,
     /// Whether aggregates for it go astray, and no map says why: then its records go by themselves.
     pub(crate) is_suspect: bool,
+    /// By when all that waits is to leave, because something of it has successors that are in a hurry.
+    pub(crate) hastened: Option<Instant>,
     /// Bytes that the lane may still send before it is the next lane's turn (deficit round robin).
     pub(crate) deficit: usize,
     /// What came in order and was not sent before.
@@ -65,6 +67,7 @@ impl Lane {
             limiter,
             aggregator,
             is_suspect: false,
+            hastened: None,
             deficit: 0,
             fresh: VecDeque::new(),
             fresh_size: 0,
@@ -231,6 +234,19 @@ impl Lane {
         let fresh = self.fresh.front().map(KinesisRecord::deadline);
         let ordered = self.ordered.first_key_value().map(|(&(deadline, _), _)| deadline);
         fresh.into_iter().chain(ordered).min()
+    }
+
+    /// Lets all that waits leave no later than at `deadline`.
+    pub(crate) fn hasten(&mut self, deadline: Instant) {
+        self.hastened = Some(self.hastened.map_or(deadline, |hastened| hastened.min(deadline)));
+    }
+
+    /// When the lane has something to send: at `due`, or earlier because it is to be hastened, until nothing waits.
+    pub(crate) fn hastened_due(&mut self, due: Option<Instant>) -> Option<Instant> {
+        if due.is_none() {
+            self.hastened = None;
+        }
+        due.into_iter().chain(self.hastened).min()
     }
 
     /// Lets what came out of order and was not sent before leave, and what is packed with it. The queue needs no

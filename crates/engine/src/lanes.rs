@@ -195,7 +195,7 @@ impl Lanes {
 
     /// Whether the records of a lane are packed together.
     #[inline(always)]
-    fn packs(&self, at: u32) -> bool {
+    pub(crate) fn packs(&self, at: u32) -> bool {
         self.settings.aggregate && at != self.unknown() && !self.get(at).is_suspect
     }
 
@@ -251,12 +251,12 @@ impl Lanes {
     }
 
     /// Notes that something was packed. What is in a hurry leaves together, when all of it is packed.
-    fn note_packed(&mut self, at: u32) {
+    pub(crate) fn note_packed(&mut self, at: u32) {
         self.is_hurrying |= self.get(at).aggregator.sequence() < self.hurry_before;
         self.mark(at);
     }
 
-    fn push(&mut self, at: u32, mut record: KinesisRecord) {
+    pub(crate) fn push(&mut self, at: u32, mut record: KinesisRecord) {
         if record.sequence() < self.hurry_before && !self.awaits_map {
             record.set_deadline(Instant::ZERO);
         }
@@ -310,7 +310,7 @@ impl Lanes {
     }
 
     /// Ends the aggregate that is being packed.
-    fn close(&mut self, at: u32, now: Instant) {
+    pub(crate) fn close(&mut self, at: u32, now: Instant) {
         let aggregator = &mut self.lanes[at as usize].aggregator;
         if let Some(record) = aggregator.close(&mut self.spare, self.generation, now) {
             self.push(at, record);
@@ -343,6 +343,10 @@ impl Lanes {
             // As long as the first map may come in time, nothing leaves before its deadline.
             let (full_at, hurry_before) = if self.awaits_map { (usize::MAX, 0) } else { at_once };
             new.queued = lane.due(full_at, hurry_before);
+            if lane.hastened.is_some() {
+                new.queued =
+                    lane.hastened_due(new.queued).filter(|_| !self.awaits_map).or(new.queued);
+            }
             new.filling = lane.aggregator.due();
         } else {
             (new.queued, new.filling) = (None, None);

@@ -81,6 +81,7 @@
 //!
 //! | room | what it does | setting |
 //! |---|---|---|
+//! | turnstile | only where order is kept: before the shard map, holds a record back until older ones of its hash key have their outcomes, or it can be packed behind them | [`Config::order`] |
 //! | shard map | foretells the shard from the hash key; is fetched with [`Action::ListShards`], again when an answer shows that it is old, and serves until the next one is whole; rests while the stream [distributes by itself](#streams-that-distribute-by-themselves) | [`Config::shard_prediction`] |
 //! | aggregator | packs the user records of one shard into one Kinesis record in the KPL's format, each payload copied once; full by count or size, ripe at the earliest deadline of its members | [`Config::aggregation_enabled`], [`Config::aggregation_max_count`], [`Config::aggregation_max_size`] |
 //! | lane | the Kinesis records of one shard, by deadline | [`Config::record_max_buffered_time`], [`Timing`] |
@@ -138,6 +139,9 @@
 //!   none is predicted, as much as for each leaves for all of them together.
 //! - All members of an aggregate belong to one shard of the map by which it was packed. After a reshard, or when a
 //!   member expires, the others are packed anew.
+//! - Where order is kept ([`Order::PerPartitionKey`]) a record is sent when all older ones of its hash key have their
+//!   outcomes, or behind them in one aggregate, whatever fails, expires, is packed anew or resharded. What waits for
+//!   that expires in time, and what is due or hurried leaves as soon as it may.
 //! - A retry keeps its wait whoever flushes or closes, and its deadline unless it has to be packed anew, so neither
 //!   makes a storm of retries.
 //! - What is held never exceeds [`Bounds`] (but when they are lowered, which takes nothing back); a record that
@@ -152,7 +156,8 @@
 //! # What it costs
 //!
 //! A record that goes plain is buffered in its payload, its key and 128 bytes; a member of an aggregate in its bytes there
-//! and 32 more. Nothing is allocated for a record by itself. The hash key is computed when the [`UserRecord`] is
+//! and 32 more. Where order is kept each member takes 16 more, each hash key that has records some 60, and each
+//! record that waits for its turn some 150 ([`Bounds`] does not count these). Nothing is allocated for a record by itself. The hash key is computed when the [`UserRecord`] is
 //! made, before the engine; check sums of aggregates are computed side by side when a request is made.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -177,6 +182,7 @@ mod lane;
 mod lanes;
 mod limiter;
 mod listing;
+mod order;
 mod random;
 mod record;
 mod refused;
@@ -195,13 +201,16 @@ mod waits;
 pub use action::{Action, Batch, BatchId, FlushId, Requeue, Wakeup, WakeupReason};
 pub use bounds::Bounds;
 pub use completion::{Attempt, Attempts, Cause, Completion, Outcome};
-pub use config::{Config, ConfigBuilder, ConfigError, ConfigFault, ShardPrediction};
+pub use config::{
+    Config, ConfigBuilder, ConfigConflict, ConfigError, ConfigFault, ShardPrediction,
+};
 pub use engine::Engine;
 pub use event::{Event, PutRecordsResult, Sent};
 pub use headwaters_wire as wire;
 pub use headwaters_wire::aggregate::OuterKey;
 pub use limiter::RateLimit;
 pub use listing::{ListShards, ListingId, MapStatus};
+pub use order::Order;
 pub use record::{RecordError, Timing, Token, UserRecord};
 pub use refused::{Refused, RefusedReason};
 pub use retry::RetryPolicy;

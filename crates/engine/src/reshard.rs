@@ -61,6 +61,9 @@ impl Lanes {
         let mut left = lane.drain();
         left.extend(open);
         self.records -= left.iter().map(KinesisRecord::records).sum::<usize>();
+        if let Some(hastened) = lane.hastened {
+            left.iter_mut().for_each(|record| record.set_deadline(record.deadline().min(hastened)));
+        }
         left
     }
 

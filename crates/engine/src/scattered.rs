@@ -85,6 +85,9 @@ impl Engine {
     pub(crate) fn take_apart(&mut self, aggregate: Aggregate) {
         let members = aggregate.unpack(&mut self.room);
         self.stats.repacked += members.len() as u64;
+        if self.turnstile.is_some() {
+            return self.line_up_again(members, false);
+        }
         for held in members {
             self.lanes.place(self.lanes.unknown(), KinesisRecord::Plain(held));
         }

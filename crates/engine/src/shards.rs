@@ -76,6 +76,9 @@ impl Engine {
     pub(crate) fn place(&mut self, record: KinesisRecord) {
         let mut aggregate = match record {
             KinesisRecord::Plain(held) if held.claim.past.is_none() => {
+                if self.turnstile.is_some() {
+                    return self.line_up_again([held].into(), true);
+                }
                 return self.lanes.add(held, self.now);
             }
             KinesisRecord::Plain(held) => {
@@ -93,15 +96,18 @@ impl Engine {
             let members = aggregate.members();
             if members.iter().any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
                 let was_sent = aggregate.was_sent();
-                let members = aggregate.unpack_as(members, &mut self.room);
+                let mut members = aggregate.unpack_as(members, &mut self.room);
                 self.stats.repacked += members.len() as u64;
-                for mut held in members {
-                    if was_sent {
-                        held.deadline = held.deadline.before(self.config.linger());
-                    }
-                    self.lanes.add(held, self.now);
+                if was_sent {
+                    let linger = self.config.linger();
+                    members
+                        .iter_mut()
+                        .for_each(|held| held.deadline = held.deadline.before(linger));
                 }
-                return;
+                if self.turnstile.is_some() {
+                    return self.line_up_again(members, true);
+                }
+                return members.into_iter().for_each(|held| self.lanes.add(held, self.now));
             }
             aggregate.generation = self.lanes.generation;
         }

@@ -8,7 +8,10 @@ use crate::listing::MapStatus;
 pub struct Stats {
     /// Records that were accepted.
     pub accepted: u64,
-    /// Records that wait in the buffer now, for company or for a retry.
+    /// Those buffered records that wait for the outcomes of older ones of their keys now
+    /// ([`Order::PerPartitionKey`](crate::Order::PerPartitionKey)).
+    pub behind: u64,
+    /// Records that wait in the buffer now, for company, for a retry or for their turn.
     pub buffered: u64,
     /// Bytes held now, bookkeeping included.
     pub bytes_held: u64,

@@ -104,9 +104,15 @@ impl Engine {
         let mut requeues = Requeues::new(batch);
         requeues.add(index, error, self.now, deadline);
         self.actions.extend(requeues.into_actions());
-        for mut held in again {
+        if packs {
+            let linger = self.config.linger();
+            again.iter_mut().for_each(|held| held.deadline = held.deadline.before(linger));
+        }
+        if self.turnstile.is_some() {
+            return self.line_up_again(again, packs);
+        }
+        for held in again {
             if packs {
-                held.deadline = held.deadline.before(self.config.linger());
                 self.lanes.add(held, self.now);
             } else {
                 let lane = self.lanes.predict(held.record.hash_key());

@@ -52,9 +52,9 @@ mod ticket;
 pub use clock::TokioClock;
 pub use close::{CloseReport, Undelivered};
 pub use headwaters_engine::{
-    Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigError, ConfigFault, Instant,
-    MapStatus, Outcome, OuterKey, RateLimit, RecordError, Refused, RefusedReason, RetryPolicy,
-    ShardPrediction, Stats, Timing, UserRecord, wire,
+    Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigConflict, ConfigError,
+    ConfigFault, Instant, MapStatus, Order, Outcome, OuterKey, RateLimit, RecordError, Refused,
+    RefusedReason, RetryPolicy, ShardPrediction, Stats, Timing, UserRecord, wire,
 };
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;

@@ -4,6 +4,7 @@ mod figures;
 mod flushes;
 mod map;
 mod meter;
+mod order;
 mod outcome;
 mod record;
 mod records;
@@ -27,6 +28,7 @@ use self::figures::Figures;
 use self::flushes::Flushes;
 use self::map::Map;
 use self::meter::Meters;
+use self::order::Lines;
 use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
@@ -48,6 +50,8 @@ pub(crate) struct Checker {
     /// What the engine knows of the shards.
     map: Map,
     meters: Meters,
+    /// The order of the records that wait.
+    lines: Lines,
     waiting: Waiting,
     flushes: Flushes,
     /// Records that the answer just given says are stored: their outcomes are due at once.
@@ -162,6 +166,7 @@ impl Checker {
             map: Map::default(),
             meters: Meters::new(config.rate_limit()),
             config,
+            lines: Lines::default(),
             records: Records::new(),
             requests: BTreeMap::new(),
             named: BTreeSet::new(),
@@ -199,7 +204,8 @@ impl Checker {
     /// # Errors
     /// What consumers see is not what the outcomes say.
     pub(crate) fn ended(&mut self) -> Result<Copies, String> {
-        self.records.ended(&mut self.sometimes)
+        let is_ordered = self.is_ordered();
+        self.records.ended(is_ordered, &mut self.sometimes)
     }
 
     /// Since when, in the world's time, the oldest record waits for its outcome.
@@ -231,7 +237,6 @@ impl Checker {
         self.accepted += 1;
         let slot = self.map.slot(hash_key);
         let leave_by = deadline.after(self.linger());
-        self.waiting.add(slot, leave_by, number);
         let size = user_record.size() as u64;
         self.bytes_open += size;
         self.records.push(Record {
@@ -244,6 +249,10 @@ impl Checker {
             size,
             ..Record::default()
         });
+        self.lined_up(number);
+        if self.lines.is_first(hash_key, number) {
+            self.waiting.add(slot, leave_by, number);
+        }
     }
 
     pub(crate) const fn refused(&mut self) {

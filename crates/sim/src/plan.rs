@@ -118,7 +118,9 @@ impl Plan {
         // Each in a request of its own, and what was under way comes first.
         let timeout = millis(settings.request_timeout_ms + settings.cancel_grace_ms);
         let latency = millis(self.latency_ms.1.min(settings.request_timeout_ms / 2));
-        let requests = latency * held / settings.max_requests_in_flight + timeout * 4;
+        // Where order is kept and all have one key, each waits for the one before.
+        let at_a_time = if settings.ordered { 1 } else { settings.max_requests_in_flight };
+        let requests = latency * held / at_a_time + timeout * 4;
         let wait = match settings.retry {
             Retry::Exponential { cap_ms, .. } => millis(cap_ms),
             Retry::Kpl => Duration::ZERO,

@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use headwaters_engine::{
-    Bounds, Config, ConfigError, OuterKey, RateLimit as EngineRateLimit, RetryPolicy,
+    Bounds, Config, ConfigError, Order, OuterKey, RateLimit as EngineRateLimit, RetryPolicy,
     ShardPrediction,
 };
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Settings {
     pub fail_if_throttled: bool,
     pub max_requests_in_flight: u32,
     pub max_user_record_size: u32,
+    /// Whether the records of each hash key are stored in their order.
+    pub ordered: bool,
     /// Whether an aggregate has the key of its first record, and not the KPL's `a`.
     pub outer_key_of_first: bool,
     pub rate_limit: RateLimit,
@@ -76,6 +78,7 @@ impl Default for Settings {
             fail_if_throttled: false,
             max_requests_in_flight: 24,
             max_user_record_size: 1 << 20,
+            ordered: false,
             outer_key_of_first: false,
             rate_limit: RateLimit::Fixed { percent: 150 },
             record_max_buffered_time_ms: 100,
@@ -97,7 +100,7 @@ impl Settings {
         };
         let percent = rng.pick(&[50, 100, 150, 400]);
         let fixed = RateLimit::Fixed { percent };
-        Self {
+        let mut settings = Self {
             aggregation: rng.happens(Chance::percent(75)),
             aggregation_max_count: rng.pick(&[1, 2, 7, 100, u32::MAX]),
             aggregation_max_size: rng.pick(&[64, 300, 3_000, 51_200, 51_200, 1_000_000]),
@@ -110,6 +113,7 @@ impl Settings {
             fail_if_throttled: rng.happens(Chance::percent(15)),
             max_requests_in_flight: rng.pick(&[1, 2, 24, 256]),
             max_user_record_size,
+            ordered: false,
             outer_key_of_first: rng.happens(Chance::percent(50)),
             rate_limit: rng.pick(&[fixed, fixed, RateLimit::Off]),
             record_max_buffered_time_ms: rng.pick(&[0, 10, 100, 1_000]),
@@ -117,7 +121,9 @@ impl Settings {
             retry: Retry::draw(rng),
             shard_prediction: rng.happens(Chance::percent(85)),
             ttl_ms: rng.pick(&[Some(100), Some(700), Some(30_000), None]),
-        }
+        };
+        settings.ordered = settings.shard_prediction && rng.happens(Chance::percent(35));
+        settings
     }
 
     /// The engine's configuration, with what chance is drawn from.
@@ -141,6 +147,7 @@ impl Settings {
             .fail_if_throttled(self.fail_if_throttled)
             .max_requests_in_flight(size(self.max_requests_in_flight))
             .max_user_record_size(size(self.max_user_record_size))
+            .order(if self.ordered { Order::PerPartitionKey } else { Order::Unordered })
             .outer_key(if is_first { OuterKey::FirstRecord } else { OuterKey::Kpl })
             .rate_limit(match self.rate_limit {
                 RateLimit::Fixed { percent } => EngineRateLimit::Fixed { percent },

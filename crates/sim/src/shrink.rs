@@ -166,6 +166,7 @@ part!(within_settings: Settings {
     reset fail_if_throttled,
     reset max_requests_in_flight,
     reset max_user_record_size,
+    reset ordered,
     reset outer_key_of_first,
     reset rate_limit,
     reset record_max_buffered_time_ms,

@@ -136,6 +136,20 @@ situations! {
     miscounted,
     /// Outcomes after which the application was too busy to take more.
     outcomes_read_slowly,
+    /// Records that were due and waited for an older one of their hash key.
+    order_awaited,
+    /// Records that were to leave earlier because a newer one of their hash key was in more of a hurry.
+    order_hastened,
+    /// Records that were packed behind an older one of their hash key whose order is to be kept.
+    order_in_aggregate,
+    /// Records in flight with others of their hash key waiting behind them while the shard map changed.
+    order_kept_through_reshard,
+    /// Records that waited for an older one of their hash key which was sent more than once.
+    order_kept_through_retries,
+    /// Records that were packed behind an older one of their hash key and then had to wait for it.
+    order_kept_when_repacked,
+    /// Aggregates above the usual size, so that those behind their predecessors need not wait once more.
+    order_overfilled,
     /// Records with a timing of their own that expired.
     own_timing_expired,
     /// Plain records that were stored in another shard than foretold.

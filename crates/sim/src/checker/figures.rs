@@ -55,9 +55,10 @@ impl Checker {
         if stats.requests_in_flight >= self.config.max_requests_in_flight() as u64 {
             return Ok(());
         }
+        let largest = self.largest_waiting();
         for (slot, number) in self.waiting.overdue(now) {
             let excused =
-                stats.lanes_held_back > 0 && self.meters.may_hold_back(slot, self.largest, now);
+                stats.lanes_held_back > 0 && self.meters.may_hold_back(slot, largest, now);
             rule(excused, || {
                 let record = &self.records[number];
                 format!("a request is free, and for shard {slot} waits record {number}, {record:?}")

@@ -220,6 +220,7 @@ impl Checker {
             return;
         }
         self.sometimes.child_inherited_debt += self.meters.install(&self.map.shards, &shards, now);
+        self.note_order_in_reshard();
         self.map.previous = core::mem::replace(&mut self.map.shards, shards);
         self.map.generation += 1;
         // What was packed for a shard that is no more is packed anew, and may wait for others again.

@@ -161,5 +161,6 @@ impl Checker {
         if let Some((batch, _)) = in_flight {
             self.land(batch);
         }
+        self.stepped_out(number, now);
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Record {
     /// The record as it was put.
     pub(super) entry: Option<Entry>,
     pub(super) expiration: Option<Instant>,
+    /// The first copy that consumers have seen, counted over all records; 0 if there is none.
+    pub(super) first: u64,
     pub(super) has_own_timing: bool,
     pub(super) hash_key: HashKey,
     /// In which request it is, and in which entry of it.
@@ -83,6 +85,7 @@ impl Default for Record {
             copies: 0,
             entry: None,
             expiration: None,
+            first: 0,
             has_own_timing: false,
             hash_key: HashKey::MIN,
             in_flight: None,

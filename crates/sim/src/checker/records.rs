@@ -1,7 +1,9 @@
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
+
+use headwaters_engine::wire::HashKey;
 
 use super::record::{Ended, Record};
 use super::{Checked, rule};
@@ -15,6 +17,8 @@ use crate::sometimes::Sometimes;
 pub(super) struct Records {
     ends: Vec<End>,
     window: VecDeque<Record>,
+    /// Copies that consumers have seen.
+    seen: u64,
     /// Stands for each of those that are forgotten.
     forgotten: Record,
 }
@@ -30,6 +34,9 @@ struct End {
     is_found: bool,
     /// A name of that place.
     place: u64,
+    /// The first copy that consumers have seen, counted over all records; 0 if there is none.
+    first: u64,
+    hash_key: HashKey,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,7 +60,7 @@ pub(crate) struct Copies {
 impl Records {
     pub(super) fn new() -> Self {
         let forgotten = Record { outcome: Some(Ended::Forgotten), ..Record::default() };
-        Self { ends: Vec::new(), window: VecDeque::new(), forgotten }
+        Self { ends: Vec::new(), window: VecDeque::new(), seen: 0, forgotten }
     }
 
     /// How many records there are.
@@ -93,7 +100,11 @@ impl Records {
 
     /// A consumer has got a copy of a record, and sees it or not.
     pub(super) fn consumed(&mut self, number: usize, place: u64, is_visible: bool) -> Checked {
+        self.seen += u64::from(is_visible);
         if let Some(end) = self.ends.get_mut(number) {
+            if is_visible && end.visible == 0 {
+                end.first = self.seen;
+            }
             end.copies += 1;
             end.visible += u32::from(is_visible);
             end.is_found |= is_visible && place == end.place;
@@ -103,6 +114,9 @@ impl Records {
         let record = record.ok_or_else(|| format!("a consumer got record {number}"))?;
         record.copies += 1;
         if is_visible {
+            if record.visible.is_empty() {
+                record.first = self.seen;
+            }
             record.visible.push(place);
         }
         Ok(())
@@ -111,6 +125,7 @@ impl Records {
     /// All is over: what consumers have got is what the outcomes say.
     pub(super) fn ended(
         &mut self,
+        is_ordered: bool,
         sometimes: &mut Sometimes,
     ) -> Result<Copies, alloc::string::String> {
         self.forget();
@@ -131,7 +146,23 @@ impl Records {
             sum.duplicates += u64::from(end.visible.saturating_sub(1));
             sum.hidden += u64::from(end.copies - end.visible);
         }
+        if is_ordered {
+            self.check_order()?;
+        }
         Ok(sum)
+    }
+
+    /// Of each hash key the first copies of what is stored lie in the order of acceptance.
+    fn check_order(&self) -> Checked {
+        let mut last: BTreeMap<HashKey, (u64, usize)> = BTreeMap::new();
+        let stored = |end: &&End| matches!(end.kind, Kind::Stored { .. });
+        for (number, end) in self.ends.iter().enumerate().filter(|(_, end)| stored(end)) {
+            let before = last.insert(end.hash_key, (end.first, number));
+            rule(before.is_none_or(|(first, _)| first < end.first), || {
+                format!("record {number} was stored before {before:?}, which has its hash key")
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -144,6 +175,8 @@ impl End {
             kind: Kind::NotAccepted,
             is_found: false,
             place: 0,
+            first: record.first,
+            hash_key: record.hash_key,
         };
         match &record.outcome {
             Some(Ended::MaybeStored(_)) => end.kind = Kind::MaybeStored,

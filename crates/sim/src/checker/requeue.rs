@@ -105,7 +105,9 @@ impl Checker {
                     record.not_before = Instant::ZERO;
                 }
             }
-            self.waiting.add(slot, leave_by, number);
+            if self.lines.is_first(record.hash_key, number) {
+                self.waiting.add(slot, leave_by, number);
+            }
             again += 1;
         }
         rule(again > 0, || format!("{place:?} was requeued and is empty"))?;

@@ -1,5 +1,6 @@
 //! What leaves: within the limits, with nothing in it that must not be sent.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -67,7 +68,7 @@ impl Checker {
         request: &mut Request,
         now: Instant,
     ) -> Checked {
-        let size = entry.size();
+        let (size, start) = (entry.size(), request.numbers.len());
         rule(size <= self.config.max_user_record_size(), || {
             format!("an entry of {place:?} has {size} bytes, more than the stream takes")
         })?;
@@ -82,6 +83,7 @@ impl Checker {
                 (slot, true)
             }
         };
+        self.in_order(request, start)?;
         let (may, is_giant) = self.meters.sent(slot, size, now);
         rule(may, || format!("{place:?} leaves too soon for shard {slot} of the map"))?;
         self.sometimes.giant_into_debt += u64::from(is_giant);
@@ -112,7 +114,8 @@ impl Checker {
         rule(count as u64 <= config.aggregation_max_count(), || {
             format!("{place:?} is an aggregate of {count}")
         })?;
-        rule(size <= config.aggregation_max_size(), || {
+        let is_overfull = size > config.aggregation_max_size();
+        rule(!is_overfull || self.is_ordered(), || {
             format!("{place:?} is an aggregate of {size} bytes")
         })?;
         let mut members = Vec::with_capacity(count);
@@ -136,6 +139,12 @@ impl Checker {
         let hash_keys =
             request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
         let hash_keys: Vec<HashKey> = hash_keys.collect();
+        if is_overfull {
+            // Only so that those need not wait that are behind others in it.
+            let distinct: BTreeSet<&HashKey> = hash_keys.iter().collect();
+            rule(distinct.len() < count, || format!("{place:?} has {size} bytes in vain"))?;
+            self.sometimes.order_overfilled += 1;
+        }
         let slot = self.map.slot(hash_keys[0]);
         rule(entry.explicit_hash_key == Some(hash_keys[0]), || {
             format!("{place:?} goes to another shard than its first member")

@@ -18,6 +18,15 @@ impl Waiting {
         self.slots[slot].insert((leave_by, number));
     }
 
+    /// Gives a record another time, if it is one of those that wait.
+    pub(super) fn hasten(&mut self, slot: usize, (from, to): (Instant, Instant), number: usize) {
+        if let Some(records) = self.slots.get_mut(slot)
+            && records.remove(&(from, number))
+        {
+            records.insert((to, number));
+        }
+    }
+
     pub(super) fn remove(&mut self, slot: usize, leave_by: Instant, number: usize) {
         if let Some(records) = self.slots.get_mut(slot) {
             records.remove(&(leave_by, number));
