@@ -1,7 +1,8 @@
 //! The head of a golden trace: the settings and the stream.
 
 use headwaters_engine::{
-    Bounds, Config, ConfigBuilder, Order, OuterKey, RateLimit, RetryPolicy, ShardPrediction,
+    Bounds, Config, ConfigBuilder, Order, OutagePolicy, OuterKey, RateLimit, RetryBudget,
+    RetryPolicy, ShardPrediction,
 };
 
 use crate::golden_stream::Stream;
@@ -55,6 +56,7 @@ fn set(config: ConfigBuilder, words: &[&str]) -> Result<ConfigBuilder, String> {
         ["max_requests_in_flight", value] => config.max_requests_in_flight(count(value)?),
         ["max_user_record_size", value] => config.max_user_record_size(bytes(value)?),
         ["order", "per-partition-key"] => config.order(Order::PerPartitionKey),
+        ["outage", "off"] => config.outage(OutagePolicy::Off),
         ["outer_key", "first-record"] => config.outer_key(OuterKey::FirstRecord),
         ["rate_limit", "off"] => config.rate_limit(RateLimit::Off),
         ["rate_limit", percent] => {
@@ -74,6 +76,7 @@ fn set(config: ConfigBuilder, words: &[&str]) -> Result<ConfigBuilder, String> {
             let max_attempts = u32::try_from(number(attempts)?).map_err(|e| e.to_string())?;
             config.retry(RetryPolicy::Linear { max_attempts, step: time(step)? })
         }
+        ["retry_budget", "off"] => config.retry_budget(RetryBudget::Off),
         ["shard_prediction", "off"] => config.shard_prediction(ShardPrediction::Off),
         _ => return Err(format!("there is no such setting: {words:?}")),
     })

@@ -123,6 +123,8 @@ pub enum WakeupReason {
     Limiter,
     /// The list of shards: a request is due, or has been in flight for too long.
     Listing,
+    /// The end of the pause after requests that failed as a whole.
+    Pause,
     /// A request has been in flight for too long.
     RequestTimeout,
     /// The end of the wait before a retry.

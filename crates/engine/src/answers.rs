@@ -34,6 +34,8 @@ pub(crate) struct Answer {
     at: Instant,
     batch: BatchId,
     entries: Entries,
+    /// Entries that failed, of those that were read.
+    failed: u16,
     flights: IntoIter<Flight>,
     generation: u32,
     index: u16,
@@ -125,12 +127,21 @@ impl Engine {
     }
 
     fn note_answer(&mut self, batch: BatchId, request: Request, results: Results) {
+        match &results {
+            // What is left of a request that was purged came to its end because it was cancelled.
+            _ if request.load.records == 0 => {}
+            Results::Each(_) => self.window.answered(),
+            Results::Failed(error) => {
+                self.window.failed(error.code.class(), request.start, self.now)
+            }
+        }
         let Request { load: Load { entries, flights, generation, records }, start, .. } = request;
         self.answered += records;
         self.answers.push_back(Box::new(Answer {
             at: self.now,
             batch,
             entries,
+            failed: 0,
             flights: flights.into_iter(),
             generation,
             index: 0,
@@ -203,6 +214,7 @@ impl Engine {
             Results::Failed(error) => Some(Err(error.clone())),
         };
         let (Some(flight), Some(result)) = (answer.flights.next(), result) else {
+            self.budget.deposit(answer.index - answer.failed, self.now);
             self.actions.extend(answer.requeues.into_actions());
             return true;
         };
@@ -244,6 +256,7 @@ impl Engine {
             }
             Err(error) => {
                 let record = flight.cargo.land(entry);
+                answer.failed = answer.failed.saturating_add(1);
                 self.answered -= record.records();
                 let (jitter, requeues) = (answer.jitter, &mut answer.requeues);
                 self.failed(record, Failure { at, error, index, jitter, requeues, start });
@@ -317,11 +330,25 @@ impl Engine {
             (claim.expiration <= not_before).then_some(Cause::Expired)
         });
         let Some(mut record) = kept else { return };
+        let not_before = match class {
+            Class::Transient => self.pay(&record, not_before),
+            _ => not_before,
+        };
+        let deadline = deadline.max(not_before);
         let deadline = retry::leave_by(deadline, record.expiration(), not_before);
         record.set_deadline(deadline);
         self.stats.requeued += record.records() as u64;
         requeues.add(index, error, not_before, deadline);
         self.waits.add(record, not_before, class == Class::Credentials);
+    }
+
+    /// When a Kinesis record may be sent again that would be at `not_before`, if nobody counted.
+    fn pay(&mut self, record: &KinesisRecord, not_before: Instant) -> Instant {
+        let later = self.budget.withdraw(not_before, record.expiration(), self.now);
+        if later > not_before {
+            self.stats.retries_put_off += record.records() as u64;
+        }
+        later
     }
 
     /// Gives those user records of a Kinesis record up for which there is a cause, and returns the others: as

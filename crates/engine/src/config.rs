@@ -8,10 +8,12 @@ use headwaters_wire::limits::{
 };
 
 use crate::bounds::Bounds;
+use crate::budget::RetryBudget;
 use crate::completion::Attempts;
 use crate::limiter::RateLimit;
 use crate::order::Order;
 use crate::retry::RetryPolicy;
+use crate::window::OutagePolicy;
 
 macro_rules! settings {
     ($( $(#[doc = $doc:literal])* $name:ident: $type:ty, )*) => {
@@ -75,6 +77,9 @@ settings! {
     max_user_record_size: usize,
     /// In which order records are stored. Default: [`Order::Unordered`], as in the KPL.
     order: Order,
+    /// What becomes of the requests in flight when requests fail as a whole. Default: [`OutagePolicy::Probe`]. (The KPL
+    /// has nothing of the kind.)
+    outage: OutagePolicy,
     /// The partition key of an aggregate. Default: [`OuterKey::Kpl`].
     outer_key: OuterKey,
     /// How fast each shard is fed. Default: [`RateLimit::Fixed`] with 150 percent of what a shard takes.
@@ -90,8 +95,11 @@ settings! {
     request_timeout: Duration,
     /// When failed records are sent again. Default: [`RetryPolicy::Exponential`], 100 ms to 5 s.
     retry: RetryPolicy,
-    /// What chance is drawn from (the waits of [`RetryPolicy::Exponential`] and of failed listings): the same
-    /// seed and the same events give the same actions. Give each producer another one, or all of them will try
+    /// How many retries there may be beside what is stored. Default: [`RetryBudget::Percent`] with 10. (The KPL has no
+    /// budget.)
+    retry_budget: RetryBudget,
+    /// What chance is drawn from (the waits of [`RetryPolicy::Exponential`], of [`OutagePolicy::Probe`] and of failed
+    /// listings): the same seed and the same events give the same actions. Give each producer another one, or all of them will try
     /// again at the same moments. Default: 0.
     seed: u64,
     /// Whether the engine lists the shards of the stream and foretells where each record belongs. Default:
@@ -113,12 +121,18 @@ pub enum ShardPrediction {
 }
 
 impl Config {
-    /// The KPL's defaults and its timing: [`Config::default`] with [`RetryPolicy::Kpl`].
+    /// The KPL's defaults and its timing: [`Config::default`] with [`RetryPolicy::Kpl`], and without
+    /// [`OutagePolicy::Probe`] and a [`RetryBudget`].
     ///
     /// What is known as a defect of the KPL is mended here as everywhere; `docs/kpl-settings.md` in the repository
     /// maps each of its settings and says what differs, and why.
     pub fn kpl() -> Self {
-        Self { retry: RetryPolicy::Kpl, ..Self::default() }
+        Self {
+            outage: OutagePolicy::Off,
+            retry: RetryPolicy::Kpl,
+            retry_budget: RetryBudget::Off,
+            ..Self::default()
+        }
     }
 
     /// How long what was aggregated may wait for aggregates of other shards.
@@ -155,6 +169,7 @@ impl Default for Config {
             fail_if_throttled: false,
             max_requests_in_flight: 24,
             order: Order::Unordered,
+            outage: OutagePolicy::default(),
             outer_key: OuterKey::Kpl,
             rate_limit: RateLimit::default(),
             max_user_record_size: RECORD_BYTES_DEFAULT,
@@ -162,6 +177,7 @@ impl Default for Config {
             record_ttl: Some(Duration::from_secs(30)),
             request_timeout: Duration::from_secs(6),
             retry: RetryPolicy::default(),
+            retry_budget: RetryBudget::default(),
             seed: 0,
             shard_prediction: ShardPrediction::On,
         }
@@ -228,8 +244,14 @@ impl ConfigBuilder {
     }
 
     fn check_limits(&self, check: &mut Check) {
-        let Config { bounds, max_requests_in_flight, max_user_record_size, rate_limit, .. } =
-            self.config;
+        let Config {
+            bounds,
+            max_requests_in_flight,
+            max_user_record_size,
+            rate_limit,
+            retry_budget,
+            ..
+        } = self.config;
         // The largest record must fit, with the attempts that are kept of it.
         let overhead = Bounds::RECORD_OVERHEAD + Attempts::BYTES;
         let room = max_user_record_size.saturating_add(overhead);
@@ -240,6 +262,9 @@ impl ConfigBuilder {
         check.count("max_user_record_size", max_user_record_size, 1, RECORD_BYTES_MAX as u64);
         if let RateLimit::Fixed { percent } = rate_limit {
             check.range("rate_limit.percent", percent.into(), 1, u32::MAX.into(), "");
+        }
+        if let RetryBudget::Percent(percent) = retry_budget {
+            check.range("retry_budget.percent", percent.into(), 1, 100, "");
         }
     }
 
@@ -403,12 +428,19 @@ mod tests {
             .collection_max_count(501)
             .record_ttl(Some(Duration::from_millis(99)))
             .bounds(Bounds { bytes: 10, records: 0 })
+            .retry_budget(RetryBudget::Percent(101))
             .build()
-            .expect_err("three faults");
+            .expect_err("five faults");
         let fields: Vec<&str> = error.faults().iter().map(|fault| fault.field).collect();
         assert_eq!(
             fields,
-            ["bounds.bytes", "bounds.records", "collection_max_count", "record_ttl"]
+            [
+                "bounds.bytes",
+                "bounds.records",
+                "collection_max_count",
+                "record_ttl",
+                "retry_budget.percent"
+            ]
         );
         assert!(
             error.to_string().contains("`collection_max_count` is 501; it must be from 1 to 500")

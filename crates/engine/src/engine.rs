@@ -7,6 +7,7 @@ use headwaters_wire::{AttemptError, ErrorCode};
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
 use crate::bounds::Room;
+use crate::budget::Budget;
 use crate::closing::Closing;
 use crate::collector::Collector;
 use crate::completion::Cause;
@@ -24,6 +25,7 @@ use crate::stats::Stats;
 use crate::strays::Stray;
 use crate::time::Instant;
 use crate::waits::Waits;
+use crate::window::Window;
 
 /// A Kinesis producer without input and output, for one stream.
 ///
@@ -44,6 +46,7 @@ pub struct Engine {
     pub(crate) answers: VecDeque<Box<Answer>>,
     /// User records in those.
     pub(crate) answered: usize,
+    pub(crate) budget: Budget,
     pub(crate) closing: Option<Closing>,
     pub(crate) flushes: Flushes,
     pub(crate) in_flight: InFlight,
@@ -59,6 +62,7 @@ pub struct Engine {
     /// `None` where records overtake each other.
     pub(crate) turnstile: Option<Turnstile>,
     pub(crate) waits: Waits,
+    pub(crate) window: Window,
 }
 
 impl Engine {
@@ -67,10 +71,13 @@ impl Engine {
         let mut random = Random::new(config.seed);
         let mut lanes = Lanes::new(&config);
         lanes.await_map(config.shard_prediction == ShardPrediction::On);
+        // Numbers of its own, so that its draws do not change the others.
+        let pauses = Random::new(!config.seed);
         Self {
             actions: VecDeque::new(),
             answers: VecDeque::new(),
             answered: 0,
+            budget: Budget::new(&config),
             closing: None,
             flushes: Flushes::default(),
             in_flight: InFlight::default(),
@@ -85,6 +92,7 @@ impl Engine {
             strays: Vec::new(),
             turnstile: (config.order == Order::PerPartitionKey).then(Turnstile::default),
             waits: Waits::default(),
+            window: Window::new(config.outage, config.max_requests_in_flight, pauses),
             config,
         }
     }
@@ -163,10 +171,18 @@ impl Engine {
             return Wakeup { at: Some(self.now), reason: WakeupReason::Actions };
         }
         let mut wakeup = Wakeup::IDLE;
-        if self.has_free_request() {
+        let opens_at = self.window.opens_at(self.in_flight.requests());
+        if let Some(opens_at) = opens_at.filter(|_| self.lanes.records() > 0) {
+            let pause = (opens_at > self.now).then_some(opens_at);
+            let full = pause.filter(|_| self.is_full());
+            let when_open = |at: Instant| pause.map_or(at, |pause| at.max(pause));
             wakeup = wakeup
-                .sooner(self.lanes.next_due(), WakeupReason::Deadline)
-                .sooner(self.lanes.next_unblocked(), WakeupReason::Limiter);
+                .sooner(full, WakeupReason::Pause)
+                .sooner(self.lanes.next_due().map(when_open), WakeupReason::Deadline)
+                .sooner(self.lanes.next_unblocked().map(when_open), WakeupReason::Limiter);
+            if pause.is_some() && wakeup.at == pause {
+                wakeup.reason = WakeupReason::Pause;
+            }
         }
         let close = self.closing.as_ref().and_then(|closing| closing.deadline);
         let waiting = self.turnstile.as_ref().and_then(Turnstile::next_expiration);
@@ -193,6 +209,9 @@ impl Engine {
             lanes_held_back: self.lanes.held_back() as u64,
             listings: self.listing.requests(),
             listings_failed: self.listing.failures(),
+            probing: self.window.is_probing(),
+            requests_allowed: self.window.allowed() as u64,
+            requests_failed_in_a_row: self.window.failures(),
             requests_in_flight: self.in_flight.requests() as u64,
             shard_map: self.map_status(),
             shards: self.listing.map().map_or(0, |map| map.len() as u64),
@@ -263,14 +282,18 @@ impl Engine {
     }
 
     fn has_free_request(&self) -> bool {
-        self.in_flight.requests() < self.config.max_requests_in_flight
+        self.window.opens_at(self.in_flight.requests()).is_some_and(|at| at <= self.now)
+    }
+
+    /// Whether what may leave fills a request.
+    fn is_full(&self) -> bool {
+        let Config { collection_max_count, collection_max_size, .. } = self.config;
+        self.lanes.fills(collection_max_count, collection_max_size)
     }
 
     fn is_batch_due(&self) -> bool {
-        let config = &self.config;
         self.has_free_request()
-            && (self.lanes.fills(config.collection_max_count, config.collection_max_size)
-                || self.lanes.next_due().is_some_and(|due| due <= self.now))
+            && (self.is_full() || self.lanes.next_due().is_some_and(|due| due <= self.now))
     }
 
     /// Makes a batch of what leaves next; `None` if the limiters let nothing pass.
@@ -338,6 +361,8 @@ impl Engine {
                     turnstile.invariants(self.room.records());
                 }
             }
+            self.budget.invariants();
+            self.window.invariants();
         }
     }
 }

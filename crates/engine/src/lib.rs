@@ -87,7 +87,8 @@
 //! | lane | the Kinesis records of one shard, by deadline | [`Config::record_max_buffered_time`], [`Timing`] |
 //! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms | [`Config::rate_limit`] |
 //! | collector | makes one request of what is due, the earliest first, and of what may ride along; each lane in its turn gives its share | [`Config::collection_max_count`], [`Config::collection_max_size`], [`Config::collection_max_shard_size`], [`Config::max_requests_in_flight`] |
-//! | retrier | judges what failed, entry by entry ([the table](#what-becomes-of-an-answer)) | [`Config::retry`], [`Config::record_ttl`], [`Config::fail_if_throttled`] |
+//! | window | how many requests may be in flight: fewer while some fail as a whole, one at a time with pauses between them after three in a row, and more again with each answer | [`Config::outage`], [`Config::max_requests_in_flight`] |
+//! | retrier | judges what failed, entry by entry ([the table](#what-becomes-of-an-answer)); lets it wait longer when there was too much of it | [`Config::retry`], [`Config::retry_budget`], [`Config::record_ttl`], [`Config::fail_if_throttled`] |
 //!
 //! A record that is accepted gets exactly one [`Outcome`]. It leaves at its *deadline* (with aggregation up to a
 //! fifth of the buffered time later, for aggregates of other shards to come along), or sooner when a request is
@@ -107,12 +108,12 @@
 //! | ... and not all do, or nobody knows | all members again, packed by the new map, or without one each by itself | ambiguous, for consumers drop the aggregate | `repacked`, `requeued` |
 //! | an error of class throttled, with `fail_if_throttled` | `NotStored`, [`Cause::Throttled`] | of the code | `throttled`, `not_stored` |
 //! | an error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
-//! | an error of class transient or an unknown one | again after the policy's wait | of the code | `requeued` |
+//! | an error of class transient or an unknown one | again after the policy's wait, or when the budget for retries has it | of the code | `requeued`, `retries_put_off` |
 //! | an error of class credentials | again after the policy's wait, or when the transport is ready | of the code | `requeued` |
 //! | an error of class permanent or too large | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
 //! | whatever would expire before it may be sent again | `NotStored`, [`Cause::Expired`] | of all attempts | `not_stored` |
 //! | whatever fails with no attempts left | `NotStored`, [`Cause::AttemptsExhausted`] | of all attempts | `not_stored` |
-//! | the request as a whole failed | each entry as if it had failed so | of the code | as above |
+//! | the request as a whole failed | each entry as if it had failed so; fewer requests may be in flight | of the code | as above |
 //! | another number of results than entries | each entry as if it had failed with `UnusableAnswer` | ambiguous | `unusable_answers` |
 //! | no answer in time | each entry as if it had failed with `RequestTimeout` | ambiguous | `timeouts` |
 //! | cancelled before anything was sent | each entry as if it had failed with `NotSent` | certain | |
@@ -142,6 +143,9 @@
 //! - Where order is kept ([`Order::PerPartitionKey`]) a record is sent when all older ones of its hash key have their
 //!   outcomes, or behind them in one aggregate, whatever fails, expires, is packed anew or resharded. What waits for
 //!   that expires in time, and what is due or hurried leaves as soon as it may.
+//! - After three requests in a row that failed as a whole one is in flight at a time, until one is answered, with a pause
+//!   of at most 5 s before it ([`OutagePolicy`]): an outage costs one request in some seconds, and when it is over there
+//!   is no burst.
 //! - A retry keeps its wait whoever flushes or closes, and its deadline unless it has to be packed anew, so neither
 //!   makes a storm of retries.
 //! - What is held never exceeds [`Bounds`] (but when they are lowered, which takes nothing back); a record that
@@ -168,6 +172,7 @@ mod admission;
 mod aggregator;
 mod answers;
 mod bounds;
+mod budget;
 mod closing;
 mod collector;
 mod completion;
@@ -197,9 +202,11 @@ mod strays;
 mod time;
 mod token_bucket;
 mod waits;
+mod window;
 
 pub use action::{Action, Batch, BatchId, FlushId, Requeue, Wakeup, WakeupReason};
 pub use bounds::Bounds;
+pub use budget::RetryBudget;
 pub use completion::{Attempt, Attempts, Cause, Completion, Outcome};
 pub use config::{
     Config, ConfigBuilder, ConfigConflict, ConfigError, ConfigFault, ShardPrediction,
@@ -216,3 +223,4 @@ pub use refused::{Refused, RefusedReason};
 pub use retry::RetryPolicy;
 pub use stats::Stats;
 pub use time::Instant;
+pub use window::OutagePolicy;

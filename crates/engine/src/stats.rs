@@ -34,10 +34,19 @@ pub struct Stats {
     pub maybe_stored: u64,
     /// Records that were not stored.
     pub not_stored: u64,
+    /// Whether requests fail one after the other, so that one at a time leaves to find out when they are answered again
+    /// ([`OutagePolicy`](crate::OutagePolicy)).
+    pub probing: bool,
     /// How often a record was refused. A put that waits for room can be refused many times.
     pub refused: u64,
     /// Requests that were sent.
     pub requests: u64,
+    /// How many requests may be in flight now: fewer than
+    /// [`Config::max_requests_in_flight`](crate::Config::max_requests_in_flight) while some fail.
+    pub requests_allowed: u64,
+    /// Requests that failed as a whole since the last one that was answered entry by entry; refusals that concern one
+    /// request alone, or credentials, do not count.
+    pub requests_failed_in_a_row: u64,
     /// Requests in flight now.
     pub requests_in_flight: u64,
     /// Members of aggregates that were packed anew, or go each by itself: their shard was split or merged, a neighbour
@@ -45,6 +54,9 @@ pub struct Stats {
     pub repacked: u64,
     /// Records that were put back for another attempt.
     pub requeued: u64,
+    /// Records, of those that were put back, that have to wait longer because there were too many
+    /// ([`RetryBudget`](crate::RetryBudget)).
+    pub retries_put_off: u64,
     /// How it stands with the list of the shards.
     pub shard_map: MapStatus,
     /// How many shards the list has.

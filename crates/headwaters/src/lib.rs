@@ -53,8 +53,9 @@ pub use clock::TokioClock;
 pub use close::{CloseReport, Undelivered};
 pub use headwaters_engine::{
     Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigConflict, ConfigError,
-    ConfigFault, Instant, MapStatus, Order, Outcome, OuterKey, RateLimit, RecordError, Refused,
-    RefusedReason, RetryPolicy, ShardPrediction, Stats, Timing, UserRecord, wire,
+    ConfigFault, Instant, MapStatus, Order, OutagePolicy, Outcome, OuterKey, RateLimit,
+    RecordError, Refused, RefusedReason, RetryBudget, RetryPolicy, ShardPrediction, Stats, Timing,
+    UserRecord, wire,
 };
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;

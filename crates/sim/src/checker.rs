@@ -1,4 +1,5 @@
 mod answers;
+mod budget;
 mod consumer;
 mod figures;
 mod flushes;
@@ -12,6 +13,7 @@ mod requeue;
 mod scattered;
 mod sending;
 mod waiting;
+mod window;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -23,6 +25,7 @@ use core::time::Duration;
 use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
 
+use self::budget::Budget;
 pub(crate) use self::consumer::consume;
 use self::figures::Figures;
 use self::flushes::Flushes;
@@ -33,6 +36,7 @@ use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
 use self::waiting::Waiting;
+use self::window::Window;
 use crate::sometimes::Sometimes;
 
 /// Watches everything that goes into and comes out of an engine, and says what must not be.
@@ -53,6 +57,8 @@ pub(crate) struct Checker {
     /// The order of the records that wait.
     lines: Lines,
     waiting: Waiting,
+    window: Window,
+    budget: Budget,
     flushes: Flushes,
     /// Records that the answer just given says are stored: their outcomes are due at once.
     owed: Vec<usize>,
@@ -103,6 +109,8 @@ struct Request {
     answered_at: Option<Instant>,
     /// How many of its user records are in flight.
     in_flight: usize,
+    /// Whether the budget knows how many of its entries failed.
+    is_told: bool,
     /// Whether its records were handed back without an answer.
     is_settled: bool,
     /// The shard map by which it was sent.
@@ -165,6 +173,8 @@ impl Checker {
         Self {
             map: Map::default(),
             meters: Meters::new(config.rate_limit()),
+            window: Window::new(&config),
+            budget: Budget::new(&config),
             config,
             lines: Lines::default(),
             records: Records::new(),
@@ -286,6 +296,16 @@ impl Checker {
         !self.awaited.is_empty()
     }
 
+    /// How many records were accepted.
+    pub(crate) const fn accepted_count(&self) -> u64 {
+        self.accepted
+    }
+
+    /// How many records have their outcome, and so have all before them.
+    pub(crate) fn first_open(&self) -> u64 {
+        self.records.first_open() as u64
+    }
+
     /// How many records were accepted and have no outcome.
     pub(crate) const fn open(&self) -> u64 {
         self.accepted - self.completed
@@ -305,6 +325,7 @@ impl Checker {
 
     /// Nobody takes what the engine has to say for a while; what it has decided stays so, whatever comes meanwhile.
     pub(crate) fn interrupted(&mut self, stats: &Stats, now: Instant) {
+        self.window_interrupted(stats, now);
         let is_handed_back = stats.buffered + stats.in_flight == 0;
         if is_handed_back && self.close_deadline.is_some_and(|deadline| deadline <= now) {
             self.settle_unanswered();
@@ -351,6 +372,7 @@ impl Checker {
 
     /// The engine cancels a request: when it has taken too long, or when nobody waits for it any more.
     pub(crate) fn cancelled(&mut self, batch: BatchId, now: Instant) -> Checked {
+        self.window_cancelled(batch, now);
         let start = self.awaited.iter().find(|(_, id)| *id == batch).map(|&(start, _)| start);
         let Some(start) = start else {
             // Its answer came before anybody took the engine's word for it.

@@ -38,6 +38,10 @@ pub struct Faults {
     pub lost_answer: Chance,
     /// The connection breaks before the request arrives.
     pub lost_request: Chance,
+    /// What becomes of each request that leaves in an outage.
+    pub outage: Outage,
+    /// When there is an outage: from the first time to the second, in milliseconds. (0, 0) for none.
+    pub outage_ms: (u64, u64),
     /// The answer comes twice.
     pub repeated_answer: Chance,
     /// The service refuses the request as a whole and would take it again.
@@ -55,6 +59,20 @@ pub struct Faults {
     pub transport_ready: Chance,
     /// The answer has another number of results than the request has entries.
     pub wrong_count: Chance,
+}
+
+/// What becomes of the requests of an outage. None of them is stored.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(clippy::exhaustive_enums, reason = "the ways there are")]
+pub enum Outage {
+    /// The connection breaks before it arrives.
+    Lost,
+    /// The service says that it is unavailable.
+    #[default]
+    Refused,
+    /// No answer comes.
+    Silent,
 }
 
 impl Faults {
@@ -76,7 +94,7 @@ impl Faults {
             let off = Chance::NEVER;
             rng.pick(&[off, off, off, Chance::percent(1), Chance::percent(5), Chance::percent(30)])
         };
-        Self {
+        let mut faults = Self {
             black_hole: chance(),
             connect_failed: chance(),
             credentials: chance(),
@@ -100,6 +118,12 @@ impl Faults {
             slow_shards: chance(),
             transport_ready,
             wrong_count: chance(),
-        }
+            ..Self::default()
+        };
+        let none = (0, 0);
+        faults.outage = rng.pick(&[Outage::Lost, Outage::Refused, Outage::Silent]);
+        faults.outage_ms =
+            rng.pick(&[none, none, none, (100, 900), (300, 10_000), (1_000, 60_000)]);
+        faults
     }
 }

@@ -15,6 +15,9 @@
 //! - the members of an aggregate all belong to one shard of the list that the engine had when it sent it;
 //! - no shard of that list is sent more, in any time, than its rate brings in it and one second's worth, or one
 //!   record if that is larger; for the child of a reshard what its parents were sent counts too;
+//! - after failures of requests as a whole as many are in flight as the answers since allow, one at a time after
+//!   three in a row, and what is due leaves when the longest pause is over;
+//! - a retry waits longer than its policy wants when there were more of them than the budget has, and only then;
 //! - where a request is free, nothing but the limiter keeps a record longer than its deadline, and nothing else
 //!   what a flush or a close is to send;
 //! - what is held stays within the bounds, and every figure is right;
@@ -47,6 +50,7 @@ mod network;
 mod plan;
 mod plan_error;
 mod producer;
+mod recovery;
 mod report;
 mod rng;
 mod service;
@@ -60,7 +64,7 @@ mod world;
 pub use caller::{Caller, Ending};
 pub use changes::Changes;
 pub use clock::ClockFaults;
-pub use faults::Faults;
+pub use faults::{Faults, Outage};
 pub use plan::Plan;
 pub use plan_error::{PlanError, PlanFault};
 pub use report::{Failure, Report};

@@ -10,7 +10,7 @@ use headwaters_engine::wire::{
 use headwaters_engine::{Batch, BatchId, Config, Instant, ListingId, PutRecordsResult, Sent};
 use headwaters_model::{EntryFault, EntryFaults, ListFault, RequestFault};
 
-use crate::faults::Faults;
+use crate::faults::{Faults, Outage};
 use crate::plan::Plan;
 use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
@@ -112,7 +112,18 @@ impl Network {
         let faults = self.faults;
         let silent = self.rng.happens(faults.silent_cancel);
         let mut travel = Travel { arrival: None, answer: None, silent };
-        if self.rng.happens(faults.connect_failed) {
+        let (from, to) = faults.outage_ms;
+        if (millis(from)..millis(to)).contains(&now.since(Instant::ZERO)) {
+            let error = match faults.outage {
+                Outage::Lost => Some(ErrorCode::ConnectionLost),
+                Outage::Refused => Some(ErrorCode::ServiceUnavailable),
+                Outage::Silent => None,
+            };
+            travel.answer = error.map(|code| {
+                let result = Err(AttemptError::new(code));
+                self.at(now.after(there + back), Happening::Answer { batch, result })
+            });
+        } else if self.rng.happens(faults.connect_failed) {
             let result = Err(AttemptError::new(ErrorCode::ConnectFailed));
             travel.answer = Some(self.at(now.after(there), Happening::Answer { batch, result }));
         } else if self.rng.happens(faults.lost_request) {

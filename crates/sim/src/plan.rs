@@ -126,9 +126,13 @@ impl Plan {
             Retry::Kpl => Duration::ZERO,
             Retry::Linear { max_attempts, step_ms } => millis(step_ms) * max_attempts,
         };
+        // A longest pause and a request that is lost, one after the other; then there are more of them with each answer.
+        let outage = Duration::from_secs(5) * 2 + latency * settings.max_requests_in_flight;
+        let budget = Duration::from_secs(10);
         let reading = millis(caller.outcomes.1) * (held / caller.outcomes.0.max(1) + 1);
         let stops = clock.backward + clock.freezes + clock.stalls + 1;
         let waking = (millis(clock.longest_ms) + millis(clock.resolution_ms) * 10) * stops;
-        Duration::from_secs(60) + shard + requests + wait * 4 + reading + waking
+        let requests = requests + outage;
+        Duration::from_secs(60) + shard + requests + (wait + budget) * 4 + reading + waking
     }
 }

@@ -108,6 +108,9 @@ impl Plan {
         check.range("changes.sizes", sizes.into(), 0, CHANGES_MAX);
         check.time("changes.handover_ms", handover_ms);
         check.time("changes.pause_ms", pause_ms);
+        let (from, to) = self.faults.outage_ms;
+        check.time("faults.outage_ms[0]", from);
+        check.range("faults.outage_ms[1]", to, from.min(TIME_MS_MAX), TIME_MS_MAX);
         check.range("shards", shards, 1, SHARDS_MAX);
     }
 
@@ -192,6 +195,7 @@ impl From<&ConfigFault> for PlanFault {
             "retry.cap" => "retry.exponential.cap_ms",
             "retry.max_attempts" => "retry.linear.max_attempts",
             "retry.step" => "retry.linear.step_ms",
+            "retry_budget.percent" => "retry_budget_percent",
             same => same,
         };
         let field = format!("settings.{field}");

@@ -10,6 +10,7 @@ use crate::checker::{Checked, Checker};
 use crate::clock::Clock;
 use crate::network::{Network, News};
 use crate::plan::Plan;
+use crate::recovery::Recovery;
 use crate::rng::{Rng, millis};
 use crate::service::Service;
 use crate::trace::{Kind, Line, Watch};
@@ -35,6 +36,7 @@ pub(crate) struct Producer {
     next_flush: u64,
     /// When the application had put its last record.
     ended: Option<Instant>,
+    pub(crate) recovery: Recovery,
 }
 
 /// How far the application is.
@@ -78,6 +80,7 @@ impl Producer {
             rng: Rng::new(seed, "producer"),
             next_flush: 0,
             ended: None,
+            recovery: Recovery::new(Instant::ZERO.after(millis(plan.faults.outage_ms.1))),
         }
     }
 
@@ -127,6 +130,7 @@ impl Producer {
         watch: &mut impl Watch,
     ) -> Checked {
         self.time = time;
+        self.recovery.see(&self.checker, time);
         self.shown = self.clock.read(time, &mut self.checker.sometimes);
         if self.clock.frozen_until() > time {
             return Ok(());
@@ -170,20 +174,20 @@ impl Producer {
             None => self.tell(Event::TimeAdvanced, watch),
             Some(News::Cancelled { batch, sent }) => {
                 self.tell(Event::BatchCancelled { batch, sent }, watch);
-                self.checker.over(batch);
                 if self.engine.stats().ignored_answers == ignored {
                     self.checker.stopped(batch, sent, self.now);
                 }
+                self.checker.over(batch);
             }
             Some(News::Answer { batch, result }) => {
                 let copy = result.clone();
                 self.tell(Event::PutRecordsFinished { batch, result }, watch);
-                self.checker.over(batch);
                 if self.engine.stats().ignored_answers > ignored {
                     self.checker.sometimes.late_answer += 1;
                 } else {
                     self.checker.answered(batch, &copy, self.now);
                 }
+                self.checker.over(batch);
             }
             Some(News::Listed { request, result }) => {
                 let before = self.engine.stats().repacked;
@@ -349,7 +353,7 @@ impl Producer {
                 }
             }
             Action::SendBatch(batch) => {
-                self.checker.sent(&batch, self.now)?;
+                self.checker.sent(&batch, &self.engine.stats(), self.now)?;
                 self.network.send(batch, self.time);
             }
             Action::Wait(_) => {}

@@ -16,6 +16,10 @@ use crate::sometimes::Sometimes;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
+    /// Records that had no outcome when the outage ended.
+    pub backlog: u64,
+    /// How long it took then until a twentieth as many were open, with those that came later.
+    pub caught_up: Duration,
     /// Copies of records that consumers see beyond the first of each.
     pub duplicates: u64,
     /// Copies that were stored and that consumers do not see, for they were in an aggregate of which not all
@@ -23,6 +27,8 @@ pub struct Report {
     pub hidden: u64,
     /// Entries that were stored in requests whose answers were lost.
     pub lost_answers: u64,
+    /// How long it took then until all of these had one.
+    pub recovery: Duration,
     /// What it met of what is hard to get right.
     pub sometimes: Sometimes,
     /// Each engine's figures at the end.
@@ -36,9 +42,12 @@ pub struct Report {
 impl Report {
     pub(crate) fn new(now: Instant, service: &Service) -> Self {
         Self {
+            backlog: 0,
+            caught_up: Duration::ZERO,
             duplicates: 0,
             hidden: 0,
             lost_answers: 0,
+            recovery: Duration::ZERO,
             sometimes: service.sometimes,
             stats: Vec::new(),
             stored: service.stored,
@@ -47,6 +56,9 @@ impl Report {
     }
 
     pub(crate) fn add(&mut self, producer: &Producer, copies: Copies) {
+        self.backlog += producer.recovery.backlog();
+        self.caught_up = self.caught_up.max(producer.recovery.caught_up());
+        self.recovery = self.recovery.max(producer.recovery.took());
         self.duplicates += copies.duplicates;
         self.hidden += copies.hidden;
         self.lost_answers += producer.network.lost_answers;

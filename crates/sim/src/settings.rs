@@ -1,8 +1,8 @@
 use core::time::Duration;
 
 use headwaters_engine::{
-    Bounds, Config, ConfigError, Order, OuterKey, RateLimit as EngineRateLimit, RetryPolicy,
-    ShardPrediction,
+    Bounds, Config, ConfigError, Order, OutagePolicy, OuterKey, RateLimit as EngineRateLimit,
+    RetryBudget, RetryPolicy, ShardPrediction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,12 +28,16 @@ pub struct Settings {
     pub max_user_record_size: u32,
     /// Whether the records of each hash key are stored in their order.
     pub ordered: bool,
+    /// Whether [`Config::outage`] is [`OutagePolicy::Probe`].
+    pub outage_probes: bool,
     /// Whether an aggregate has the key of its first record, and not the KPL's `a`.
     pub outer_key_of_first: bool,
     pub rate_limit: RateLimit,
     pub record_max_buffered_time_ms: u64,
     pub request_timeout_ms: u64,
     pub retry: Retry,
+    /// [`Config::retry_budget`]; 0 for none.
+    pub retry_budget_percent: u32,
     pub shard_prediction: bool,
     /// `None` for ever; a plan says "never" then.
     #[serde(with = "crate::ttl")]
@@ -79,11 +83,13 @@ impl Default for Settings {
             max_requests_in_flight: 24,
             max_user_record_size: 1 << 20,
             ordered: false,
+            outage_probes: true,
             outer_key_of_first: false,
             rate_limit: RateLimit::Fixed { percent: 150 },
             record_max_buffered_time_ms: 100,
             request_timeout_ms: 6_000,
             retry: Retry::Exponential { base_ms: 100, cap_ms: 5_000 },
+            retry_budget_percent: 10,
             shard_prediction: true,
             ttl_ms: Some(30_000),
         }
@@ -121,6 +127,9 @@ impl Settings {
             retry: Retry::draw(rng),
             shard_prediction: rng.happens(Chance::percent(85)),
             ttl_ms: rng.pick(&[Some(100), Some(700), Some(30_000), None]),
+            // What came later is drawn last, so that older draws mean the same.
+            outage_probes: rng.happens(Chance::percent(80)),
+            retry_budget_percent: rng.pick(&[0, 1, 10, 10, 100]),
         };
         settings.ordered = settings.shard_prediction && rng.happens(Chance::percent(35));
         settings
@@ -148,6 +157,7 @@ impl Settings {
             .max_requests_in_flight(size(self.max_requests_in_flight))
             .max_user_record_size(size(self.max_user_record_size))
             .order(if self.ordered { Order::PerPartitionKey } else { Order::Unordered })
+            .outage(if self.outage_probes { OutagePolicy::Probe } else { OutagePolicy::Off })
             .outer_key(if is_first { OuterKey::FirstRecord } else { OuterKey::Kpl })
             .rate_limit(match self.rate_limit {
                 RateLimit::Fixed { percent } => EngineRateLimit::Fixed { percent },
@@ -164,6 +174,10 @@ impl Settings {
                 Retry::Linear { max_attempts, step_ms } => {
                     RetryPolicy::Linear { max_attempts, step: time(step_ms) }
                 }
+            })
+            .retry_budget(match self.retry_budget_percent {
+                0 => RetryBudget::Off,
+                percent => RetryBudget::Percent(percent),
             })
             .seed(seed)
             .shard_prediction(if is_on { ShardPrediction::On } else { ShardPrediction::Off })

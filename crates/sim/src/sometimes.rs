@@ -52,6 +52,8 @@ situations! {
     clock_stood_still,
     /// Clocks that went back.
     clock_went_back,
+    /// Kinesis records whose retry was put off because there were too many.
+    budget_empty,
     /// Closes whose deadlines came first.
     close_late,
     /// Closes while requests were in flight.
@@ -154,6 +156,10 @@ situations! {
     own_timing_expired,
     /// Plain records that were stored in another shard than foretold.
     plain_elsewhere,
+    /// Answers to requests that had left by themselves, after others had failed.
+    probe_succeeded,
+    /// Requests that left by themselves, after others had failed.
+    probing,
     /// Processes that did nothing for a while.
     process_froze,
     /// Purges after which the application went on.
@@ -184,4 +190,6 @@ situations! {
     stray_sent_again_plain,
     /// Waits at which an aggregate waited for a new map, to find out whether it was where it belongs.
     stray_waited,
+    /// Requests that were throttled as a whole, after which half as many were allowed.
+    window_halved_by_throttle,
 }

@@ -10,6 +10,7 @@ use super::{Checker, Fate};
 impl Checker {
     /// A request is over, whatever came of it.
     pub(crate) fn over(&mut self, batch: BatchId) {
+        self.window_forget(batch);
         let before = self.awaited.len();
         self.awaited.retain(|(_, id)| *id != batch);
         if self.awaited.len() < before {
@@ -22,6 +23,8 @@ impl Checker {
         if !self.note_answer(batch, now) {
             return;
         }
+        self.window_ended(batch, Some(Class::Transient), now);
+        self.budget_told(batch, 0, Class::Transient, now);
         // What else it may be, nobody knows whether anything was stored.
         if sent == Sent::No {
             self.fail_all(batch, &ErrorCode::NotSent);
@@ -34,8 +37,18 @@ impl Checker {
             return;
         }
         let Some(request) = self.requests.get(&batch) else { return };
+        let entries = request.parcels.len();
+        let failed = match result {
+            Ok(results) if results.len() == entries => None,
+            Ok(_) => Some(Class::Transient),
+            Err(error) => Some(error.code.class()),
+        };
+        let results = result.iter().flatten().filter(|_| failed.is_none());
+        let stored = results.filter(|result| result.is_ok()).count();
+        self.budget_told(batch, stored, failed.unwrap_or(Class::Transient), now);
+        self.window_ended(batch, failed, now);
         match result {
-            Ok(results) if results.len() == request.parcels.len() => {
+            Ok(results) if results.len() == entries => {
                 self.note_failures(results);
                 for (index, result) in results.iter().enumerate() {
                     match result {
@@ -51,6 +64,15 @@ impl Checker {
             }
             Err(AttemptError { code, .. }) => self.fail_all(batch, code),
         }
+    }
+
+    /// What an answer brings to the budget, and how many of its entries may take something from it.
+    fn budget_told(&mut self, batch: BatchId, stored: usize, class: Class, now: Instant) {
+        let Some(request) = self.requests.get_mut(&batch) else { return };
+        request.is_told = true;
+        let entries = request.parcels.len();
+        let failed = if class == Class::Transient { entries - stored } else { 0 };
+        self.budget.told(stored, failed, now);
     }
 
     fn note_failures(&mut self, results: &[Result<Placement, AttemptError>]) {

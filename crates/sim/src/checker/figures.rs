@@ -35,6 +35,8 @@ impl Checker {
             rule(stored, || format!("record {number} was stored and its outcome is not"))?;
         }
         rule(at.is_none_or(|at| at > now), || format!("it waits for {at:?}, which has come"))?;
+        self.check_window(at, stats, now)?;
+        self.budget.settle(now);
         self.check_overdue(stats, now)?;
         self.check_strays(stats)?;
         self.check_flushes(now)?;
@@ -49,10 +51,10 @@ impl Checker {
         Ok(())
     }
 
-    /// Where a request is free, only a limiter may hold a record back that is due.
+    /// Where a request is free and no pause goes on, only a limiter may hold a record back that is due.
     fn check_overdue(&mut self, stats: &Stats, now: Instant) -> Checked {
         self.sometimes.lane_held_back += u64::from(stats.lanes_held_back > 0);
-        if stats.requests_in_flight >= self.config.max_requests_in_flight() as u64 {
+        if !self.window.is_open(now) {
             return Ok(());
         }
         let largest = self.largest_waiting();

@@ -15,7 +15,10 @@ impl Checker {
     pub(crate) fn requeued(&mut self, requeue: &Requeue, now: Instant) -> Checked {
         let Requeue { batch, cause, deadline, indexes, not_before, .. } = requeue;
         let (batch, deadline, not_before) = (*batch, *deadline, *not_before);
-        let request = self.requests.remove(&batch).ok_or("an unknown batch was requeued")?;
+        let mut request = self.requests.remove(&batch).ok_or("an unknown batch was requeued")?;
+        if !core::mem::replace(&mut request.is_told, true) {
+            self.budget.told(0, request.parcels.len(), now);
+        }
         // The wait counts from when the answer was read, which is between its coming and now.
         let since = request.answered_at.max(self.undrained_since).unwrap_or(now);
         let half = now.after(self.config.record_max_buffered_time() / 2);
@@ -61,19 +64,8 @@ impl Checker {
             Fate::Unknown => matches!(code, ErrorCode::RequestTimeout | ErrorCode::Cancelled),
         };
         rule(expected, || format!("{place:?} was requeued after {code}: {parcel:?}"))?;
-        let sends = numbers.iter().map(|&number| self.records[number].sends).max().unwrap_or(0);
-        let (least, most) = if is_stray {
-            (Duration::ZERO, Duration::ZERO)
-        } else {
-            waits(self.config.retry(), sends, code.class())
-        };
-        if let RetryPolicy::Exponential { base, cap } = self.config.retry() {
-            let doubled = base * 2_u32.saturating_pow(sends.saturating_sub(1).min(20));
-            self.sometimes.backoff_capped += u64::from(doubled > cap);
-        }
-        rule(not_before >= since.after(least) && not_before <= now.after(most), || {
-            format!("{place:?} waits until {not_before}, which is not the policy's wait")
-        })?;
+        let class = if is_stray { None } else { Some(code.class()) };
+        self.check_wait(place, numbers, class, not_before, (since, now))?;
         // What was packed by an older map may be packed anew, and then waits for others again.
         let is_old = is_stray || request.generation != self.map.generation;
         let leave_by = if is_old { deadline.after(self.linger()) } else { deadline };
@@ -124,6 +116,37 @@ impl Checker {
             } += 1;
         }
         Ok(again)
+    }
+
+    /// An entry waits as long as the policy wants, and longer if there were too many. Of no `class` is what does not wait:
+    /// it was stored, only not where it belongs.
+    fn check_wait(
+        &mut self,
+        place: (BatchId, usize),
+        numbers: &[usize],
+        class: Option<Class>,
+        not_before: Instant,
+        (since, now): (Instant, Instant),
+    ) -> Checked {
+        let sends = numbers.iter().map(|&number| self.records[number].sends).max().unwrap_or(0);
+        let (least, most) =
+            class.map(|class| waits(self.config.retry(), sends, class)).unwrap_or_default();
+        if let RetryPolicy::Exponential { base, cap } = self.config.retry() {
+            let doubled = base * 2_u32.saturating_pow(sends.saturating_sub(1).min(20));
+            self.sometimes.backoff_capped += u64::from(doubled > cap);
+        }
+        let (earliest, latest) = (since.after(least), now.after(most));
+        let longest = latest.after(self.budget.longest(class));
+        rule(not_before >= earliest && not_before <= longest, || {
+            format!("{place:?} waits until {not_before}, which is not the policy's wait")
+        })?;
+        if class == Some(Class::Transient) {
+            let known = numbers.iter().map(|&number| &self.records[number]);
+            let open = known.filter(|record| record.outcome.is_none());
+            let expiration = open.filter_map(|record| record.expiration).min();
+            self.check_budget(place, not_before, (earliest, latest), expiration, now)?;
+        }
+        Ok(())
     }
 }
 

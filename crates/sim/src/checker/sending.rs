@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use headwaters_engine::wire::aggregate::{Aggregate, Decoded, KPL_OUTER_KEY, decode};
 use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
 use headwaters_engine::wire::{Entry, HashKey};
-use headwaters_engine::{Batch, BatchId, Instant, OuterKey, RetryPolicy, ShardPrediction};
+use headwaters_engine::{Batch, BatchId, Instant, OuterKey, RetryPolicy, ShardPrediction, Stats};
 
 use super::record::WaitsFor;
 use super::{Checked, Checker, Fate, Parcel, Request, label, rule};
 
 impl Checker {
     /// A request leaves.
-    pub(crate) fn sent(&mut self, batch: &Batch, now: Instant) -> Checked {
+    pub(crate) fn sent(&mut self, batch: &Batch, stats: &Stats, now: Instant) -> Checked {
         let (count, id) = (batch.entries.len(), batch.id);
         let bytes: usize = batch.entries.iter().map(Entry::size).sum();
         rule(count > 0, || format!("batch {id} is empty"))?;
@@ -37,6 +37,7 @@ impl Checker {
         } += 1;
         let mut request = Request {
             answered_at: None,
+            is_told: false,
             in_flight: 0,
             is_settled: false,
             generation: self.map.generation,
@@ -53,6 +54,7 @@ impl Checker {
             let plain = batch.entries.iter().filter(too_large).count();
             self.sometimes.sent_plain_for_size += plain as u64;
         }
+        self.window_sent(id, stats, now)?;
         self.figures.requests += 1;
         self.figures.entries += count as u64;
         self.awaited.insert((now, id));
