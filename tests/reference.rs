@@ -19,7 +19,8 @@ use core::time::Duration;
 
 use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
-    Action, Bounds, Config, RateLimit, RetryPolicy, Sent, ShardPrediction, Timing,
+    Action, Bounds, Config, OutagePolicy, RateLimit, RetryBudget, RetryPolicy, Sent,
+    ShardPrediction, Timing,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -107,6 +108,9 @@ fn config() -> impl Strategy<Value = Config> {
                 .collection_max_size(2_000)
                 .fail_if_throttled(fails)
                 .max_requests_in_flight(3)
+                // The reference does not know them.
+                .outage(OutagePolicy::Off)
+                .retry_budget(RetryBudget::Off)
                 .max_user_record_size(3_000)
                 .rate_limit(RateLimit::Off)
                 .record_max_buffered_time(millis(10))

@@ -59,11 +59,11 @@ fn set(config: ConfigBuilder, words: &[&str]) -> Result<ConfigBuilder, String> {
         ["outage", "off"] => config.outage(OutagePolicy::Off),
         ["outer_key", "first-record"] => config.outer_key(OuterKey::FirstRecord),
         ["rate_limit", "off"] => config.rate_limit(RateLimit::Off),
-        ["rate_limit", percent] => {
-            let percent = percent.strip_suffix('%').ok_or("the limit needs a `%`")?;
-            let percent = u32::try_from(number(percent)?).map_err(|error| error.to_string())?;
-            config.rate_limit(RateLimit::Fixed { percent })
+        ["rate_limit", "adaptive", ceiling] => {
+            let ceiling_percent = percent(ceiling)?;
+            config.rate_limit(RateLimit::Adaptive { ceiling_percent })
         }
+        ["rate_limit", fixed] => config.rate_limit(RateLimit::Fixed { percent: percent(fixed)? }),
         ["record_max_buffered_time", value] => config.record_max_buffered_time(time(value)?),
         ["record_ttl", "never"] => config.record_ttl(None),
         ["record_ttl", value] => config.record_ttl(Some(time(value)?)),
@@ -80,6 +80,11 @@ fn set(config: ConfigBuilder, words: &[&str]) -> Result<ConfigBuilder, String> {
         ["shard_prediction", "off"] => config.shard_prediction(ShardPrediction::Off),
         _ => return Err(format!("there is no such setting: {words:?}")),
     })
+}
+
+fn percent(text: &str) -> Result<u32, String> {
+    let percent = text.strip_suffix('%').ok_or("the limit needs a `%`")?;
+    u32::try_from(number(percent)?).map_err(|error| error.to_string())
 }
 
 fn is(text: &str) -> Result<bool, String> {

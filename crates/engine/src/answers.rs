@@ -21,7 +21,7 @@ use crate::in_flight::{Cargo, Flight, Load, Request};
 use crate::kinesis_record::{Aggregate, KinesisRecord};
 use crate::record::Token;
 use crate::requeues::Requeues;
-use crate::retry::{self, Verdict};
+use crate::retry::{self, RetryPolicy, Verdict};
 use crate::scattered::Sighting;
 use crate::strays::Stray;
 use crate::time::Instant;
@@ -81,6 +81,8 @@ impl Stored {
 /// One attempt that failed.
 struct Failure<'a> {
     at: Instant,
+    /// Whether its shard throttled it.
+    by_shard: bool,
     error: AttemptError,
     index: u16,
     jitter: u64,
@@ -184,6 +186,7 @@ impl Engine {
         let shard = placement.shard.number()?;
         let (token, sequence, room) =
             (claim.token, claim.sequence, Bounds::RECORD_OVERHEAD + *size as usize);
+        self.lanes.stored(*lane, *size as usize);
         let (start, end) = (answer.start, answer.at);
         self.answered -= 1;
         self.stats.stored += 1;
@@ -233,6 +236,12 @@ impl Engine {
                     start,
                 };
                 let as_predicted = self.check_shard(&sighting);
+                // It may have changed the lanes.
+                if answer.generation == self.lanes.generation
+                    && (as_predicted || self.lanes.shard(flight.lane).is_none())
+                {
+                    self.lanes.stored(flight.lane, entry.size());
+                }
                 match flight.cargo {
                     Cargo::Plain { claim, hash_key, .. } => {
                         self.answered -= 1;
@@ -255,11 +264,19 @@ impl Engine {
                 }
             }
             Err(error) => {
+                let by_shard = matches!(answer.results, Results::Each(_))
+                    && error.code.class() == Class::Throttled;
+                if by_shard && answer.generation == self.lanes.generation {
+                    self.lanes.throttled(flight.lane, entry.size(), start, self.now);
+                }
                 let record = flight.cargo.land(entry);
                 answer.failed = answer.failed.saturating_add(1);
                 self.answered -= record.records();
                 let (jitter, requeues) = (answer.jitter, &mut answer.requeues);
-                self.failed(record, Failure { at, error, index, jitter, requeues, start });
+                self.failed(
+                    record,
+                    Failure { at, by_shard, error, index, jitter, requeues, start },
+                );
             }
         }
         self.answers.push_front(answer);
@@ -311,13 +328,21 @@ impl Engine {
 
     /// A Kinesis record was not stored this time, as far as is known.
     fn failed(&mut self, mut record: KinesisRecord, failure: Failure<'_>) {
-        let Failure { at: end, error, index, jitter, requeues, start } = failure;
+        let Failure { at: end, by_shard, error, index, jitter, requeues, start } = failure;
         if error.code.class() == Class::Throttled {
             self.stats.throttled += 1;
         }
         let attempt = Attempt { end, error: Some(error.clone()), start };
         Past::note(record.past_mut(), attempt, &mut self.room);
-        let verdict = retry::judge(&error, record.attempts(), jitter, &self.config, self.now);
+        // Where the rate has learned from it, the limiter says when there is room again; to wait for both would leave
+        // room to others that they need not have.
+        let policy = if by_shard && self.config.rate_limit.is_adaptive() {
+            RetryPolicy::Kpl
+        } else {
+            self.config.retry
+        };
+        let attempts = record.attempts();
+        let verdict = retry::judge(&error, attempts, jitter, policy, &self.config, self.now);
         let (not_before, deadline, class) = match verdict {
             Verdict::Fail(cause) => return self.give_up_all(record, &cause),
             Verdict::Retry { not_before, deadline } => (not_before, deadline, error.code.class()),

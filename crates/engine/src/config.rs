@@ -82,7 +82,7 @@ settings! {
     outage: OutagePolicy,
     /// The partition key of an aggregate. Default: [`OuterKey::Kpl`].
     outer_key: OuterKey,
-    /// How fast each shard is fed. Default: [`RateLimit::Fixed`] with 150 percent of what a shard takes.
+    /// How fast each shard is fed. Default: [`RateLimit::Adaptive`], up to 150 percent of what a shard takes.
     rate_limit: RateLimit,
     /// How long a record may wait for others to share a request with, and before that an aggregate. Default:
     /// 100 ms. What was aggregated waits up to a fifth of it (at most 50 ms) more for aggregates of other shards,
@@ -121,14 +121,15 @@ pub enum ShardPrediction {
 }
 
 impl Config {
-    /// The KPL's defaults and its timing: [`Config::default`] with [`RetryPolicy::Kpl`], and without
-    /// [`OutagePolicy::Probe`] and a [`RetryBudget`].
+    /// The KPL's defaults and its timing: [`Config::default`] with [`RetryPolicy::Kpl`] and [`RateLimit::Fixed`] with
+    /// 150 percent, and without [`OutagePolicy::Probe`] and a [`RetryBudget`].
     ///
     /// What is known as a defect of the KPL is mended here as everywhere; `docs/kpl-settings.md` in the repository
     /// maps each of its settings and says what differs, and why.
     pub fn kpl() -> Self {
         Self {
             outage: OutagePolicy::Off,
+            rate_limit: RateLimit::Fixed { percent: 150 },
             retry: RetryPolicy::Kpl,
             retry_budget: RetryBudget::Off,
             ..Self::default()
@@ -260,8 +261,15 @@ impl ConfigBuilder {
         let requests = max_requests_in_flight;
         check.count("max_requests_in_flight", requests, 1, REQUESTS_IN_FLIGHT_MAX);
         check.count("max_user_record_size", max_user_record_size, 1, RECORD_BYTES_MAX as u64);
-        if let RateLimit::Fixed { percent } = rate_limit {
-            check.range("rate_limit.percent", percent.into(), 1, u32::MAX.into(), "");
+        match rate_limit {
+            RateLimit::Adaptive { ceiling_percent } => {
+                let percent = ceiling_percent.into();
+                check.range("rate_limit.ceiling_percent", percent, 1, u32::MAX.into(), "");
+            }
+            RateLimit::Fixed { percent } => {
+                check.range("rate_limit.percent", percent.into(), 1, u32::MAX.into(), "");
+            }
+            RateLimit::Off => {}
         }
         if let RetryBudget::Percent(percent) = retry_budget {
             check.range("retry_budget.percent", percent.into(), 1, 100, "");

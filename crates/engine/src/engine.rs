@@ -21,7 +21,7 @@ use crate::listing::{Listing, MapStatus};
 use crate::order::{Order, Turnstile};
 use crate::random::Random;
 use crate::scattered::Scattered;
-use crate::stats::Stats;
+use crate::stats::{ShardStats, Stats};
 use crate::strays::Stray;
 use crate::time::Instant;
 use crate::waits::Waits;
@@ -31,8 +31,8 @@ use crate::window::Window;
 ///
 /// - **Commands and events**: [`add`](Self::add), [`handle`](Self::handle);
 /// - **output**: [`poll`](Self::poll), until it says [`Action::Wait`];
-/// - **getters**: [`wakeup`](Self::wakeup), [`stats`](Self::stats), [`listing_error`](Self::listing_error),
-///   [`config`](Self::config).
+/// - **getters**: [`wakeup`](Self::wakeup), [`stats`](Self::stats), [`shard_stats`](Self::shard_stats),
+///   [`listing_error`](Self::listing_error), [`config`](Self::config).
 ///
 /// Every call that brings a time may bring any time: the engine's own never goes back. Everything that is
 /// due happens in `poll`, so calling it late only delays.
@@ -217,6 +217,18 @@ impl Engine {
             shards: self.listing.map().map_or(0, |map| map.len() as u64),
             ..self.stats
         }
+    }
+
+    /// How it stands with each shard, in the order of their hash keys. What goes to no known shard comes last.
+    pub fn shard_stats(&self) -> impl Iterator<Item = ShardStats> {
+        self.lanes.lanes.iter().map(|lane| {
+            let rates = lane.limiter.rates_ppm(self.now);
+            ShardStats {
+                byte_rate_ppm: rates.map(|[_, bytes]| bytes),
+                record_rate_ppm: rates.map(|[records, _]| records),
+                shard: lane.shard.as_ref().map(|shard| shard.id.clone()),
+            }
+        })
     }
 
     /// Why the shards could not be listed the last time; `None` if they could.

@@ -303,6 +303,7 @@ impl Lane {
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
         self.aggregator.invariants();
+        self.limiter.invariants();
         debug_assert_eq!(
             self.fresh_size,
             self.fresh.iter().map(KinesisRecord::size).sum::<usize>()

@@ -193,6 +193,21 @@ impl Lanes {
         }
     }
 
+    /// An entry of so many bytes was stored that left this lane.
+    #[inline(always)]
+    pub(crate) fn stored(&mut self, at: u32, bytes: usize) {
+        if let Some(lane) = self.lanes.get_mut(at as usize) {
+            lane.limiter.stored(bytes as u64);
+        }
+    }
+
+    /// An entry of so many bytes was throttled that left this lane at `start`.
+    pub(crate) fn throttled(&mut self, at: u32, bytes: usize, start: Instant, now: Instant) {
+        if let Some(lane) = self.lanes.get_mut(at as usize) {
+            lane.limiter.throttled(bytes as u64, start, now);
+        }
+    }
+
     /// Whether the records of a lane are packed together.
     #[inline(always)]
     pub(crate) fn packs(&self, at: u32) -> bool {

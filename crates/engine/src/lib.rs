@@ -85,7 +85,7 @@
 //! | shard map | foretells the shard from the hash key; is fetched with [`Action::ListShards`], again when an answer shows that it is old, and serves until the next one is whole; rests while the stream [distributes by itself](#streams-that-distribute-by-themselves) | [`Config::shard_prediction`] |
 //! | aggregator | packs the user records of one shard into one Kinesis record in the KPL's format, each payload copied once; full by count or size, ripe at the earliest deadline of its members | [`Config::aggregation_enabled`], [`Config::aggregation_max_count`], [`Config::aggregation_max_size`] |
 //! | lane | the Kinesis records of one shard, by deadline | [`Config::record_max_buffered_time`], [`Timing`] |
-//! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms | [`Config::rate_limit`] |
+//! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms; learns the rate from what the shard throttles and stores | [`Config::rate_limit`] |
 //! | collector | makes one request of what is due, the earliest first, and of what may ride along; each lane in its turn gives its share | [`Config::collection_max_count`], [`Config::collection_max_size`], [`Config::collection_max_shard_size`], [`Config::max_requests_in_flight`] |
 //! | window | how many requests may be in flight: fewer while some fail as a whole, one at a time with pauses between them after three in a row, and more again with each answer | [`Config::outage`], [`Config::max_requests_in_flight`] |
 //! | retrier | judges what failed, entry by entry ([the table](#what-becomes-of-an-answer)); lets it wait longer when there was too much of it | [`Config::retry`], [`Config::retry_budget`], [`Config::record_ttl`], [`Config::fail_if_throttled`] |
@@ -107,7 +107,8 @@
 //! | ... and all members belong there | `Stored` | certain | `stored` |
 //! | ... and not all do, or nobody knows | all members again, packed by the new map, or without one each by itself | ambiguous, for consumers drop the aggregate | `repacked`, `requeued` |
 //! | an error of class throttled, with `fail_if_throttled` | `NotStored`, [`Cause::Throttled`] | of the code | `throttled`, `not_stored` |
-//! | an error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
+//! | an error of class throttled, by itself, with an adaptive rate | again when the limiter lets it pass, which is lower now | of the code | `throttled`, `requeued` |
+//! | any other error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
 //! | an error of class transient or an unknown one | again after the policy's wait, or when the budget for retries has it | of the code | `requeued`, `retries_put_off` |
 //! | an error of class credentials | again after the policy's wait, or when the transport is ready | of the code | `requeued` |
 //! | an error of class permanent or too large | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
@@ -136,8 +137,8 @@
 //! # What is guaranteed
 //!
 //! - No request breaks a limit of the service, and no request timer, retry or expiry is lost.
-//! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard. Where
-//!   none is predicted, as much as for each leaves for all of them together.
+//! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard; the rate
+//!   is the ceiling if it is adaptive. Where none is predicted, as much as for each leaves for all of them together.
 //! - All members of an aggregate belong to one shard of the map by which it was packed. After a reshard, or when a
 //!   member expires, the others are packed anew.
 //! - Where order is kept ([`Order::PerPartitionKey`]) a record is sent when all older ones of its hash key have their
@@ -168,6 +169,7 @@
 extern crate alloc;
 
 mod action;
+mod adaptive;
 mod admission;
 mod aggregator;
 mod answers;
@@ -221,6 +223,6 @@ pub use order::Order;
 pub use record::{RecordError, Timing, Token, UserRecord};
 pub use refused::{Refused, RefusedReason};
 pub use retry::RetryPolicy;
-pub use stats::Stats;
+pub use stats::{ShardStats, Stats};
 pub use time::Instant;
 pub use window::OutagePolicy;

@@ -32,7 +32,7 @@ impl Lanes {
                 let mut lane = self.settings.lane(Some(shard.clone()), 1);
                 match (&self.map, &unknown) {
                     (None, Some(unknown)) => {
-                        lane.limiter.inherit_part(&unknown.limiter, map.len() as u32, now);
+                        lane.limiter.inherit_share(&unknown.limiter, map.len() as u32, now);
                     }
                     _ => lane.limiter.inherit(parents(&gone, shard.hash_keys), now),
                 }
@@ -83,7 +83,7 @@ impl Lanes {
 }
 
 /// The limiters of the lanes that had some of these hash keys.
-fn parents(gone: &[Lane], range: HashKeyRange) -> impl Iterator<Item = &Limiter> {
+fn parents(gone: &[Lane], range: HashKeyRange) -> impl Iterator<Item = &Limiter> + Clone {
     gone.iter().filter_map(move |lane| {
         lane.shard.as_ref()?.hash_keys.overlaps(&range).then_some(&lane.limiter)
     })

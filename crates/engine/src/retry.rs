@@ -11,6 +11,8 @@ use crate::time::Instant;
 /// In each policy a retried record leaves the buffer *no later than* half of
 /// [`record_max_buffered_time`](Config::record_max_buffered_time) from now (the KPL's rule), or at the end of its
 /// wait if that is later; until then it may ride along with newer records. The policies differ in *no earlier than*.
+/// What its shard throttles waits for none of them where the rate is [adaptive](crate::RateLimit::Adaptive): it waits
+/// for its limiter (and 1 ms, so that nothing spins).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RetryPolicy {
@@ -85,11 +87,12 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Judges a failure after `attempts` attempts, this one included.
+/// Judges a failure after `attempts` attempts, this one included; if it is to be sent again, `policy` says when.
 pub(crate) fn judge(
     error: &AttemptError,
     attempts: u32,
     jitter: u64,
+    policy: RetryPolicy,
     config: &Config,
     now: Instant,
 ) -> Verdict {
@@ -101,7 +104,7 @@ pub(crate) fn judge(
         Class::Credentials => CREDENTIALS_PAUSE_MIN,
         _ => RETRY_PAUSE_MIN,
     };
-    let not_before = now.after(config.retry.wait(attempts, jitter).max(pause));
+    let not_before = now.after(policy.wait(attempts, jitter).max(pause));
     let half = now.after(config.record_max_buffered_time / 2);
     Verdict::Retry { not_before, deadline: not_before.max(half) }
 }
@@ -128,7 +131,7 @@ mod tests {
 
     fn judge_code(retry: RetryPolicy, attempts: u32, code: ErrorCode) -> Verdict {
         let config = Config::builder().retry(retry).build().expect("a valid configuration");
-        judge(&AttemptError::new(code), attempts, u64::MAX, &config, at(1_000))
+        judge(&AttemptError::new(code), attempts, u64::MAX, retry, &config, at(1_000))
     }
 
     fn judge_throttle(retry: RetryPolicy, attempts: u32) -> Verdict {

@@ -1,3 +1,5 @@
+use headwaters_wire::ShardId;
+
 use crate::listing::MapStatus;
 
 /// What the engine has done and holds: counters since its start, and levels of now.
@@ -71,4 +73,18 @@ pub struct Stats {
     pub unusable_answers: u64,
     /// Entries that were stored in another shard than predicted.
     pub wrong_shard: u64,
+}
+
+/// How it stands with one shard now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ShardStats {
+    /// The rate at which the shard is fed in bytes, in millionths of the 1 MiB a second that it promises; `None`
+    /// without a limit.
+    pub byte_rate_ppm: Option<u64>,
+    /// The same in records, of 1,000 a second.
+    pub record_rate_ppm: Option<u64>,
+    /// Which shard; `None` for what goes to no known shard: there the rates are those of each of as many shards as the
+    /// stream is taken to have.
+    pub shard: Option<ShardId>,
 }

@@ -45,6 +45,24 @@ impl TokenBucket {
         self.level = self.level.min(self.depth());
     }
 
+    /// Fills it, as at the start.
+    pub(crate) fn fill(&mut self) {
+        self.level = self.depth();
+    }
+
+    /// Lowers the rate to `rate`, if it is higher, and with it what lacks: it takes as long to be full as before.
+    pub(crate) fn slow_down(&mut self, rate: u64) {
+        if rate < self.rate {
+            self.level = self.level.saturating_mul(rate.into()) / i128::from(self.rate);
+            self.rate = rate.max(1);
+        }
+    }
+
+    /// Hundredths of a token per second.
+    pub(crate) const fn rate(&self) -> u64 {
+        self.rate
+    }
+
     /// Puts in what flowed in `nanos` nanoseconds.
     pub(crate) fn refill(&mut self, nanos: u64) {
         let flow = i128::from(self.rate) * i128::from(nanos);

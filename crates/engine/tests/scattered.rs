@@ -3,11 +3,10 @@
 
 mod story;
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 
-use headwaters_engine::wire::{ErrorCode, ShardId};
-use headwaters_engine::{Action, Config, Instant, MapStatus, RateLimit};
+use headwaters_engine::wire::ErrorCode;
+use headwaters_engine::{Action, Batch, Config, Instant, ListShards, MapStatus, RateLimit};
 use story::run::Run;
 use story::{Story, Stream, all, fates, kpl, millis, names, packed, sent};
 
@@ -51,13 +50,8 @@ fn status(story: &Story) -> MapStatus {
 fn scattered(shards: u32, token: u64) -> Story {
     let mut story = Story::on(shards, kpl());
     let batch = aggregate(&mut story, token, 0);
-    story.store_in(&batch, 1);
-    let actions = story.drain();
-    let [Action::Requeue(_), Action::ListShards(request)] = &actions[..] else {
-        panic!("{:?}", names(&actions))
-    };
-    story.list(request);
-    assert_eq!(status(&story), MapStatus::Scattered);
+    let request = prove(&mut story, &batch);
+    story.list(&request);
     story.later(50);
     let batch = story.batch();
     assert_eq!(packed(&batch), [[token], [token + 1]], "each by itself");
@@ -67,8 +61,19 @@ fn scattered(shards: u32, token: u64) -> Story {
     story
 }
 
+/// Stores an aggregate for shard 0 in shard 1: its members go again, and the shards are listed to make sure.
+fn prove(story: &mut Story, batch: &Batch) -> ListShards {
+    story.store_in(batch, 1);
+    let actions = story.drain();
+    assert_eq!(status(story), MapStatus::Scattered);
+    let [Action::Requeue(_), Action::ListShards(request)] = &actions[..] else {
+        panic!("{:?}", names(&actions))
+    };
+    request.clone()
+}
+
 /// Two records for the shard at this place, on their way.
-fn aggregate(story: &mut Story, token: u64, place: usize) -> headwaters_engine::Batch {
+fn aggregate(story: &mut Story, token: u64, place: usize) -> Batch {
     (token..token + 2).for_each(|token| story.add_to(token, place, 10));
     story.later(120);
     story.batch()
@@ -163,12 +168,8 @@ fn what_was_sent_before_does_not_lead_back() {
 fn all_that_is_on_its_way_goes_again_once_at_most() {
     let mut story = Story::on(2, kpl());
     let batches = [0, 2, 4, 6].map(|token| aggregate(&mut story, token, 0));
-    story.store_in(&batches[0], 1);
-    let request = story.drain().into_iter().find_map(|action| match action {
-        Action::ListShards(request) => Some(request),
-        _ => None,
-    });
-    story.list(&request.expect("to make sure"));
+    let request = prove(&mut story, &batches[0]);
+    story.list(&request);
     story.store_in(&batches[1], 1);
     story.store_in(&batches[2], 0);
     assert_eq!(fates(&story.outcomes()), all(4..6, "stored", 1), "where they belong, by chance");
@@ -201,12 +202,8 @@ fn what_is_packed_is_taken_apart() {
     (2..5).for_each(|token| story.add_to(token, 0, 10));
     story.later(50);
     (5..9).for_each(|token| story.add_to(token, 1, 10));
-    story.store_in(&proof, 1);
-    let request = story.drain().into_iter().find_map(|action| match action {
-        Action::ListShards(request) => Some(request),
-        _ => None,
-    });
-    story.list(&request.expect("to make sure"));
+    let request = prove(&mut story, &proof);
+    story.list(&request);
     assert!(story.drain().is_empty(), "nothing leaves before its deadline");
     let run = story.run(1_000);
     assert_eq!(aggregates(&run), 0);
@@ -319,27 +316,18 @@ fn no_reshard_is_taken_for_it() {
     assert!(story.engine.stats().wrong_shard >= 30);
 }
 
-/// As long as shards cannot be listed nothing else is lost: the state is what it is, and the error is told.
+/// As long as the shards cannot be listed nothing else is lost: the state is what it is, and the error is told.
 #[test]
 fn it_is_recognised_without_the_permission_to_list() {
     let mut story = Story::on(2, kpl());
     let proof = aggregate(&mut story, 0, 0);
-    story.store_in(&proof, 1);
-    let actions = story.drain();
-    let Some(Action::ListShards(request)) = actions.last() else { panic!("{:?}", names(&actions)) };
-    story.fail_list(request, ErrorCode::AccessDeniedException);
+    let request = prove(&mut story, &proof);
+    story.fail_list(&request, ErrorCode::AccessDeniedException);
     assert_eq!(status(&story), MapStatus::Scattered);
     assert!(story.engine.listing_error().is_some());
-    story.later(50);
-    let batch = story.batch();
-    assert_eq!(packed(&batch), [[0], [1]]);
-    story.store_in(&batch, 0);
-    let [completion, ..] = &story.outcomes()[..] else { panic!("outcomes") };
-    let headwaters_engine::Outcome::Stored { shard, .. } = &completion.outcome else {
-        panic!("stored")
-    };
-    assert_eq!(*shard, ShardId::numbered(0));
-    assert!(
-        story.engine.wakeup().at.is_none_or(|at| at > story.now.after(Duration::from_secs(60)))
-    );
+    story.stream.is_auto = true;
+    story.run(1_000);
+    let run = busy(&mut story, 2..500);
+    assert_eq!((status(&story), aggregates(&run)), (MapStatus::Scattered, 0));
+    assert_eq!(story.engine.stats().listings, 2, "for minutes nobody asks again");
 }

@@ -7,6 +7,7 @@ mod map;
 mod meter;
 mod order;
 mod outcome;
+mod rates;
 mod record;
 mod records;
 mod requeue;
@@ -32,6 +33,7 @@ use self::flushes::Flushes;
 use self::map::Map;
 use self::meter::Meters;
 use self::order::Lines;
+use self::rates::Rates;
 use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
@@ -56,6 +58,7 @@ pub(crate) struct Checker {
     meters: Meters,
     /// The order of the records that wait.
     lines: Lines,
+    rates: Rates,
     waiting: Waiting,
     window: Window,
     budget: Budget,
@@ -107,6 +110,8 @@ pub(crate) struct Checker {
 struct Request {
     /// When it was answered.
     answered_at: Option<Instant>,
+    /// Whether the answer has a result for each entry.
+    has_results: bool,
     /// How many of its user records are in flight.
     in_flight: usize,
     /// Whether the budget knows how many of its entries failed.
@@ -128,6 +133,8 @@ struct Parcel {
     is_aggregate: bool,
     /// Which of the numbers of its request are its own: up to here, from the end of the one before.
     end: usize,
+    /// Its bytes.
+    size: usize,
     /// The place in the map of the shard that it was meant for.
     slot: usize,
 }
@@ -181,6 +188,7 @@ impl Checker {
             requests: BTreeMap::new(),
             named: BTreeSet::new(),
             finished: vec![],
+            rates: Rates::default(),
             waiting: Waiting::default(),
             flushes: Flushes::default(),
             owed: vec![],

@@ -14,7 +14,9 @@
 //!   in another shard than foretold: those wait while a new list of the shards is fetched, and for nothing else;
 //! - the members of an aggregate all belong to one shard of the list that the engine had when it sent it;
 //! - no shard of that list is sent more, in any time, than its rate brings in it and one second's worth, or one
-//!   record if that is larger; for the child of a reshard what its parents were sent counts too;
+//!   record if that is larger (the rate is the ceiling of one that learns); for the child of a reshard what its parents were
+//!   sent counts too;
+//! - after an answer in which a shard does nothing but throttle, a rate that learns is lower than before;
 //! - after failures of requests as a whole as many are in flight as the answers since allow, one at a time after
 //!   three in a row, and what is due leaves when the longest pause is over;
 //! - a retry waits longer than its policy wants when there were more of them than the budget has, and only then;
@@ -65,9 +67,9 @@ pub use caller::{Caller, Ending};
 pub use changes::Changes;
 pub use clock::ClockFaults;
 pub use faults::{Faults, Outage};
-pub use plan::Plan;
+pub use plan::{Plan, Shift};
 pub use plan_error::{PlanError, PlanFault};
-pub use report::{Failure, Report};
+pub use report::{Failure, Report, Traffic};
 pub use rng::{Chance, Rng};
 pub use settings::{RateLimit, Retry, Settings};
 pub use shrink::shrink;

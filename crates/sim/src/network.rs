@@ -12,6 +12,7 @@ use headwaters_model::{EntryFault, EntryFaults, ListFault, RequestFault};
 
 use crate::faults::{Faults, Outage};
 use crate::plan::Plan;
+use crate::report::Traffic;
 use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
 
@@ -29,6 +30,8 @@ pub(crate) struct Network {
     next: u64,
     /// Requests that a cancel can still reach.
     travels: BTreeMap<BatchId, Travel>,
+    /// What of it reached the service, by the second of the world.
+    pub(crate) traffic: BTreeMap<u64, Traffic>,
     /// Entries in requests that were stored while their answers were lost, counted for each request.
     pub(crate) lost_answers: u64,
 }
@@ -102,6 +105,7 @@ impl Network {
             happenings: BTreeMap::new(),
             next: 0,
             travels: BTreeMap::new(),
+            traffic: BTreeMap::new(),
             lost_answers: 0,
         }
     }
@@ -234,6 +238,7 @@ impl Network {
                 service.stream.put_records(&self.name, entries, &faults, since)
             }
         };
+        self.count(entries, &result, now);
         let result = match (fate, result) {
             (Fate::BlackHole, _) => {
                 self.travels.remove(&batch);
@@ -277,6 +282,23 @@ impl Network {
         let answer = self.at(now.after(back), Happening::Answer { batch, result });
         if let Some(travel) = self.travels.get_mut(&batch) {
             (travel.arrival, travel.answer) = (None, Some(answer));
+        }
+    }
+
+    /// Counts what the service did with these entries.
+    fn count(&mut self, entries: &[Entry], result: &PutRecordsResult, now: Instant) {
+        let Ok(results) = result else { return };
+        let traffic = self.traffic.entry(now.since(Instant::ZERO).as_secs()).or_default();
+        for (entry, result) in entries.iter().zip(results) {
+            match result {
+                Ok(_) => {
+                    traffic.stored += 1;
+                    traffic.stored_bytes += entry.size() as u64;
+                }
+                Err(error) => {
+                    traffic.throttled += u64::from(error.code.class() == Class::Throttled);
+                }
+            }
         }
     }
 

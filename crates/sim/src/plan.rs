@@ -1,3 +1,4 @@
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -12,9 +13,9 @@ use crate::settings::{Retry, Settings};
 
 /// Everything that a world is made of. Printed when a rule is broken, so that a seed explains itself.
 ///
-/// A seed stands for a plan ([`Plan::draw`]), and a plan can be written by hand: in TOML, say, each field under its name,
-/// where what is not named is as in [`Plan::default`], which is a stream of one shard on which nothing goes wrong. Times are in
-/// milliseconds, chances in a million.
+/// A seed stands for a plan ([`Plan::draw`]), and a plan can be written by hand: in TOML, say, each field under its
+/// name, where what is not named is as in [`Plan::default`], which is a stream of one shard on which nothing goes
+/// wrong. Times are in milliseconds, chances in a million.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +44,21 @@ pub struct Plan {
     pub changes: Changes,
     /// The settings of each engine.
     pub settings: Settings,
+    /// From when until when each application puts, those of the first producers first; the others from the beginning
+    /// until they have put all.
+    pub shifts: Vec<Shift>,
+}
+
+/// From when until when an application puts records, in milliseconds of the world's time. At its end it asks for
+/// everything back that has no outcome yet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "a beginning and an end")]
+#[serde(default, deny_unknown_fields)]
+pub struct Shift {
+    /// Its beginning.
+    pub from_ms: u64,
+    /// Its end; `None` if it goes on until it has put all.
+    pub until_ms: Option<u64>,
 }
 
 impl Default for Plan {
@@ -60,6 +76,7 @@ impl Default for Plan {
             faults: Faults::default(),
             changes: Changes::default(),
             settings: Settings::default(),
+            shifts: Vec::new(),
         }
     }
 }
@@ -87,6 +104,7 @@ impl Plan {
             faults,
             changes: Changes::draw(&mut Rng::new(seed, "plan-changes")),
             settings,
+            shifts: Vec::new(),
         }
     }
 
@@ -106,8 +124,8 @@ impl Plan {
         Self { caller, seed, settings, shards, ..Self::default() }
     }
 
-    /// How long a record may wait for its outcome, at most, once nothing goes wrong any more: one shard may have to take
-    /// everything that all producers hold.
+    /// How long a record may wait for its outcome, at most, once nothing goes wrong any more: one shard may have to
+    /// take everything that all producers hold.
     pub(crate) fn patience(&self) -> Duration {
         let Self { caller, clock, settings, .. } = self;
         let held = caller.records.min(settings.bounds_records);

@@ -108,6 +108,10 @@ impl Plan {
         check.range("changes.sizes", sizes.into(), 0, CHANGES_MAX);
         check.time("changes.handover_ms", handover_ms);
         check.time("changes.pause_ms", pause_ms);
+        for shift in &self.shifts {
+            check.time("shifts.from_ms", shift.from_ms);
+            check.time("shifts.until_ms", shift.until_ms.unwrap_or(0));
+        }
         let (from, to) = self.faults.outage_ms;
         check.time("faults.outage_ms[0]", from);
         check.range("faults.outage_ms[1]", to, from.min(TIME_MS_MAX), TIME_MS_MAX);
@@ -187,6 +191,7 @@ impl From<&ConfigFault> for PlanFault {
             "bounds.bytes" => "bounds_bytes",
             "bounds.records" => "bounds_records",
             "cancel_grace" => "cancel_grace_ms",
+            "rate_limit.ceiling_percent" => "rate_limit.adaptive.ceiling_percent",
             "rate_limit.percent" => "rate_limit.fixed.percent",
             "record_max_buffered_time" => "record_max_buffered_time_ms",
             "record_ttl" => "ttl_ms",

@@ -1,8 +1,11 @@
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::fmt;
 
-use headwaters_engine::{Action, Engine, Event, FlushId, Instant, RefusedReason, Token};
+use headwaters_engine::{
+    Action, Engine, Event, FlushId, Instant, RefusedReason, ShardStats, Token,
+};
 
 use crate::application::Application;
 use crate::caller::Ending;
@@ -37,6 +40,8 @@ pub(crate) struct Producer {
     /// When the application had put its last record.
     ended: Option<Instant>,
     pub(crate) recovery: Recovery,
+    /// When it is to end, whatever it has left to put.
+    until: Option<Instant>,
 }
 
 /// How far the application is.
@@ -65,6 +70,8 @@ impl Producer {
         let mut clock = Clock::new(plan.clock, &mut Rng::new(seed, "clock"));
         let mut checker = Checker::new(config.clone());
         let now = clock.read(Instant::ZERO, &mut checker.sometimes);
+        let shift = plan.shifts.get(number as usize).copied().unwrap_or_default();
+        let at = |ms| Instant::ZERO.after(millis(ms));
         Self {
             number,
             application: Application::new(seed, number, plan.caller),
@@ -75,12 +82,13 @@ impl Producer {
             time: Instant::ZERO,
             shown: now,
             now,
-            stage: Stage::Putting(Instant::ZERO),
+            stage: Stage::Putting(at(shift.from_ms)),
             busy_until: None,
             rng: Rng::new(seed, "producer"),
             next_flush: 0,
             ended: None,
             recovery: Recovery::new(Instant::ZERO.after(millis(plan.faults.outage_ms.1))),
+            until: shift.until_ms.map(at),
         }
     }
 
@@ -111,7 +119,8 @@ impl Producer {
     /// When something happens next: in the application, in the network, or in the engine.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let caller = match self.stage {
-            Stage::Putting(at) => Some(at),
+            Stage::Putting(at) => Some(self.until.map_or(at, |until| until.min(at))),
+            Stage::Waiting => self.until,
             _ => None,
         };
         let engine = match self.busy_until {
@@ -140,6 +149,9 @@ impl Producer {
             self.busy_until = None;
         }
         match self.stage {
+            Stage::Putting(_) | Stage::Waiting if self.until.is_some_and(|end| end <= time) => {
+                self.end_shift(watch)?;
+            }
             Stage::Putting(at) if at <= time => self.put_burst(watch)?,
             _ if self.network.next_at().is_some_and(|at| at <= time) => self.hear(service, watch),
             _ => self.tell(Event::TimeAdvanced, watch),
@@ -185,16 +197,19 @@ impl Producer {
                 if self.engine.stats().ignored_answers > ignored {
                     self.checker.sometimes.late_answer += 1;
                 } else {
+                    self.checker.note_rates(batch, &copy, self.engine.shard_stats());
                     self.checker.answered(batch, &copy, self.now);
                 }
                 self.checker.over(batch);
             }
             Some(News::Listed { request, result }) => {
+                let shards: Vec<ShardStats> = self.engine.shard_stats().collect();
                 let before = self.engine.stats().repacked;
                 self.tell(Event::ShardsListed { request, result: result.clone() }, watch);
                 let is_ignored = self.engine.stats().ignored_answers > ignored;
                 self.checker.list_answered(request, result, is_ignored, self.now);
                 self.checker.repacked(self.engine.stats().repacked - before);
+                self.checker.note_inheritance(&shards, self.engine.shard_stats());
             }
             Some(News::Ready) => {
                 self.tell(Event::TransportReady, watch);
@@ -253,6 +268,14 @@ impl Producer {
         }
     }
 
+    /// The application's time is over, whatever it has left to put.
+    fn end_shift(&mut self, watch: &mut impl Watch) -> Checked {
+        self.ended = Some(self.time);
+        self.checker.purge_requested();
+        self.tell(Event::PurgeRequested, watch);
+        self.close(None, watch)
+    }
+
     /// The application has put its last record.
     fn end(&mut self, watch: &mut impl Watch) -> Checked {
         self.ended = Some(self.time);
@@ -303,6 +326,7 @@ impl Producer {
             let action = self.engine.poll();
             self.trace(Kind::Action, &action, watch);
             if let Action::Wait(wakeup) = action {
+                self.checker.check_rates(self.engine.shard_stats(), self.now)?;
                 return self.checker.waits(wakeup.at, &self.engine.stats(), self.now);
             }
             let is_outcome = matches!(action, Action::Complete(_));

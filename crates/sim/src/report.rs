@@ -1,10 +1,10 @@
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use headwaters_engine::{Instant, Stats};
+use headwaters_engine::{Instant, ShardStats, Stats};
 
 use crate::checker::Copies;
 use crate::plan::Plan;
@@ -37,6 +37,31 @@ pub struct Report {
     pub stored: u64,
     /// How much time went by in the world.
     pub time: Duration,
+    /// What reached the service of each producer, by the second of the world in which it did.
+    pub traffic: Vec<BTreeMap<u64, Traffic>>,
+    /// What each engine says of the shards at the end.
+    pub shards: Vec<Vec<ShardStats>>,
+}
+
+/// What the service did with entries of requests that it took.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Entries that were stored.
+    pub stored: u64,
+    /// Their bytes.
+    pub stored_bytes: u64,
+    /// Entries that were throttled.
+    pub throttled: u64,
+}
+
+impl Traffic {
+    /// Adds what else there was.
+    pub const fn add(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.stored_bytes += other.stored_bytes;
+        self.throttled += other.throttled;
+    }
 }
 
 impl Report {
@@ -52,6 +77,8 @@ impl Report {
             stats: Vec::new(),
             stored: service.stored,
             time: now.since(Instant::ZERO),
+            traffic: Vec::new(),
+            shards: Vec::new(),
         }
     }
 
@@ -64,6 +91,8 @@ impl Report {
         self.lost_answers += producer.network.lost_answers;
         self.sometimes.add(&producer.checker.sometimes);
         self.stats.push(producer.engine.stats());
+        self.traffic.push(producer.network.traffic.clone());
+        self.shards.push(producer.engine.shard_stats().collect());
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Settings {
 #[expect(clippy::exhaustive_enums, missing_docs, reason = "as in the engine")]
 #[serde(rename_all = "kebab-case")]
 pub enum RateLimit {
+    Adaptive { ceiling_percent: u32 },
     Fixed { percent: u32 },
     Off,
 }
@@ -85,7 +86,7 @@ impl Default for Settings {
             ordered: false,
             outage_probes: true,
             outer_key_of_first: false,
-            rate_limit: RateLimit::Fixed { percent: 150 },
+            rate_limit: RateLimit::Adaptive { ceiling_percent: 150 },
             record_max_buffered_time_ms: 100,
             request_timeout_ms: 6_000,
             retry: Retry::Exponential { base_ms: 100, cap_ms: 5_000 },
@@ -105,6 +106,7 @@ impl Settings {
             _ => rng.pick(&[tight, 10_485_760]),
         };
         let percent = rng.pick(&[50, 100, 150, 400]);
+        let adaptive = RateLimit::Adaptive { ceiling_percent: percent };
         let fixed = RateLimit::Fixed { percent };
         let mut settings = Self {
             aggregation: rng.happens(Chance::percent(75)),
@@ -121,7 +123,7 @@ impl Settings {
             max_user_record_size,
             ordered: false,
             outer_key_of_first: rng.happens(Chance::percent(50)),
-            rate_limit: rng.pick(&[fixed, fixed, RateLimit::Off]),
+            rate_limit: rng.pick(&[adaptive, adaptive, adaptive, fixed, fixed, RateLimit::Off]),
             record_max_buffered_time_ms: rng.pick(&[0, 10, 100, 1_000]),
             request_timeout_ms: rng.pick(&[100, 500, 6_000]),
             retry: Retry::draw(rng),
@@ -160,6 +162,9 @@ impl Settings {
             .outage(if self.outage_probes { OutagePolicy::Probe } else { OutagePolicy::Off })
             .outer_key(if is_first { OuterKey::FirstRecord } else { OuterKey::Kpl })
             .rate_limit(match self.rate_limit {
+                RateLimit::Adaptive { ceiling_percent } => {
+                    EngineRateLimit::Adaptive { ceiling_percent }
+                }
                 RateLimit::Fixed { percent } => EngineRateLimit::Fixed { percent },
                 RateLimit::Off => EngineRateLimit::Off,
             })

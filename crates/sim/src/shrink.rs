@@ -90,6 +90,7 @@ part!(within_plan: Plan {
     within_caller caller,
     fewer producers,
     fewer shards,
+    reset shifts,
     keep seed,
 });
 

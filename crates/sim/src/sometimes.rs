@@ -166,6 +166,12 @@ situations! {
     purged_midway,
     /// Records that were put after the close.
     put_after_close,
+    /// Rates that were as low as they may be.
+    rate_at_floor,
+    /// Shards that came into the map with a rate that throttles of others had taught.
+    rate_inherited,
+    /// Rates that were lower after an answer of nothing but throttles.
+    rate_lowered,
     /// Records for which there was no room.
     refused,
     /// Records that were accepted after they had been refused for want of room.

@@ -1,4 +1,5 @@
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -43,6 +44,8 @@ pub fn watch(plan: &Plan, watcher: &mut impl Watch) -> Result<Report, Box<Failur
 struct World {
     now: Instant,
     producers: Vec<Producer>,
+    /// When something happens next to each producer: it changes when it lives, and when all heal.
+    next: BTreeSet<(Instant, usize)>,
     service: Service,
     /// How long a record may wait for its outcome then.
     patience: Duration,
@@ -64,18 +67,29 @@ impl World {
         let service = Service::new(plan);
         let producer = |number| Producer::new(plan, number, &service);
         let producers = (0..plan.producers.get()).map(producer).collect();
-        Self { now: Instant::ZERO, producers, service, patience: plan.patience(), healed: None }
+        Self {
+            now: Instant::ZERO,
+            producers,
+            next: BTreeSet::new(),
+            service,
+            patience: plan.patience(),
+            healed: None,
+        }
     }
 
     fn live(mut self, watcher: &mut impl Watch) -> Result<Report, alloc::string::String> {
         for producer in &mut self.producers {
             producer.drain(watcher)?;
         }
+        self.look_again();
         let mut steps = 0_u64;
         while let Some((next, which)) = self.next() {
             self.now = self.now.max(next);
             steps += 1;
-            self.heal();
+            if self.heal() {
+                // What happens next may be something else now.
+                continue;
+            }
             self.check_end(steps)?;
             self.step(which, watcher)?;
             if self.service.stream.ledger().len() >= CONSUMED_AT {
@@ -87,11 +101,16 @@ impl World {
 
     /// When something happens next, and to which producer, if it is not to the stream.
     fn next(&self) -> Option<(Instant, Option<usize>)> {
-        let producers = self.producers.iter().enumerate();
-        let next = producers.filter_map(|(which, one)| Some((one.next_at()?, Some(which)))).min();
+        let next = self.next.first().map(|&(at, which)| (at, Some(which)));
         let change = self.service.next_at().map(|at| (at, None));
         // With nothing left to do for the producers no change of the stream matters.
         next.into_iter().chain(change.filter(|_| next.is_some())).min()
+    }
+
+    /// Asks all producers when something happens next.
+    fn look_again(&mut self) {
+        let producers = self.producers.iter().enumerate();
+        self.next = producers.filter_map(|(which, one)| Some((one.next_at()?, which))).collect();
     }
 
     fn step(&mut self, which: Option<usize>, watcher: &mut impl Watch) -> Checked {
@@ -102,7 +121,10 @@ impl World {
             }
             return Ok(());
         };
-        let live = self.producers[which].live(self.now, &mut self.service, watcher);
+        let producer = &mut self.producers[which];
+        self.next.pop_first();
+        let live = producer.live(self.now, &mut self.service, watcher);
+        self.next.extend(producer.next_at().map(|at| (at, which)));
         live.map_err(|broken| format!("producer {which}: {broken}"))
     }
 
@@ -121,19 +143,22 @@ impl World {
     }
 
     /// Some time after the applications' last records nothing goes wrong any more: now all that is pending
-    /// must come to its end.
-    fn heal(&mut self) {
+    /// must come to its end. Whether that is so from this moment on.
+    fn heal(&mut self) -> bool {
         if self.healed.is_some() {
-            return;
+            return false;
         }
         let is_late = self.now.since(Instant::ZERO) > HEALED_AT;
-        let ended = self.producers.iter().map(Producer::ended);
-        let ended = ended.reduce(|one, other| Some(one?.max(other?))).flatten();
-        if is_late || ended.is_some_and(|ended| self.now.since(ended) > HEALED_AFTER) {
+        let mut ended = self.producers.iter().map(Producer::ended);
+        let ended = ended.try_fold(Instant::ZERO, |latest, ended| Some(latest.max(ended?)));
+        let heals = is_late || ended.is_some_and(|ended| self.now.since(ended) > HEALED_AFTER);
+        if heals {
             self.healed = Some(self.now);
             self.service.heal();
             self.producers.iter_mut().for_each(Producer::heal);
+            self.look_again();
         }
+        heals
     }
 
     /// Lets a consumer read what was stored since it read before.

@@ -36,8 +36,9 @@ impl Checker {
         if !self.note_answer(batch, now) {
             return;
         }
-        let Some(request) = self.requests.get(&batch) else { return };
+        let Some(request) = self.requests.get_mut(&batch) else { return };
         let entries = request.parcels.len();
+        request.has_results = matches!(result, Ok(results) if results.len() == entries);
         let failed = match result {
             Ok(results) if results.len() == entries => None,
             Ok(_) => Some(Class::Transient),

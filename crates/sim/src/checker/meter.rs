@@ -13,12 +13,15 @@ use alloc::collections::BTreeSet;
 /// A meter holds the largest excess, over all times in the past, of what was sent since then over what the rate
 /// allows in that while. So "in any while no more than the rate allows, and one second's worth, or one record if
 /// that is larger" says the same as: the excess is at most one second's worth, and where a record lifts it above
-/// that, it was zero before. A child starts with the excess of its parents: for it, what they were sent counts
+/// that, it was zero before. (With a rate that learns it is the ceiling's rate, one second's worth, and one record.)
+/// A child starts with the excess of its parents: for it, what they were sent counts
 /// too.
 #[derive(Debug)]
 pub(super) struct Meters {
     /// Percent of what a shard takes; `None` if there is no limit.
     percent: Option<u64>,
+    /// Whether the rate may be lower than that.
+    learns: bool,
     meters: Vec<Meter>,
     /// Shards that answers have named while there was no map.
     seen: BTreeSet<ShardId>,
@@ -58,12 +61,16 @@ impl Meter {
 impl Meters {
     pub(super) fn new(limit: RateLimit) -> Self {
         let percent = match limit {
-            RateLimit::Fixed { percent } => Some(u64::from(percent)),
+            RateLimit::Adaptive { ceiling_percent: percent } | RateLimit::Fixed { percent } => {
+                Some(u64::from(percent))
+            }
             _ => None,
         };
+        let learns = matches!(limit, RateLimit::Adaptive { .. });
         let meters = [Meter::default()].into();
         Self {
             percent,
+            learns,
             meters,
             seen: BTreeSet::new(),
             has_map: false,
@@ -144,7 +151,10 @@ impl Meters {
         let depths = rates.map(|rate| rate * SECOND);
         let mut may = true;
         for ((excess, cost), depth) in meter.excess.iter_mut().zip(costs).zip(depths) {
-            may &= *excess == 0 || *excess + cost <= depth;
+            may &= *excess == 0
+                || *excess + cost <= depth
+                // A bucket that has become smaller is full sooner, and then lets one pass that is larger.
+                || (self.learns && *excess <= depth);
             *excess += cost;
         }
         (may, costs[1] > depths[1])
@@ -153,7 +163,7 @@ impl Meters {
     /// Whether a limiter may hold back something of up to `largest` bytes, or did so until a moment ago.
     pub(super) fn may_hold_back(&mut self, slot: usize, largest: usize, now: Instant) -> bool {
         let Some(rates) = self.rates() else { return false };
-        if !self.has_map || now <= self.excused_until {
+        if self.learns || !self.has_map || now <= self.excused_until {
             // How long it holds back was found out when fewer shards were known.
             return true;
         }

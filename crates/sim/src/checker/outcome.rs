@@ -87,9 +87,10 @@ impl Checker {
             Cause::Expired => {
                 let wait = class.map(|class| {
                     let (batch, index) = record.in_flight.expect("it has a fate");
-                    let together = self.requests[&batch].numbers_of(index).iter();
+                    let request = &self.requests[&batch];
+                    let together = request.numbers_of(index).iter();
                     let sends = together.map(|&number| self.records[number].sends).max();
-                    waits(self.config.retry(), sends.unwrap_or(0), class).1
+                    waits(self.policy(class, request), sends.unwrap_or(0), class).1
                 });
                 record.is_expired(now.after(wait.unwrap_or_default()))
             }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use headwaters_engine::wire::{Class, ErrorCode};
-use headwaters_engine::{BatchId, Cause, Instant, Requeue, RetryPolicy};
+use headwaters_engine::{BatchId, Cause, Instant, RateLimit, Requeue, RetryPolicy};
 
 use super::record::{Ended, WaitsFor};
 use super::{Checked, Checker, Fate, Request, rule};
@@ -65,7 +65,8 @@ impl Checker {
         };
         rule(expected, || format!("{place:?} was requeued after {code}: {parcel:?}"))?;
         let class = if is_stray { None } else { Some(code.class()) };
-        self.check_wait(place, numbers, class, not_before, (since, now))?;
+        let policy = self.policy(code.class(), request);
+        self.check_wait(place, numbers, (policy, class), not_before, (since, now))?;
         // What was packed by an older map may be packed anew, and then waits for others again.
         let is_old = is_stray || request.generation != self.map.generation;
         let leave_by = if is_old { deadline.after(self.linger()) } else { deadline };
@@ -124,13 +125,12 @@ impl Checker {
         &mut self,
         place: (BatchId, usize),
         numbers: &[usize],
-        class: Option<Class>,
+        (policy, class): (RetryPolicy, Option<Class>),
         not_before: Instant,
         (since, now): (Instant, Instant),
     ) -> Checked {
         let sends = numbers.iter().map(|&number| self.records[number].sends).max().unwrap_or(0);
-        let (least, most) =
-            class.map(|class| waits(self.config.retry(), sends, class)).unwrap_or_default();
+        let (least, most) = class.map(|class| waits(policy, sends, class)).unwrap_or_default();
         if let RetryPolicy::Exponential { base, cap } = self.config.retry() {
             let doubled = base * 2_u32.saturating_pow(sends.saturating_sub(1).min(20));
             self.sometimes.backoff_capped += u64::from(doubled > cap);
@@ -147,6 +147,19 @@ impl Checker {
             self.check_budget(place, not_before, (earliest, latest), expiration, now)?;
         }
         Ok(())
+    }
+}
+
+impl Checker {
+    /// How an entry waits that failed in this way.
+    pub(super) const fn policy(&self, class: Class, request: &Request) -> RetryPolicy {
+        match (class, self.config.rate_limit()) {
+            // Its shard throttled it: it waits for the limiter.
+            (Class::Throttled, RateLimit::Adaptive { .. }) if request.has_results => {
+                RetryPolicy::Kpl
+            }
+            _ => self.config.retry(),
+        }
     }
 }
 

@@ -38,6 +38,7 @@ impl Checker {
         let mut request = Request {
             answered_at: None,
             is_told: false,
+            has_results: false,
             in_flight: 0,
             is_settled: false,
             generation: self.map.generation,
@@ -90,7 +91,7 @@ impl Checker {
         rule(may, || format!("{place:?} leaves too soon for shard {slot} of the map"))?;
         self.sometimes.giant_into_debt += u64::from(is_giant);
         let end = request.numbers.len();
-        request.parcels.push(Parcel { fate: Fate::Unknown, is_aggregate, end, slot });
+        request.parcels.push(Parcel { fate: Fate::Unknown, is_aggregate, end, size, slot });
         Ok(())
     }
 

@@ -1,0 +1,303 @@
+//! A rate that learns from what the service throttles.
+
+use crate::time::Instant;
+use headwaters_wire::limits::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
+
+/// The unit of a share: a billionth of what a shard takes, so that the smallest step is many units.
+pub(crate) const WHOLE: u64 = 1_000_000_000;
+/// The least share: 5 records and 5 KiB a second. Two hundred producers that send all the time still find room beside
+/// each other, and whoever fell so low hears often enough that there is room again.
+pub(crate) const FLOOR: u64 = WHOLE / 200;
+/// For large entries the least is one in so many seconds, for the same reason.
+const FLOOR_SECONDS: u64 = 4;
+/// The share to start with: what a shard promises.
+const START: u64 = WHOLE;
+
+/// What a throttled entry takes off a share, in millionths of the share, if it has a whole second's worth. It falls
+/// with the fourth root of the size: 3 % for a record of a thousandth, 5 % for 10,000 bytes.
+const LOSS: u64 = 168_700;
+/// What a stored entry brings a whole share, in millionths of the share, if it has a whole second's worth. It falls
+/// with the fourth root of the size, and rises as the share falls, with the root of that: 0.011 % for a record of a
+/// thousandth at a whole share, 0.11 % at a hundredth.
+///
+/// Gain and loss are in balance where of all entries `GAIN / LOSS / sqrt(share)` are throttled: whoever has the same
+/// luck comes to the same share, whatever the sizes of its records. One producer wastes 0.4 % so, 100 waste 3.7 %.
+const GAIN: u64 = 619;
+/// Most that is taken off within one round trip: one part in so many. What is throttled together says one thing.
+const LOSS_PER_ROUND_TRIP: u64 = 4;
+/// When so many of the last 16 entries were throttled, it is not chance,
+const CROWDED: u32 = 4;
+/// and a throttle counts twice for whoever sends fewer than so many entries a second, and would take too long to hear
+/// enough of them.
+const CROWDED_ENTRIES: u64 = 5;
+/// After so many entries (if one in 30 were throttled, so many would hardly come through in a row)
+const CALM_ENTRIES: u64 = 64;
+/// and so much time, both without a throttle, the gain doubles, and after as many more again,
+const CALM_NANOS: u64 = 2_000_000_000;
+/// so many times at most.
+const DOUBLINGS_MAX: u32 = 5;
+
+/// How fast a shard is fed under [`RateLimit::Adaptive`](crate::RateLimit::Adaptive): a share of what it takes, for
+/// records and for bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Adaptive {
+    /// The most that a share may be.
+    ceiling: u64,
+    /// Records and bytes.
+    shares: [u64; 2],
+    /// What the shares were when the last cut began,
+    before_cut: [u64; 2],
+    /// and when that was: what was sent until then says nothing new.
+    cut_at: Option<Instant>,
+    /// Whether each of the last 16 entries was throttled, the last one lowest.
+    fates: u16,
+    /// Entries that were stored since the last throttle, and since when.
+    calm: u64,
+    calm_since: Option<Instant>,
+    /// Entries that were stored and are not counted above, and their bytes.
+    stored: u64,
+    stored_bytes: u64,
+}
+
+impl Adaptive {
+    pub(crate) fn new(ceiling_percent: u32) -> Self {
+        let ceiling = (WHOLE / 100).saturating_mul(ceiling_percent.into());
+        let shares = [START.min(ceiling); 2];
+        Self {
+            ceiling,
+            shares,
+            before_cut: shares,
+            cut_at: None,
+            fates: 0,
+            calm: 0,
+            calm_since: None,
+            stored: 0,
+            stored_bytes: 0,
+        }
+    }
+
+    /// An entry of so many bytes was stored. Only counted here, for most entries are stored;
+    /// [`settle`](Self::settle) reckons.
+    #[inline(always)]
+    pub(crate) const fn stored(&mut self, bytes: u64) {
+        self.stored += 1;
+        self.stored_bytes += bytes;
+    }
+
+    /// Raises the shares by what was stored since the last time; whether they have changed. `shards` are what the
+    /// shares are shares of.
+    pub(crate) fn settle(&mut self, shards: u32, now: Instant) -> bool {
+        if self.stored == 0 {
+            return false;
+        }
+        let (stored, bytes) = (self.stored, self.stored_bytes / self.stored);
+        (self.stored, self.stored_bytes) = (0, 0);
+        self.fates = self.fates.checked_shl(u32::try_from(stored).unwrap_or(u32::MAX)).unwrap_or(0);
+        self.calm = self.calm.saturating_add(stored);
+        let since = *self.calm_since.get_or_insert(now);
+        let times = (self.calm / CALM_ENTRIES).min(now.since(since).as_nanos() as u64 / CALM_NANOS);
+        let doublings = u32::try_from(times).unwrap_or(u32::MAX).min(DOUBLINGS_MAX);
+        let before = self.shares;
+        for (share, cost) in self.shares.iter_mut().zip(costs(bytes, shards)) {
+            let gain = gain(*share, cost).saturating_mul(stored).saturating_mul(1 << doublings);
+            // What is reckoned at once at most doubles it, or a long silence would end in a leap.
+            *share = share.saturating_add(gain.min(*share)).min(self.ceiling);
+        }
+        self.shares != before
+    }
+
+    /// An entry of so many bytes was throttled that was sent at `start`.
+    pub(crate) fn throttled(&mut self, bytes: u64, shards: u32, start: Instant, now: Instant) {
+        self.settle(shards, now);
+        self.fates = self.fates << 1 | 1;
+        (self.calm, self.calm_since) = (0, Some(now));
+        if self.cut_at.is_none_or(|cut_at| start > cut_at) {
+            (self.before_cut, self.cut_at) = (self.shares, Some(now));
+        }
+        let costs = costs(bytes, 1);
+        // The limit that it comes closer to is the one that it was refused for, as far as anybody knows.
+        let tighter = usize::from(costs[1] > costs[0]);
+        let cost = costs[tighter] / u64::from(shards.max(1));
+        let is_crowded = self.fates.count_ones() >= CROWDED;
+        let share = &mut self.shares[tighter];
+        let before = self.before_cut[tighter];
+        let counts_twice = is_crowded && cost.saturating_mul(CROWDED_ENTRIES) > *share;
+        let loss = loss(*share, cost) << u32::from(counts_twice);
+        let least = before - before / LOSS_PER_ROUND_TRIP;
+        let least = least.max(FLOOR).max(cost / FLOOR_SECONDS);
+        *share = share.saturating_sub(loss).max(least).min(*share);
+    }
+
+    /// Starts with the shares of what was there before. The shard that comes of two is fed as carefully as the one of
+    /// them that had less room: it takes as much as one of them, and is to take what both took.
+    pub(crate) fn inherit(&mut self, parent: &Self) {
+        for (share, parents) in self.shares.iter_mut().zip(parent.shares) {
+            *share = parents.min(*share);
+        }
+        self.before_cut = self.shares;
+    }
+
+    /// The share of the records and that of the bytes.
+    pub(crate) const fn shares(&self) -> [u64; 2] {
+        self.shares
+    }
+
+    /// What must hold between calls.
+    #[cfg(debug_assertions)]
+    pub(crate) fn invariants(&self) {
+        let least = FLOOR.min(self.ceiling);
+        debug_assert!(self.shares.iter().all(|share| (least..=self.ceiling).contains(share)));
+    }
+}
+
+/// What an entry takes of so many shards, as record and in bytes: a whole is what they take in a second.
+fn costs(bytes: u64, shards: u32) -> [u64; 2] {
+    let shards = u64::from(shards.max(1));
+    let bytes = bytes.saturating_mul(WHOLE) / SHARD_BYTES_PER_SECOND;
+    [WHOLE / SHARD_RECORDS_PER_SECOND / shards, bytes / shards]
+}
+
+/// The fourth root of a whole, and the root, both times a thousand.
+const ROOTS: [u128; 2] = [177_828, 31_622_777];
+
+/// What a stored entry brings a share.
+fn gain(share: u64, cost: u64) -> u64 {
+    let relative = u128::from(GAIN) * fourth_root(cost) * ROOTS[1] / ROOTS[0];
+    let root = u128::from(share.isqrt().max(1)) * 1_000;
+    part(share, relative * seconds(share, cost), root * 1_000_000)
+}
+
+/// What a throttled entry takes off a share.
+fn loss(share: u64, cost: u64) -> u64 {
+    let relative = u128::from(LOSS) * fourth_root(cost);
+    part(share, relative * seconds(share, cost), ROOTS[0] * 1_000_000)
+}
+
+/// How many seconds a share takes for an entry, at least one: what is rare says more.
+fn seconds(share: u64, cost: u64) -> u128 {
+    (cost / share.max(1)).clamp(1, FLOOR_SECONDS).into()
+}
+
+/// At least one unit.
+fn part(share: u64, of: u128, whole: u128) -> u64 {
+    let part = u128::from(share).saturating_mul(of) / whole;
+    u64::try_from(part).unwrap_or(u64::MAX).max(1)
+}
+
+/// Times a thousand, in whole hundreds.
+const fn fourth_root(of: u64) -> u128 {
+    of.saturating_mul(10_000).isqrt().isqrt() as u128 * 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    /// In parts of a million.
+    fn shares(adaptive: &Adaptive) -> [u64; 2] {
+        adaptive.shares().map(|share| share / 1_000)
+    }
+
+    #[test]
+    fn only_the_limit_that_is_closer_is_blamed() {
+        let mut adaptive = Adaptive::new(150);
+        adaptive.throttled(1_048, 1, at(0), at(10));
+        assert_eq!(shares(&adaptive), [970_022, 1_000_000], "3 % of the records");
+        adaptive.throttled(1_049, 1, at(0), at(10));
+        assert_eq!(shares(&adaptive), [970_022, 970_022], "3 % of the bytes");
+        adaptive.throttled(1 << 20, 1, at(0), at(10));
+        assert_eq!(shares(&adaptive), [970_022, 806_405], "the larger, the more: 17 %");
+    }
+
+    #[test]
+    fn a_round_trip_costs_a_quarter_at_most() {
+        let mut adaptive = Adaptive::new(150);
+        (0..500).for_each(|_| adaptive.throttled(500, 1, at(0), at(50)));
+        assert_eq!(shares(&adaptive), [750_000, 1_000_000]);
+        (0..500).for_each(|_| adaptive.throttled(500, 1, at(50), at(60)));
+        assert_eq!(shares(&adaptive), [750_000, 1_000_000], "sent before that was known");
+        (0..500).for_each(|_| adaptive.throttled(500, 1, at(51), at(99)));
+        assert_eq!(shares(&adaptive), [562_500, 1_000_000]);
+    }
+
+    #[test]
+    fn it_falls_to_the_floor_and_no_further() {
+        let mut adaptive = Adaptive::new(150);
+        (1..1_000).for_each(|time| adaptive.throttled(500, 1, at(time), at(time)));
+        assert_eq!(shares(&adaptive), [FLOOR / 1_000, 1_000_000]);
+        (1_000..2_000).for_each(|time| adaptive.throttled(1 << 19, 1, at(time), at(time)));
+        assert_eq!(shares(&adaptive), [FLOOR / 1_000, 125_000], "half a MiB in four seconds");
+        adaptive.throttled(1 << 20, 1, at(2_000), at(2_000));
+        assert_eq!(shares(&adaptive)[1], 125_000, "the floor of a larger one lifts nothing");
+    }
+
+    #[test]
+    fn what_is_stored_raises_it_and_faster_after_some_calm() {
+        let mut adaptive = Adaptive::new(150);
+        (0..500).for_each(|_| adaptive.throttled(500, 1, at(0), at(0)));
+        let store = |adaptive: &mut Adaptive, now| {
+            let before = adaptive.shares()[0];
+            (0..100).for_each(|_| adaptive.stored(500));
+            adaptive.settle(1, now);
+            (adaptive.shares()[0] - before) * 10_000 / before
+        };
+        assert_eq!(
+            store(&mut adaptive, at(100)),
+            127,
+            "1.1 % for 100 at a whole, by the root of 3/4"
+        );
+        assert_eq!(store(&mut adaptive, at(1_999)), 126, "not long enough");
+        assert_eq!(store(&mut adaptive, at(4_000)), 501);
+        assert_eq!(store(&mut adaptive, at(5_999)), 489);
+        adaptive.throttled(500, 1, at(6_000), at(6_000));
+        assert_eq!(store(&mut adaptive, at(6_001)), 121, "once more from the beginning");
+        assert!(!adaptive.settle(1, at(9_000)), "time alone raises nothing");
+        for second in 1..200 {
+            store(&mut adaptive, at(6_000 + 1_000 * second));
+        }
+        assert_eq!(shares(&adaptive)[0], 1_500_000, "the ceiling");
+    }
+
+    #[test]
+    fn in_a_crowd_the_rare_count_twice() {
+        let fall = |stored_between: u64| {
+            let mut adaptive = Adaptive::new(100);
+            adaptive.shares = [FLOOR * 2; 2];
+            let mut falls = 0;
+            for time in 1..=20 {
+                (0..stored_between).for_each(|_| adaptive.stored(10_000));
+                adaptive.settle(1, at(time));
+                let before = adaptive.shares()[1];
+                adaptive.shares[1] = FLOOR * 2;
+                adaptive.throttled(10_000, 1, at(time), at(time));
+                falls = (FLOOR * 2 - adaptive.shares()[1]) * 1_000 / (FLOOR * 2);
+                adaptive.shares[1] = before.min(FLOOR * 2);
+            }
+            falls
+        };
+        assert_eq!((fall(9), fall(2)), (52, 105), "in thousandths");
+    }
+
+    #[test]
+    fn extreme_values_are_harmless() {
+        for percent in [1, 100, u32::MAX] {
+            for shards in [0, 1, u32::MAX] {
+                let mut adaptive = Adaptive::new(percent);
+                for (time, bytes) in
+                    [0, 1, 1_000, 10 << 20, u64::from(u32::MAX)].into_iter().enumerate()
+                {
+                    let now = at(time as u64 * 100_000);
+                    (0..1_000).for_each(|_| adaptive.stored(bytes));
+                    adaptive.settle(shards, now);
+                    adaptive.throttled(bytes, shards, now, now);
+                    #[cfg(debug_assertions)]
+                    adaptive.invariants();
+                }
+            }
+        }
+    }
+}
