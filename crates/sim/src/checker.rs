@@ -24,7 +24,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use headwaters_engine::wire::ErrorCode;
-use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
+use headwaters_engine::{
+    BatchId, Bounds, Config, Instant, RefusedReason, ShardPrediction, Stats, Timing, UserRecord,
+};
 
 use self::budget::Budget;
 pub(crate) use self::consumer::consume;
@@ -81,6 +83,9 @@ pub(crate) struct Checker {
     handed_back: u64,
     /// Of these, those that a close did.
     closed_back: u64,
+    /// How many records the engine had ended when it refused one for want of room, if it has not said since that there is
+    /// some.
+    wants_room: Option<u64>,
     /// Whether the last record was refused.
     was_refused: bool,
     /// Records before this one were asked back by a purge.
@@ -95,6 +100,7 @@ pub(crate) struct Checker {
     /// When the engine was first told something since it waited.
     undrained_since: Option<Instant>,
     close_deadline: Option<Instant>,
+    closes: bool,
     figures: Figures,
     /// Records that were packed anew since the last wait, but for those whose aggregates were strays.
     repacked: u64,
@@ -201,6 +207,7 @@ impl Checker {
             completed: 0,
             handed_back: 0,
             closed_back: 0,
+            wants_room: None,
             was_refused: false,
             purged: 0,
             purges: false,
@@ -209,6 +216,7 @@ impl Checker {
             renewed_at: None,
             undrained_since: None,
             close_deadline: None,
+            closes: false,
             figures: Figures::default(),
             repacked: 0,
             hurried: 0,
@@ -273,9 +281,24 @@ impl Checker {
         }
     }
 
-    pub(crate) const fn refused(&mut self) {
+    /// A record of so many bytes was refused.
+    pub(crate) fn refused(&mut self, reason: RefusedReason, size: usize, stats: &Stats) -> Checked {
         self.was_refused = true;
         self.figures.refused += 1;
+        if reason != RefusedReason::Full {
+            return Ok(());
+        }
+        self.wants_room = Some(figures::ended(stats));
+        let needed = stats.bytes_held + (size + Bounds::RECORD_OVERHEAD) as u64;
+        let Bounds { bytes, records } = self.config.bounds();
+        rule(self.open() >= records as u64 || needed > bytes as u64, || {
+            format!("{size} bytes were refused, and there is room: {stats:?}")
+        })
+    }
+
+    /// Who was refused hears that there is room.
+    pub(crate) const fn room_available(&mut self) {
+        self.wants_room = None;
     }
 
     /// How much longer than its deadline a record may wait for aggregates of other shards.
@@ -348,7 +371,9 @@ impl Checker {
 
     /// The engine is to close: what was not sent before leaves at once.
     pub(crate) fn close_requested(&mut self, deadline: Option<Instant>, now: Instant) {
-        self.close_deadline = deadline;
+        // Asking again never pushes it away.
+        self.close_deadline = self.close_deadline.into_iter().chain(deadline).min();
+        self.closes = true;
         self.sometimes.closed_in_flight += u64::from(!self.awaited.is_empty());
         self.hurry(now);
     }

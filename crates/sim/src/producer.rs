@@ -1,5 +1,5 @@
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::network::{Network, News};
 use crate::plan::Plan;
 use crate::recovery::Recovery;
-use crate::rng::{Rng, millis};
+use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
 use crate::trace::{Kind, Line, Watch};
 
@@ -37,6 +37,8 @@ pub(crate) struct Producer {
     busy_until: Option<Instant>,
     rng: Rng,
     next_flush: u64,
+    /// Closes that were asked for and are not finished.
+    closes: u32,
     /// When the application had put its last record.
     ended: Option<Instant>,
     pub(crate) recovery: Recovery,
@@ -86,6 +88,7 @@ impl Producer {
             busy_until: None,
             rng: Rng::new(seed, "producer"),
             next_flush: 0,
+            closes: 0,
             ended: None,
             recovery: Recovery::new(Instant::ZERO.after(millis(plan.faults.outage_ms.1))),
             until: shift.until_ms.map(at),
@@ -224,7 +227,7 @@ impl Producer {
             if self.application.next == self.application.caller.records {
                 return self.end(watch);
             }
-            if let Err(reason) = self.put() {
+            if let Err(reason) = self.put()? {
                 if reason != RefusedReason::Full {
                     return Err(format!("a record was refused: {reason:?}"));
                 }
@@ -249,7 +252,7 @@ impl Producer {
     }
 
     /// Puts the next record.
-    fn put(&mut self) -> Result<(), RefusedReason> {
+    fn put(&mut self) -> Result<Result<(), RefusedReason>, String> {
         let (record, timing) = self.application.record();
         let number = self.application.next;
         let token = Token(u64::from(number));
@@ -258,12 +261,13 @@ impl Producer {
                 let times = (self.time, self.now);
                 self.checker.accepted(number as usize, record, timing, times);
                 self.application.next += 1;
-                Ok(())
+                Ok(Ok(()))
             }
             Err(refused) => {
-                self.checker.refused();
+                let size = refused.record.size();
+                self.checker.refused(refused.reason, size, &self.engine.stats())?;
                 self.application.in_hand = Some((refused.record, timing));
-                Err(refused.reason)
+                Ok(Err(refused.reason))
             }
         }
     }
@@ -307,11 +311,20 @@ impl Producer {
         self.stage = Stage::Closing;
         self.checker.close_requested(deadline, self.now);
         self.tell(Event::CloseRequested { deadline }, watch);
+        self.closes += 1;
+        if self.rng.happens(Chance::percent(25)) {
+            // Once more: that brings the deadline nearer, if anything.
+            let within = self.rng.pick(&[None, Some(millis(20)), Some(millis(20_000))]);
+            let deadline = within.map(|within| self.now.after(within));
+            self.checker.close_requested(deadline, self.now);
+            self.tell(Event::CloseRequested { deadline }, watch);
+            self.closes += 1;
+        }
         if self.application.next == self.application.caller.records {
             return Ok(());
         }
         // It takes nothing any more.
-        match self.put() {
+        match self.put()? {
             Err(RefusedReason::Closed) => self.checker.sometimes.put_after_close += 1,
             other => return Err(format!("a record after the close: {other:?}")),
         }
@@ -357,7 +370,10 @@ impl Producer {
                 if self.stage != Stage::Closing || self.checker.open() > 0 {
                     return Err(format!("closed with {} records open", self.checker.open()));
                 }
-                self.stage = Stage::Closed;
+                self.closes -= 1;
+                if self.closes == 0 {
+                    self.stage = Stage::Closed;
+                }
             }
             Action::Complete(completion) => self.checker.completed(&completion, self.now)?,
             Action::FlushFinished { flush, pending } => {
@@ -372,6 +388,7 @@ impl Producer {
             }
             Action::Requeue(requeue) => self.checker.requeued(&requeue, self.now)?,
             Action::RoomAvailable => {
+                self.checker.room_available();
                 if self.stage == Stage::Waiting {
                     self.stage = Stage::Putting(self.time);
                 }

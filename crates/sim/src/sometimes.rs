@@ -44,6 +44,8 @@ situations! {
     auto_stray_sent_again,
     /// Waits that would have been longer than the policy lets them be.
     backoff_capped,
+    /// Waits longer than the first one may be.
+    backoff_grew,
     /// Shards that came into the map while what was spent on their parents was not refilled yet.
     child_inherited_debt,
     /// Clocks that jumped forward.

@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use headwaters_engine::{Instant, MapStatus, Stats};
+use headwaters_engine::{Bounds, Instant, MapStatus, Stats};
 
 use super::record::Ended;
 use super::{Checked, Checker, rule};
@@ -41,6 +41,7 @@ impl Checker {
         self.check_strays(stats)?;
         self.check_flushes(now)?;
         self.check_close(now)?;
+        self.check_room(stats)?;
         self.check_requests(stats, now)?;
         self.check_levels(at, stats)?;
         self.check_counters(stats)?;
@@ -101,6 +102,16 @@ impl Checker {
         })
     }
 
+    /// Who was refused hears of room as soon as there is some, or that there will be none.
+    fn check_room(&self, stats: &Stats) -> Checked {
+        let Some(before) = self.wants_room else { return Ok(()) };
+        let Bounds { bytes, records } = self.config.bounds();
+        let has_room = self.open() < records as u64 && stats.bytes_held < bytes as u64;
+        rule(!(self.closes || has_room && ended(stats) > before), || {
+            "who waits for room was not told".into()
+        })
+    }
+
     /// A close ends at its deadline.
     fn check_close(&self, now: Instant) -> Checked {
         let is_late = self.close_deadline.is_some_and(|deadline| deadline <= now);
@@ -131,11 +142,10 @@ impl Checker {
 
     fn check_counters(&self, stats: &Stats) -> Checked {
         let held = stats.buffered + stats.in_flight;
-        let ended = stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back;
         let figures = &self.figures;
         let pairs = [
             ("accepted", stats.accepted, self.accepted),
-            ("ended", ended, self.completed),
+            ("ended", ended(stats), self.completed),
             ("held", held, self.open()),
             ("handed_back", stats.handed_back, self.handed_back),
             ("entries", stats.entries, figures.entries),
@@ -162,4 +172,9 @@ impl Checker {
         let fault = self.map.status_fault(stats.shard_map, self.config.shard_prediction());
         fault.map_or(Ok(()), Err)
     }
+}
+
+/// How many records have their outcomes.
+pub(super) const fn ended(stats: &Stats) -> u64 {
+    stats.stored + stats.not_stored + stats.maybe_stored + stats.handed_back
 }

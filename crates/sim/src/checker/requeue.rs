@@ -134,6 +134,9 @@ impl Checker {
         if let RetryPolicy::Exponential { base, cap } = self.config.retry() {
             let doubled = base * 2_u32.saturating_pow(sends.saturating_sub(1).min(20));
             self.sometimes.backoff_capped += u64::from(doubled > cap);
+            // The budget puts off what fails for a while only.
+            let grows = class == Some(Class::Throttled) && not_before > now.after(base);
+            self.sometimes.backoff_grew += u64::from(grows && base > Duration::ZERO);
         }
         let (earliest, latest) = (since.after(least), now.after(most));
         let longest = latest.after(self.budget.longest(class));
