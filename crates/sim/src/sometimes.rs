@@ -46,6 +46,8 @@ situations! {
     backoff_capped,
     /// Waits longer than the first one may be.
     backoff_grew,
+    /// Kinesis records whose retry was put off because there were too many.
+    budget_empty,
     /// Shards that came into the map while what was spent on their parents was not refilled yet.
     child_inherited_debt,
     /// Clocks that jumped forward.
@@ -54,8 +56,6 @@ situations! {
     clock_stood_still,
     /// Clocks that went back.
     clock_went_back,
-    /// Kinesis records whose retry was put off because there were too many.
-    budget_empty,
     /// Closes whose deadlines came first.
     close_late,
     /// Closes while requests were in flight.
@@ -138,8 +138,6 @@ situations! {
     merged_in_flight,
     /// Answers with another number of results than entries.
     miscounted,
-    /// Outcomes after which the application was too busy to take more.
-    outcomes_read_slowly,
     /// Records that were due and waited for an older one of their hash key.
     order_awaited,
     /// Records that were to leave earlier because a newer one of their hash key was in more of a hurry.
@@ -154,6 +152,8 @@ situations! {
     order_kept_when_repacked,
     /// Aggregates above the usual size, so that those behind their predecessors need not wait once more.
     order_overfilled,
+    /// Outcomes after which the application was too busy to take more.
+    outcomes_read_slowly,
     /// Records with a timing of their own that expired.
     own_timing_expired,
     /// Plain records that were stored in another shard than foretold.
