@@ -7,12 +7,15 @@ use alloc::format;
 use headwaters_engine::wire::HashKey;
 use headwaters_engine::{Instant, Order};
 
+use super::record::Ended;
 use super::{Checked, Checker, Request, rule};
 
 /// The records without outcomes of each hash key; nothing where no order is to be kept.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     open: BTreeMap<HashKey, BTreeSet<usize>>,
+    /// When the last record was given up of those hash keys that have others.
+    given_up: BTreeMap<HashKey, Instant>,
 }
 
 impl Lines {
@@ -26,13 +29,16 @@ impl Lines {
     }
 
     /// A record has its outcome. Returns the one that need not wait any more.
-    fn ended(&mut self, key: HashKey, number: usize) -> Option<usize> {
+    fn ended(&mut self, key: HashKey, number: usize, given_up: Option<Instant>) -> Option<usize> {
         let open = self.open.get_mut(&key)?;
         let was_first = open.first() == Some(&number);
         open.remove(&number);
         let next = open.first().copied();
         if next.is_none() {
             self.open.remove(&key);
+            self.given_up.remove(&key);
+        } else if let Some(at) = given_up {
+            self.given_up.insert(key, at);
         }
         next.filter(|_| was_first)
     }
@@ -70,9 +76,11 @@ impl Checker {
 
     /// A record has its outcome: the next one of its hash key need not wait any more.
     pub(super) fn stepped_out(&mut self, number: usize, now: Instant) {
-        let key = self.records[number].hash_key;
-        let Some(next) = self.lines.ended(key, number) else { return };
-        let sends = self.records[number].sends;
+        let record = &self.records[number];
+        let (key, sends) = (record.hash_key, record.sends);
+        let is_stored = matches!(record.outcome, Some(Ended::Stored { .. }));
+        let given_up = (!is_stored).then_some(now);
+        let Some(next) = self.lines.ended(key, number, given_up) else { return };
         let is_hurried = next < self.hurried && !self.awaits_first_map();
         let slot = self.map.slot(key);
         let record = &mut self.records[next];
@@ -110,6 +118,16 @@ impl Checker {
             self.sometimes.order_kept_when_repacked += u64::from(was_sent);
         }
         Ok(())
+    }
+
+    /// Whether an aggregate may be larger than one that is packed record by record: only so that some of them need not
+    /// wait that are behind others in it, or were behind one that has been given up since.
+    pub(super) fn may_overfill(&self, members: &[usize]) -> bool {
+        let keys = || members.iter().map(|&number| self.records[number].hash_key);
+        let distinct: BTreeSet<HashKey> = keys().collect();
+        let last = members.iter().filter_map(|&number| self.records[number].accepted).max();
+        distinct.len() < members.len()
+            || keys().any(|key| self.lines.given_up.get(&key).copied() >= last)
     }
 
     /// The largest Kinesis record that may wait: where order is kept, an aggregate can have all that is held.

@@ -1,6 +1,5 @@
 //! What leaves: within the limits, with nothing in it that must not be sent.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -143,9 +142,9 @@ impl Checker {
             request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
         let hash_keys: Vec<HashKey> = hash_keys.collect();
         if is_overfull {
-            // Only so that those need not wait that are behind others in it.
-            let distinct: BTreeSet<&HashKey> = hash_keys.iter().collect();
-            rule(distinct.len() < count, || format!("{place:?} has {size} bytes in vain"))?;
+            rule(self.may_overfill(&request.numbers[start..]), || {
+                format!("{place:?} has {size} bytes in vain")
+            })?;
             self.sometimes.order_overfilled += 1;
         }
         let slot = self.map.slot(hash_keys[0]);
