@@ -3,8 +3,8 @@
 //! The reference foretells, for each thing that happens, which records get which outcomes, what goes
 //! back and until when, what is refused, what must have left, when the next thing is due, and every
 //! figure. Where the engine may choose, the reference checks the choice and goes on from there. Not
-//! here: a stream that is resharded, a limit on the rate, and actions that are left for later; those
-//! are for the simulator and for `engine.rs`.
+//! here: a stream that is resharded, a limit on the rate, requests that are refused for one of their
+//! entries, and actions that are left for later; those are for the simulator and for `engine.rs`.
 
 mod reference {
     pub(crate) mod answers;
@@ -58,7 +58,7 @@ impl ReferenceStateMachine for Reference {
             1 + 4 * requests => (which(), select(vec![Sent::No, Sent::Unknown]))
                 .prop_map(|(which, sent)| What::Cancelled { sent, which }),
             1 => within_millis().prop_map(|within_millis| What::Close { within_millis }),
-            1 + 9 * requests => (which(), code()).prop_map(|(which, code)| What::Fail { code, which }),
+            1 + 9 * requests => (which(), whole_code()).prop_map(|(which, code)| What::Fail { code, which }),
             4 => within_millis().prop_map(|within_millis| What::Flush { within_millis }),
             1 + 3 * requests => (which(), 0_usize..6)
                 .prop_map(|(which, results)| What::Miscount { results, which }),
@@ -165,6 +165,11 @@ fn code() -> impl Strategy<Value = ErrorCode> {
         ErrorCode::RequestEntityTooLarge,
         ErrorCode::parse("NeverHeardOf"),
     ])
+}
+
+/// For which a request fails as a whole. The reference does not bisect: what may be owed to one entry is for the simulator.
+fn whole_code() -> impl Strategy<Value = ErrorCode> {
+    code().prop_filter("about the whole request", |code| !code.may_blame_entry())
 }
 
 fn entry_result() -> impl Strategy<Value = EntryResult> {

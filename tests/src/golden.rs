@@ -330,6 +330,7 @@ fn counters(engine: &Engine) -> String {
         ("requests", stats.requests),
         ("entries", stats.entries),
         ("requeued", stats.requeued),
+        ("bisected", stats.bisected),
         ("repacked", stats.repacked),
         ("throttled", stats.throttled),
         ("timeouts", stats.timeouts),

@@ -74,7 +74,8 @@ pub struct Batch {
     pub entries: Entries,
 }
 
-/// Entries of a batch that failed together and will be sent again together or apart.
+/// Entries of a batch that failed together and will be sent again together or apart. After the refusal of a whole batch
+/// that is bisected they wait for nothing but their turn: both times are now.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Requeue {

@@ -12,6 +12,7 @@ use headwaters_wire::{
 use smallvec::SmallVec;
 
 use crate::action::{Action, BatchId};
+use crate::bisection::Part;
 use crate::bounds::Bounds;
 use crate::completion::{Attempt, Attempts, Cause, Completion, Outcome};
 use crate::engine::Engine;
@@ -53,6 +54,25 @@ enum Results {
     Each(IntoIter<Result<Placement, AttemptError>>),
     /// The same for all.
     Failed(AttemptError),
+}
+
+impl Results {
+    /// What they say of a part of a request that was refused.
+    fn of_part(&self, flights: &[Flight]) -> Part {
+        let Self::Each(results) = self else { return Part::default() };
+        let is_done = |result: &Result<Placement, _>, cargo: &Cargo| match (result, cargo) {
+            (Ok(_), Cargo::Plain { .. }) => true,
+            (Ok(placement), Cargo::Aggregate(one)) => {
+                one.sent_to.as_ref() == Some(&placement.shard)
+            }
+            (Err(_), _) => false,
+        };
+        let results = results.as_slice();
+        Part {
+            is_done: results.iter().zip(flights).all(|(one, flight)| is_done(one, &flight.cargo)),
+            is_stored: results.iter().any(Result::is_ok),
+        }
+    }
 }
 
 /// A record that was stored at the first attempt.
@@ -110,6 +130,9 @@ impl Engine {
                 let message = Message::new(&message);
                 Results::Failed(AttemptError { code: ErrorCode::UnusableAnswer, message })
             }
+            Err(error) if error.code.may_blame_entry() => {
+                return self.refused(batch, request, &error);
+            }
             Err(error) => Results::Failed(error),
         };
         self.note_answer(batch, request, results);
@@ -137,7 +160,11 @@ impl Engine {
                 self.window.failed(error.code.class(), request.start, self.now)
             }
         }
-        let Request { load: Load { entries, flights, generation, records }, start, .. } = request;
+        let Request { load: Load { case, entries, flights, generation, records }, start, .. } =
+            request;
+        if let Some(case) = case {
+            self.part_answered(case, results.of_part(&flights));
+        }
         self.answered += records;
         self.answers.push_back(Box::new(Answer {
             at: self.now,

@@ -74,6 +74,7 @@ impl Engine {
         held.extend(self.waits.drain());
         let waiting = self.turnstile.as_mut().map(Turnstile::drain);
         held.extend(waiting.into_iter().flatten().map(KinesisRecord::Plain));
+        held.extend(self.bisection.drain());
         held.sort_by_key(KinesisRecord::sequence);
         for record in held {
             self.give_up_all(record, cause);

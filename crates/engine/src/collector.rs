@@ -198,7 +198,7 @@ impl Collector {
             self.entries[at] = entry;
         }
         let (flights, records) = (self.flights, self.records);
-        Load { entries: self.entries.into(), flights, generation, records }
+        Load { case: None, entries: self.entries.into(), flights, generation, records }
     }
 }
 

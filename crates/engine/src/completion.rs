@@ -58,7 +58,8 @@ pub enum Cause {
     Closed,
     /// The record's time to live ended.
     Expired,
-    /// The service refused it with an error that no retry can mend.
+    /// The service refused it with an error that no retry can mend: by itself, or with everything that was in its request
+    /// because the stream is at fault.
     Permanent(ErrorCode),
     /// The service wants less, and [`Config::fail_if_throttled`](crate::Config::fail_if_throttled) is set.
     Throttled,
@@ -117,7 +118,8 @@ impl Attempts {
     /// Memory that the attempts of one record take while it is held.
     pub(crate) const BYTES: usize = size_of::<Self>() + Self::KEPT_MAX * size_of::<Attempt>();
 
-    /// How many attempts were made.
+    /// How many attempts were made, those included that count for no retry policy: a request was refused as a whole, and
+    /// sent again in parts.
     pub const fn count(&self) -> u32 {
         self.count
     }

@@ -6,6 +6,7 @@ use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
+use crate::bisection::Bisection;
 use crate::bounds::Room;
 use crate::budget::Budget;
 use crate::closing::Closing;
@@ -15,7 +16,7 @@ use crate::config::{Config, ShardPrediction};
 use crate::event::{Event, Sent};
 use crate::flushes::Flushes;
 use crate::held::Claim;
-use crate::in_flight::InFlight;
+use crate::in_flight::{InFlight, Load};
 use crate::lanes::Lanes;
 use crate::listing::{Listing, MapStatus};
 use crate::order::{Order, Turnstile};
@@ -46,6 +47,7 @@ pub struct Engine {
     pub(crate) answers: VecDeque<Box<Answer>>,
     /// User records in those.
     pub(crate) answered: usize,
+    pub(crate) bisection: Bisection,
     pub(crate) budget: Budget,
     pub(crate) closing: Option<Closing>,
     pub(crate) flushes: Flushes,
@@ -77,6 +79,7 @@ impl Engine {
             actions: VecDeque::new(),
             answers: VecDeque::new(),
             answered: 0,
+            bisection: Bisection::default(),
             budget: Budget::new(&config),
             closing: None,
             flushes: Flushes::default(),
@@ -151,6 +154,9 @@ impl Engine {
         if let Some(request) = self.next_listing() {
             return Action::ListShards(request);
         }
+        if let Some(batch) = self.collect_suspects() {
+            return Action::SendBatch(batch);
+        }
         while self.is_batch_due() {
             let held_back = self.lanes.held_back();
             if let Some(batch) = self.collect() {
@@ -167,19 +173,22 @@ impl Engine {
     ///
     /// The answer changes with every call to `add`, `handle` and `poll`.
     pub fn wakeup(&self) -> Wakeup {
-        if !self.actions.is_empty() || !self.answers.is_empty() || self.is_batch_due() {
+        let is_due = self.is_batch_due() || self.is_part_due();
+        if !self.actions.is_empty() || !self.answers.is_empty() || is_due {
             return Wakeup { at: Some(self.now), reason: WakeupReason::Actions };
         }
         let mut wakeup = Wakeup::IDLE;
         let opens_at = self.window.opens_at(self.in_flight.requests());
-        if let Some(opens_at) = opens_at.filter(|_| self.lanes.records() > 0) {
+        let waits_for_request = self.lanes.records() + self.bisection.records() > 0;
+        if let Some(opens_at) = opens_at.filter(|_| waits_for_request) {
             let pause = (opens_at > self.now).then_some(opens_at);
             let full = pause.filter(|_| self.is_full());
             let when_open = |at: Instant| pause.map_or(at, |pause| at.max(pause));
             wakeup = wakeup
                 .sooner(full, WakeupReason::Pause)
                 .sooner(self.lanes.next_due().map(when_open), WakeupReason::Deadline)
-                .sooner(self.lanes.next_unblocked().map(when_open), WakeupReason::Limiter);
+                .sooner(self.lanes.next_unblocked().map(when_open), WakeupReason::Limiter)
+                .sooner(self.bisection.next_ready().map(when_open), WakeupReason::Limiter);
             if pause.is_some() && wakeup.at == pause {
                 wakeup.reason = WakeupReason::Pause;
             }
@@ -190,6 +199,7 @@ impl Engine {
             .sooner(self.waits.next(), WakeupReason::Retry)
             .sooner(self.lanes.next_expiration(), WakeupReason::Expiration)
             .sooner(waiting, WakeupReason::Expiration)
+            .sooner(self.bisection.next_expiration(), WakeupReason::Expiration)
             .sooner(self.in_flight.next_timeout(), WakeupReason::RequestTimeout)
             .sooner(self.in_flight.next_grace(), WakeupReason::CancelGrace)
             .sooner(self.flushes.next_deadline(), WakeupReason::Flush)
@@ -201,9 +211,11 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let in_flight = self.in_flight.records() + self.answered + self.stray_records();
         let behind = self.turnstile.as_ref().map_or(0, Turnstile::waiting);
+        let buffered =
+            self.lanes.records() + self.waits.records() + self.bisection.records() + behind;
         Stats {
             behind: behind as u64,
-            buffered: (self.lanes.records() + self.waits.records() + behind) as u64,
+            buffered: buffered as u64,
             bytes_held: self.room.bytes() as u64,
             in_flight: in_flight as u64,
             lanes_held_back: self.lanes.held_back() as u64,
@@ -272,6 +284,7 @@ impl Engine {
             }
         }
         self.expire_waiting();
+        self.expire_suspects();
         self.in_flight.skip_answered();
         while let Some(batch) = self.in_flight.take_timed_out(now) {
             self.stats.timeouts += 1;
@@ -293,7 +306,7 @@ impl Engine {
         }
     }
 
-    fn has_free_request(&self) -> bool {
+    pub(crate) fn has_free_request(&self) -> bool {
         self.window.opens_at(self.in_flight.requests()).is_some_and(|at| at <= self.now)
     }
 
@@ -314,12 +327,17 @@ impl Engine {
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
         let load = collector.collect(&mut self.lanes, self.now)?;
+        Some(self.start(load))
+    }
+
+    /// Makes a batch of this.
+    pub(crate) fn start(&mut self, load: Load) -> Batch {
         self.stats.requests += 1;
         self.stats.entries += load.entries.len() as u64;
         let timeout = self.now.after(self.config.request_timeout);
         let entries = load.entries.clone();
         let id = self.in_flight.start(load, self.now, timeout);
-        Some(Batch { entries, id })
+        Batch { entries, id }
     }
 
     /// Forgets records that have their outcomes.
@@ -372,6 +390,7 @@ impl Engine {
                 if let Some(turnstile) = &self.turnstile {
                     turnstile.invariants(self.room.records());
                 }
+                self.bisection.invariants();
             }
             self.budget.invariants();
             self.window.invariants();

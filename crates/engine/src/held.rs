@@ -44,6 +44,8 @@ pub(crate) struct Past {
     attempts: Attempts,
     /// Whether one of them may have stored the record.
     ambiguous: bool,
+    /// How many of them do not count for the retry policy.
+    spared: u32,
     /// How much room it takes, in bytes.
     room: usize,
     /// Whether one of them was stored as part of an aggregate that consumers drop.
@@ -159,16 +161,25 @@ impl Past {
         *past = Some(Arc::new(mine));
     }
 
+    /// Notes a failed attempt that tells nothing of this record: the request was refused as a whole, and is bisected.
+    pub(crate) fn note_spared(past: &mut Option<Arc<Self>>, attempt: Attempt, room: &mut Room) {
+        Self::note(past, attempt, room);
+        if let Some(past) = past.as_mut().and_then(Arc::get_mut) {
+            past.spared = past.spared.saturating_add(1);
+        }
+    }
+
     fn copy(&self, room: &mut Room) -> Self {
-        let Self { ambiguous, strayed, .. } = *self;
-        let mut copy = Self { ambiguous, strayed, ..Self::with_room(room) };
+        let Self { ambiguous, spared, strayed, .. } = *self;
+        let mut copy = Self { ambiguous, spared, strayed, ..Self::with_room(room) };
         copy.attempts.extend(&self.attempts, copy.room > 0);
         copy
     }
 
     fn with_room(room: &mut Room) -> Self {
         let taken = if room.take_more(Attempts::BYTES) { Attempts::BYTES } else { 0 };
-        Self { attempts: Attempts::default(), ambiguous: false, room: taken, strayed: false }
+        let attempts = Attempts::default();
+        Self { attempts, ambiguous: false, spared: 0, room: taken, strayed: false }
     }
 
     /// The past of a record that had `earlier` attempts before those of `later`.
@@ -182,6 +193,7 @@ impl Past {
         };
         let mut joined = first.copy(room);
         joined.ambiguous |= second.ambiguous;
+        joined.spared = joined.spared.saturating_add(second.spared);
         joined.strayed |= second.strayed;
         joined.attempts.extend(&second.attempts, joined.room > 0);
         Self::forget(earlier, room);
@@ -195,9 +207,9 @@ impl Past {
         }
     }
 
-    /// How many attempts there were.
+    /// How many attempts there were that count for the retry policy.
     pub(crate) fn count(past: Option<&Arc<Self>>) -> u32 {
-        past.map_or(0, |past| past.attempts.count())
+        past.map_or(0, |past| past.attempts.count().saturating_sub(past.spared))
     }
 
     /// Whether one of them may have stored the record.

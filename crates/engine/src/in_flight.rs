@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use headwaters_wire::{Entries, Entry, ErrorCode, HashKey};
+use headwaters_wire::{Entries, Entry, ErrorCode, HashKey, ShardId};
 
 use crate::action::BatchId;
 use crate::held::{Claim, Held};
@@ -41,6 +41,8 @@ pub(crate) struct Request {
 /// What a request carries.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
+    /// The case of which it is a part, if it is bisected.
+    pub(crate) case: Option<u64>,
     /// What was sent.
     pub(crate) entries: Entries,
     /// What is kept beside each entry, in their order; nothing if they were purged.
@@ -77,6 +79,21 @@ impl Cargo {
             // Its explicit one.
             Self::Aggregate(_) => entry.hash_key(),
             Self::Plain { hash_key, .. } => *hash_key,
+        }
+    }
+
+    /// What is kept of a Kinesis record that was sent before and is sent again to this shard, and the entry.
+    pub(crate) fn embark(record: KinesisRecord, shard: Option<&ShardId>) -> (Self, Entry) {
+        match record {
+            KinesisRecord::Aggregate(mut aggregate) => {
+                aggregate.sent_to = shard.cloned();
+                let entry = aggregate.seal();
+                (Self::Aggregate(aggregate), entry)
+            }
+            KinesisRecord::Plain(Held { record, claim, .. }) => {
+                let (hash_key, size) = (record.hash_key(), record.size() as u32);
+                (Self::Plain { claim, hash_key, size }, record.into_entry())
+            }
         }
     }
 

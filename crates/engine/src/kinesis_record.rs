@@ -117,7 +117,7 @@ impl KinesisRecord {
         }
     }
 
-    /// How many attempts the one of its user records had that had most.
+    /// How many attempts that count for the retry policy the one of its user records had that had most.
     pub(crate) fn attempts(&self) -> u32 {
         match self {
             Self::Aggregate(aggregate) => {

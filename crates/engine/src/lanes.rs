@@ -151,6 +151,14 @@ impl Lanes {
         }
     }
 
+    /// The lane where a Kinesis record belongs.
+    pub(crate) fn lane_of(&self, record: &mut KinesisRecord) -> u32 {
+        self.predict(match record {
+            KinesisRecord::Aggregate(aggregate) => aggregate.seal().hash_key(),
+            KinesisRecord::Plain(held) => held.record.hash_key(),
+        })
+    }
+
     /// The lane of records whose shard is not known.
     pub(crate) fn unknown(&self) -> u32 {
         (self.lanes.len() - 1) as u32
@@ -380,10 +388,18 @@ impl Lanes {
         move_mark(&mut self.expiring, at, old.expiring, new.expiring);
     }
 
+    /// Holds a lane back until its limiter lets pass, at `ready`, what goes before all that is in the lane; returns when
+    /// to look again.
+    pub(crate) fn hold_back(&mut self, at: u32, ready: Instant) -> Instant {
+        if self.get(at).marks.blocked.is_none() {
+            self.block(at, ready);
+        }
+        looked_at(ready)
+    }
+
     /// Holds a lane back until its limiter lets something pass, at `ready`.
     pub(crate) fn block(&mut self, at: u32, ready: Instant) {
-        let poll = LIMITER_POLL.as_nanos() as u64;
-        let until = Instant::from_nanos(ready.as_nanos().div_ceil(poll).saturating_mul(poll));
+        let until = looked_at(ready);
         let lane = &mut self.lanes[at as usize];
         debug_assert!(lane.marks.blocked.is_none(), "blocked twice");
         lane.marks.blocked = Some(until);
@@ -529,6 +545,12 @@ impl Lanes {
             debug_assert!(next.is_none_or(|next| expiring.is_some_and(|mark| mark <= next)));
         }
     }
+}
+
+/// When a lane is looked at whose limiter lets something pass at `ready`.
+fn looked_at(ready: Instant) -> Instant {
+    let poll = LIMITER_POLL.as_nanos() as u64;
+    Instant::from_nanos(ready.as_nanos().div_ceil(poll).saturating_mul(poll))
 }
 
 fn move_mark(

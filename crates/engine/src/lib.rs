@@ -73,7 +73,8 @@
 //!
 //! ```text
 //! add -> shard map -> aggregator -> lane -> collector -> SendBatch -> in flight -> PutRecordsFinished
-//!           ^          (per shard)   ^      (limiters)                                      |
+//!           ^          (per shard)   ^      (limiters)      ^                               |
+//!           |                        |                      +--- bisection <--- Requeue ----+
 //!           |                        |                                       retrier <------+
 //!           |                        +--- waits <--- Requeue <---------------+    |
 //!           +--- strays: stored where not all of an aggregate belongs <-----------+---> Complete
@@ -88,6 +89,7 @@
 //! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms; learns the rate from what the shard throttles and stores | [`Config::rate_limit`] |
 //! | collector | makes one request of what is due, the earliest first, and of what may ride along; each lane in its turn gives its share | [`Config::collection_max_count`], [`Config::collection_max_size`], [`Config::collection_max_shard_size`], [`Config::max_requests_in_flight`] |
 //! | window | how many requests may be in flight: fewer while some fail as a whole, one at a time with pauses between them after three in a row, and more again with each answer | [`Config::outage`], [`Config::max_requests_in_flight`] |
+//! | bisection | sends a request again in parts that was refused as a whole, to find the record at fault ([the table](#what-becomes-of-an-answer)) | |
 //! | retrier | judges what failed, entry by entry ([the table](#what-becomes-of-an-answer)); lets it wait longer when there was too much of it | [`Config::retry`], [`Config::retry_budget`], [`Config::record_ttl`], [`Config::fail_if_throttled`] |
 //!
 //! A record that is accepted gets exactly one [`Outcome`]. It leaves at its *deadline* (with aggregation up to a
@@ -111,14 +113,25 @@
 //! | any other error of class throttled | again after the policy's wait | of the code | `throttled`, `requeued` |
 //! | an error of class transient or an unknown one | again after the policy's wait, or when the budget for retries has it | of the code | `requeued`, `retries_put_off` |
 //! | an error of class credentials | again after the policy's wait, or when the transport is ready | of the code | `requeued` |
-//! | an error of class permanent or too large | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
+//! | an error of class permanent or too large, for the entry by itself | `NotStored`, [`Cause::Permanent`] | of the code | `not_stored` |
 //! | whatever would expire before it may be sent again | `NotStored`, [`Cause::Expired`] | of all attempts | `not_stored` |
 //! | whatever fails with no attempts left | `NotStored`, [`Cause::AttemptsExhausted`] | of all attempts | `not_stored` |
-//! | the request as a whole failed | each entry as if it had failed so; fewer requests may be in flight | of the code | as above |
+//! | the request as a whole was refused, perhaps for one of its entries (below) | the next rows | of the code | |
+//! | ... and it had several entries | each half again, at once and alone; this attempt is listed, and counts for no policy | certain | `bisected`, `requeued` |
+//! | ... and it had one, an aggregate | again as two, each with half of its members, likewise | certain | `bisected`, `requeued`, `repacked` |
+//! | ... and it had one, a user record | `NotStored`, [`Cause::Permanent`] | of all attempts | `not_stored` |
+//! | ... and nothing of it has been stored in as many refusals as lead twice down to a single record | `NotStored`, [`Cause::Permanent`], all that is left of the request: the stream is at fault | of all attempts | `not_stored` |
+//! | the request as a whole failed otherwise | each entry as if it had failed so; fewer requests may be in flight | of the code | as above |
 //! | another number of results than entries | each entry as if it had failed with `UnusableAnswer` | ambiguous | `unusable_answers` |
 //! | no answer in time | each entry as if it had failed with `RequestTimeout` | ambiguous | `timeouts` |
 //! | cancelled before anything was sent | each entry as if it had failed with `NotSent` | certain | |
 //! | an answer nobody waits for any more | nothing | | `ignored_answers` |
+//!
+//! A refusal as a whole may be owed to one entry if its code is `InvalidArgumentException`, `RequestEntityTooLarge`,
+//! `SerializationException` or `ValidationException` ([`wire::ErrorCode::may_blame_entry`]). All other permanent codes (no
+//! permission, no such stream, its key disabled ...) are about the stream, and final for all entries at once. To find one
+//! record among 500 takes 19 requests, and to find out that the stream is at fault 20; they leave one after the other, before
+//! anything else of their lanes and as fast as the window and the limiters let them.
 //!
 //! One ambiguous attempt makes a later success `maybe_duplicate`, and of `NotStored` it makes `MaybeStored`.
 //!
@@ -139,6 +152,8 @@
 //! - No request breaks a limit of the service, and no request timer, retry or expiry is lost.
 //! - In any window `w` at most rate x `w` + one second's worth + one Kinesis record leaves for a predicted shard; the rate
 //!   is the ceiling if it is adaptive. Where none is predicted, as much as for each leaves for all of them together.
+//! - A record that the service refuses takes no neighbour along, neither in its request nor in its aggregate, unless a
+//!   whole run of records is at fault.
 //! - All members of an aggregate belong to one shard of the map by which it was packed. After a reshard, or when a
 //!   member expires, the others are packed anew.
 //! - Where order is kept ([`Order::PerPartitionKey`]) a record is sent when all older ones of its hash key have their
@@ -173,6 +188,7 @@ mod adaptive;
 mod admission;
 mod aggregator;
 mod answers;
+mod bisection;
 mod bounds;
 mod budget;
 mod closing;

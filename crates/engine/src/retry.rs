@@ -26,7 +26,8 @@ pub enum RetryPolicy {
     },
     /// No wait (but for 1 ms, so that nothing spins) and no end but the time to live: what the KPL does.
     Kpl,
-    /// Wait `step` times the number of attempts made, and stop after `max_attempts`, the first included.
+    /// Wait `step` times the number of attempts made, and stop after `max_attempts`, the first included. Attempts whose
+    /// whole request was refused, perhaps for another record, do not count.
     Linear {
         /// Most attempts, at least 1.
         max_attempts: u32,

@@ -78,6 +78,7 @@ impl Engine {
         for record in self.lanes.scatter(self.now) {
             self.place(record);
         }
+        self.look_again_at_cases();
         self.settle_strays(false);
     }
 

@@ -1,11 +1,15 @@
 //! What the list of the shards changes: where records are put.
 
+use alloc::vec::Vec;
+
 use headwaters_wire::{AttemptError, ShardPage};
 
 use crate::config::ShardPrediction;
 use crate::engine::Engine;
+use crate::held::Held;
 use crate::kinesis_record::KinesisRecord;
 use crate::listing::{ListShards, Listed, ListingId, MapStatus};
+use crate::record::UserRecord;
 use crate::time::Instant;
 
 impl Engine {
@@ -68,49 +72,64 @@ impl Engine {
         for record in self.lanes.install(map.clone(), self.now) {
             self.place(record);
         }
+        self.look_again_at_cases();
         self.settle_strays(true);
     }
 
     /// Puts a Kinesis record into the lane where it belongs by now: as it is if all its members belong there,
     /// else its members by themselves.
     pub(crate) fn place(&mut self, record: KinesisRecord) {
-        let mut aggregate = match record {
+        let record = match record {
             KinesisRecord::Plain(held) if held.claim.past.is_none() => {
                 if self.turnstile.is_some() {
                     return self.line_up_again([held].into(), true);
                 }
                 return self.lanes.add(held, self.now);
             }
-            KinesisRecord::Plain(held) => {
-                let lane = self.lanes.predict(held.record.hash_key());
-                return self.lanes.place(lane, KinesisRecord::Plain(held));
-            }
             KinesisRecord::Aggregate(aggregate) if self.scattered.is_some() => {
                 return self.take_apart(*aggregate);
             }
-            KinesisRecord::Aggregate(aggregate) => aggregate,
+            record => record,
         };
-        let lane_of_first = self.lanes.predict(aggregate.seal().hash_key());
-        if aggregate.generation != self.lanes.generation {
-            let lanes = &self.lanes;
-            let members = aggregate.members();
-            if members.iter().any(|member| lanes.predict(member.hash_key()) != lane_of_first) {
-                let was_sent = aggregate.was_sent();
-                let mut members = aggregate.unpack_as(members, &mut self.room);
-                self.stats.repacked += members.len() as u64;
-                if was_sent {
-                    let linger = self.config.linger();
-                    members
-                        .iter_mut()
-                        .for_each(|held| held.deadline = held.deadline.before(linger));
-                }
-                if self.turnstile.is_some() {
-                    return self.line_up_again(members, true);
-                }
-                return members.into_iter().for_each(|held| self.lanes.add(held, self.now));
+        let was_sent = record.was_sent();
+        let mut members = match self.settle(record) {
+            Ok(mut record) => {
+                let lane = self.lanes.lane_of(&mut record);
+                return self.lanes.place(lane, record);
             }
-            aggregate.generation = self.lanes.generation;
+            Err(members) => members,
+        };
+        if was_sent {
+            let linger = self.config.linger();
+            members.iter_mut().for_each(|held| held.deadline = held.deadline.before(linger));
         }
-        self.lanes.place(lane_of_first, KinesisRecord::Aggregate(aggregate));
+        if self.turnstile.is_some() {
+            return self.line_up_again(members, true);
+        }
+        members.into_iter().for_each(|held| self.lanes.add(held, self.now));
+    }
+
+    /// A Kinesis record for the present map; if it is an aggregate of which not all members belong to one shard, or
+    /// nothing is foretold any more, the members.
+    pub(crate) fn settle(&mut self, record: KinesisRecord) -> Result<KinesisRecord, Vec<Held>> {
+        let mut aggregate = match record {
+            KinesisRecord::Aggregate(aggregate)
+                if aggregate.generation != self.lanes.generation =>
+            {
+                aggregate
+            }
+            record => return Ok(record),
+        };
+        let lanes = &self.lanes;
+        let lane_of_first = lanes.predict(aggregate.seal().hash_key());
+        let members = aggregate.members();
+        let is_elsewhere = |member: &UserRecord| lanes.predict(member.hash_key()) != lane_of_first;
+        if self.scattered.is_some() || members.iter().any(is_elsewhere) {
+            let members = aggregate.unpack_as(members, &mut self.room);
+            self.stats.repacked += members.len() as u64;
+            return Err(members);
+        }
+        aggregate.generation = lanes.generation;
+        Ok(KinesisRecord::Aggregate(aggregate))
     }
 }

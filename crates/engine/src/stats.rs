@@ -13,7 +13,10 @@ pub struct Stats {
     /// Those buffered records that wait for the outcomes of older ones of their keys now
     /// ([`Order::PerPartitionKey`](crate::Order::PerPartitionKey)).
     pub behind: u64,
-    /// Records that wait in the buffer now, for company, for a retry or for their turn.
+    /// Requests that were refused as a whole, perhaps for one of their entries, and went back to be sent in parts.
+    pub bisected: u64,
+    /// Records that wait in the buffer now, for company, for a retry, for their turn or to be sent as part of a request
+    /// that was refused.
     pub buffered: u64,
     /// Bytes held now, bookkeeping included.
     pub bytes_held: u64,
@@ -52,9 +55,9 @@ pub struct Stats {
     /// Requests in flight now.
     pub requests_in_flight: u64,
     /// Members of aggregates that were packed anew, or go each by itself: their shard was split or merged, a neighbour
-    /// expired, or the stream distributes by itself.
+    /// expired, the stream distributes by itself, or they were refused together.
     pub repacked: u64,
-    /// Records that were put back for another attempt.
+    /// Records that were put back for another attempt, as parts of refused requests too.
     pub requeued: u64,
     /// Records, of those that were put back, that have to wait longer because there were too many
     /// ([`RetryBudget`](crate::RetryBudget)).

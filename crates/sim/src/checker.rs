@@ -1,4 +1,5 @@
 mod answers;
+mod bisection;
 mod budget;
 mod consumer;
 mod figures;
@@ -28,6 +29,7 @@ use headwaters_engine::{
     BatchId, Bounds, Config, Instant, RefusedReason, ShardPrediction, Stats, Timing, UserRecord,
 };
 
+use self::bisection::Case;
 use self::budget::Budget;
 pub(crate) use self::consumer::consume;
 use self::figures::Figures;
@@ -51,6 +53,10 @@ pub(crate) struct Checker {
     config: Config,
     records: Records,
     requests: BTreeMap<BatchId, Request>,
+    /// Requests that were refused as a whole, and what of them is sent again in parts.
+    cases: Vec<Case>,
+    /// User records of those that are in no request.
+    suspects_waiting: usize,
     /// All requests that there ever were.
     named: BTreeSet<BatchId>,
     /// Requests of which no record is in flight any more.
@@ -116,6 +122,8 @@ pub(crate) struct Checker {
 struct Request {
     /// When it was answered.
     answered_at: Option<Instant>,
+    /// Of which request that was refused it is a part, or became the first.
+    case: Option<usize>,
     /// Whether the answer has a result for each entry.
     has_results: bool,
     /// How many of its user records are in flight.
@@ -192,6 +200,8 @@ impl Checker {
             lines: Lines::default(),
             records: Records::new(),
             requests: BTreeMap::new(),
+            cases: vec![],
+            suspects_waiting: 0,
             named: BTreeSet::new(),
             finished: vec![],
             rates: Rates::default(),

@@ -42,6 +42,8 @@ pub struct Faults {
     pub outage: Outage,
     /// When there is an outage: from the first time to the second, in milliseconds. (0, 0) for none.
     pub outage_ms: (u64, u64),
+    /// How many of the records the service refuses, each with everything that is in a request with it.
+    pub poison: Chance,
     /// The answer comes twice.
     pub repeated_answer: Chance,
     /// The service refuses the request as a whole and would take it again.
@@ -124,6 +126,9 @@ impl Faults {
         faults.outage = rng.pick(&[Outage::Lost, Outage::Refused, Outage::Silent]);
         faults.outage_ms =
             rng.pick(&[none, none, none, (100, 900), (300, 10_000), (1_000, 60_000)]);
+        let off = Chance::NEVER;
+        faults.poison =
+            rng.pick(&[off, off, off, Chance::percent(1), Chance::percent(5), Chance::percent(30)]);
         faults
     }
 }

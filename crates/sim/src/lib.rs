@@ -10,6 +10,9 @@
 //!   there were;
 //! - no request breaks a limit, no record is sent in two requests at once, after its expiration or before its
 //!   wait has ended, and each goes back for the reason that the answer gave;
+//! - a request that is refused for good and perhaps for one of its records is sent again in parts, at once, each of at most
+//!   half of it and alone; only a record that was refused alone is given up for that, or what is left when the stream
+//!   is at fault, by the engine's own rule;
 //! - what an answer says is stored is completed at once and never sent again, but for aggregates that were stored
 //!   in another shard than foretold: those wait while a new list of the shards is fetched, and for nothing else;
 //! - the members of an aggregate all belong to one shard of the list that the engine had when it sent it;
@@ -51,6 +54,7 @@ mod faults;
 mod network;
 mod plan;
 mod plan_error;
+mod poison;
 mod producer;
 mod recovery;
 mod report;

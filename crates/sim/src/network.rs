@@ -12,6 +12,7 @@ use headwaters_model::{EntryFault, EntryFaults, ListFault, RequestFault};
 
 use crate::faults::{Faults, Outage};
 use crate::plan::Plan;
+use crate::poison::Poison;
 use crate::report::Traffic;
 use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
@@ -25,6 +26,7 @@ pub(crate) struct Network {
     list_page: usize,
     map_denied: bool,
     name: StreamName,
+    poison: Poison,
     rng: Rng,
     happenings: BTreeMap<(Instant, u64), Happening>,
     next: u64,
@@ -101,6 +103,7 @@ impl Network {
             list_page: usize::try_from(plan.list_page).unwrap_or(usize::MAX),
             map_denied: plan.map_denied,
             name,
+            poison: Poison::new(plan.seed),
             rng: Rng::new(seed, "network"),
             happenings: BTreeMap::new(),
             next: 0,
@@ -232,6 +235,10 @@ impl Network {
                 |code| matches!(code.class(), Class::Permanent | Class::TooLarge),
                 now,
             ),
+            _ if self.poison.is_in(entries, self.faults.poison) => {
+                let refusal = RequestFault::ValidationException;
+                Err(service.stream.refuse(refusal, now.since(Instant::ZERO)))
+            }
             _ => {
                 let faults = self.entry_faults(entries.len());
                 let since = now.since(Instant::ZERO);

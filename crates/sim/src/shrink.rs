@@ -137,6 +137,7 @@ part!(within_faults: Faults {
     reset lost_request,
     reset outage,
     reset outage_ms,
+    reset poison,
     reset repeated_answer,
     reset request_failure,
     reset request_failure_stored,

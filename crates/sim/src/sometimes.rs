@@ -46,6 +46,8 @@ situations! {
     backoff_capped,
     /// Waits longer than the first one may be.
     backoff_grew,
+    /// Records that were refused alone, after others of the request in which they were refused first had been stored.
+    bisected_poison,
     /// Kinesis records whose retry was put off because there were too many.
     budget_empty,
     /// Shards that came into the map while what was spent on their parents was not refilled yet.
@@ -144,6 +146,8 @@ situations! {
     order_hastened,
     /// Records that were packed behind an older one of their hash key whose order is to be kept.
     order_in_aggregate,
+    /// Records of refused requests that were to be sent in parts, and then had to wait for a part with their hash key.
+    order_kept_in_bisection,
     /// Records in flight with others of their hash key waiting behind them while the shard map changed.
     order_kept_through_reshard,
     /// Records that waited for an older one of their hash key which was sent more than once.
@@ -158,6 +162,8 @@ situations! {
     own_timing_expired,
     /// Plain records that were stored in another shard than foretold.
     plain_elsewhere,
+    /// Records that were refused alone, after they had been refused as members of an aggregate.
+    poison_in_aggregate,
     /// Answers to requests that had left by themselves, after others had failed.
     probe_succeeded,
     /// Requests that left by themselves, after others had failed.
@@ -174,6 +180,8 @@ situations! {
     rate_inherited,
     /// Rates that were lower after an answer of nothing but throttles.
     rate_lowered,
+    /// Records above the largest that the stream takes by now that were refused alone, with that limit in the error.
+    record_above_changed_limit_alone,
     /// Records for which there was no room.
     refused,
     /// Records that were accepted after they had been refused for want of room.
@@ -188,6 +196,9 @@ situations! {
     split_in_flight,
     /// Records that were stored at their fourth attempt or later.
     stored_at_fourth_attempt,
+    /// Records that were given up, and not because they were refused alone: nothing of the request was stored, so the
+    /// stream is at fault.
+    stream_at_fault,
     /// Aggregates that were stored in another shard than foretold.
     stray,
     /// Those to which all members belonged all the same.
@@ -198,6 +209,8 @@ situations! {
     stray_sent_again_plain,
     /// Waits at which an aggregate waited for a new map, to find out whether it was where it belongs.
     stray_waited,
+    /// Requests in which two records were refused alone, in the end, and others stored.
+    two_poisons_in_one_request,
     /// Requests that were throttled as a whole, after which half as many were allowed.
     window_halved_by_throttle,
 }

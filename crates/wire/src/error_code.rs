@@ -167,6 +167,20 @@ codes! {
 }
 
 impl ErrorCode {
+    /// Whether a whole request that is refused with this code may owe that to one of its entries, so that without it
+    /// the others can be stored: something in the request is wrong or too large, and the code does not say what. All
+    /// other codes of class [`Class::Permanent`] are about the stream, its key, the permission or the endpoint, and refuse
+    /// every request alike.
+    pub const fn may_blame_entry(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidArgumentException
+                | Self::RequestEntityTooLarge
+                | Self::SerializationException
+                | Self::ValidationException
+        )
+    }
+
     /// Reads a code as a server sends it, with or without a namespace before `#` and a link after `:`.
     ///
     /// Never fails: an unknown code becomes [`ErrorCode::Other`].
@@ -270,6 +284,31 @@ mod tests {
             covered.push(code);
         }
         assert!(ErrorCode::TABLE.iter().all(|code| covered.contains(code)), "a row without a test");
+    }
+
+    /// The other codes that no retry mends are about all requests alike.
+    #[test]
+    fn only_what_may_be_wrong_with_one_entry_blames_an_entry() {
+        let blamed: alloc::vec::Vec<&str> = ErrorCode::TABLE
+            .iter()
+            .filter(|code| code.may_blame_entry())
+            .map(ErrorCode::as_str)
+            .collect();
+        assert_eq!(
+            blamed,
+            [
+                "InvalidArgumentException",
+                "RequestEntityTooLarge",
+                "SerializationException",
+                "ValidationException",
+            ]
+        );
+        let is_final =
+            |code: &&ErrorCode| matches!(code.class(), Class::Permanent | Class::TooLarge);
+        assert_eq!(ErrorCode::TABLE.iter().filter(is_final).count(), 4 + 9);
+        let blamed = ErrorCode::TABLE.iter().filter(|code| code.may_blame_entry());
+        assert!(blamed.clone().all(|code| is_final(&code)), "what is retried is not bisected");
+        assert!(blamed.clone().all(|code| code.certainty() == Certainty::NotStored));
     }
 
     #[test]

@@ -134,7 +134,8 @@ fn an_oversize_record_never_gets_into_a_batch() {
     assert!(sizes.iter().all(|entry| entry.size() <= MIB));
 }
 
-/// Where the service refuses a request for its size, its records come back at once, instead of being tried for 30 s.
+/// Where the service refuses a request for its size, it is not tried again as it is for 30 s: it goes in parts, and what is
+/// refused alone comes back at once.
 #[test]
 fn a_request_that_is_too_large_is_not_repeated() {
     let mut story = Story::of(plain());
@@ -142,7 +143,13 @@ fn a_request_that_is_too_large_is_not_repeated() {
     story.later(100);
     let batch = story.batch();
     story.fail(&batch, ErrorCode::RequestEntityTooLarge);
-    assert_eq!(fates(&story.outcomes()), all(0..2, "not stored", 1));
+    for token in 0..2 {
+        let Some(Action::SendBatch(alone)) = story.drain().pop() else { panic!("alone") };
+        assert_eq!(packed(&alone), [[token]]);
+        story.fail(&alone, ErrorCode::RequestEntityTooLarge);
+    }
+    assert_eq!(fates(&story.outcomes()), all(1..2, "not stored", 2));
+    assert!(story.engine.is_empty());
 }
 
 /// One percent of what a shard takes, and no aggregates: 10 records may leave at once, and one each 100 ms.

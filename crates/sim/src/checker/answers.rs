@@ -25,6 +25,7 @@ impl Checker {
         }
         self.window_ended(batch, Some(Class::Transient), now);
         self.budget_told(batch, 0, Class::Transient, now);
+        self.part_failed(batch, now);
         // What else it may be, nobody knows whether anything was stored.
         if sent == Sent::No {
             self.fail_all(batch, &ErrorCode::NotSent);
@@ -51,19 +52,34 @@ impl Checker {
         match result {
             Ok(results) if results.len() == entries => {
                 self.note_failures(results);
+                if results.iter().any(Result::is_ok) {
+                    self.part_stored(batch);
+                }
                 for (index, result) in results.iter().enumerate() {
                     match result {
                         Ok(placement) => self.stored(batch, index, placement, now),
                         Err(AttemptError { code, .. }) => self.failed(batch, index, code),
                     }
                 }
+                let is_stray = (0..entries).any(|index| self.strays.contains(&(batch, index)));
+                if stored < entries || is_stray {
+                    self.part_failed(batch, now);
+                }
             }
             Ok(_) => {
                 self.figures.unusable_answers += 1;
                 self.sometimes.miscounted += 1;
                 self.fail_all(batch, &ErrorCode::UnusableAnswer);
+                self.part_failed(batch, now);
             }
-            Err(AttemptError { code, .. }) => self.fail_all(batch, code),
+            Err(AttemptError { code, .. }) => {
+                if code.may_blame_entry() {
+                    self.request_refused(batch, code);
+                } else {
+                    self.part_failed(batch, now);
+                }
+                self.fail_all(batch, code);
+            }
         }
     }
 

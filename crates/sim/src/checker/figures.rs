@@ -10,6 +10,7 @@ use super::{Checked, Checker, rule};
 /// What the engine's figures must say.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
+    pub(super) bisected: u64,
     pub(super) entries: u64,
     pub(super) refused: u64,
     pub(super) requests: u64,
@@ -38,6 +39,7 @@ impl Checker {
         self.check_window(at, stats, now)?;
         self.budget.settle(now);
         self.check_overdue(stats, now)?;
+        self.check_suspects(at, stats, now)?;
         self.check_strays(stats)?;
         self.check_flushes(now)?;
         self.check_close(now)?;
@@ -148,6 +150,7 @@ impl Checker {
             ("ended", ended(stats), self.completed),
             ("held", held, self.open()),
             ("handed_back", stats.handed_back, self.handed_back),
+            ("bisected", stats.bisected, figures.bisected),
             ("entries", stats.entries, figures.entries),
             ("listings", stats.listings, self.map.requests),
             ("listings_failed", stats.listings_failed, self.map.failures),

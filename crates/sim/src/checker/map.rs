@@ -224,12 +224,13 @@ impl Checker {
         self.map.previous = core::mem::replace(&mut self.map.shards, shards);
         self.map.generation += 1;
         // What was packed for a shard that is no more is packed anew, and may wait for others again.
-        self.find_slots(Some(now));
+        self.find_slots(Some(now), now);
     }
 
     /// What waits finds its place by the map as it is now. What was not to leave by the time `lingering` may wait for
     /// others once more.
-    pub(super) fn find_slots(&mut self, lingering: Option<Instant>) {
+    pub(super) fn find_slots(&mut self, lingering: Option<Instant>, now: Instant) {
+        self.cases_over(now);
         let linger = self.linger();
         let (map, records) = (&self.map, &mut self.records);
         self.waiting.change(|_, leave_by, number| {

@@ -177,6 +177,21 @@ impl Meters {
         })
     }
 
+    /// When at the latest all that was sent too much has flowed off, and whoever was held back has been looked at.
+    pub(super) fn free_by(&mut self, now: Instant) -> Instant {
+        let Some(rates) = self.rates() else { return now };
+        if self.learns || !self.has_map {
+            // Nobody else knows the rate, or how long it holds back was found out when fewer shards were known.
+            return Instant::from_nanos(u64::MAX);
+        }
+        let nanos = self.meters.iter_mut().flat_map(|meter| {
+            meter.flow_off(rates, now);
+            meter.excess.iter().zip(rates).map(|(excess, rate)| excess.div_ceil(rate))
+        });
+        let nanos = u64::try_from(nanos.max().unwrap_or(0)).unwrap_or(u64::MAX);
+        now.after(Duration::from_nanos(nanos)).after(POLL).max(self.excused_until)
+    }
+
     /// There is a new map. Returns how many new shards start with what their parents were sent too much.
     pub(super) fn install(
         &mut self,

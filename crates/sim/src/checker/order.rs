@@ -84,7 +84,8 @@ impl Checker {
         let is_hurried = next < self.hurried && !self.awaits_first_map();
         let slot = self.map.slot(key);
         let record = &mut self.records[next];
-        if record.in_flight.is_some() {
+        // The parts of a request that was refused have an order of their own.
+        if record.in_flight.is_some() || record.suspect.is_some() {
             return;
         }
         self.sometimes.order_awaited += u64::from(record.leave_by < now);

@@ -52,6 +52,9 @@ impl Checker {
         if let Some(cause) = ended.cause() {
             self.check_cause(number, cause, fate.as_ref(), now)?;
         }
+        if matches!(ended.cause(), Some(Cause::Permanent(_))) {
+            self.note_given_up(number, completion);
+        }
         self.end(number, ended, fate, now);
         Ok(())
     }
@@ -80,23 +83,32 @@ impl Checker {
         let holds = match cause {
             Cause::AttemptsExhausted => {
                 let spent = matches!(self.config.retry(),
-                    RetryPolicy::Linear { max_attempts, .. } if record.sends >= max_attempts);
+                    RetryPolicy::Linear { max_attempts, .. } if record.attempts() >= max_attempts);
                 spent && fate.is_some()
             }
             Cause::Closed => self.close_deadline.is_some_and(|deadline| deadline <= now),
+            // What is bisected waits for nothing.
+            Cause::Expired if matches!(fate, Some(Fate::Failed(code)) if code.may_blame_entry()) => {
+                record.is_expired(now)
+            }
             Cause::Expired => {
                 let wait = class.map(|class| {
                     let (batch, index) = record.in_flight.expect("it has a fate");
                     let request = &self.requests[&batch];
                     let together = request.numbers_of(index).iter();
-                    let sends = together.map(|&number| self.records[number].sends).max();
+                    let sends = together.map(|&number| self.records[number].attempts()).max();
                     waits(self.policy(class, request), sends.unwrap_or(0), class).1
                 });
                 record.is_expired(now.after(wait.unwrap_or_default()))
             }
             Cause::Permanent(code) => {
                 let is_permanent = matches!(code.class(), Class::Permanent | Class::TooLarge);
-                is_permanent && fate == Some(&Fate::Failed(code.clone()))
+                is_permanent
+                    && if code.may_blame_entry() {
+                        self.may_give_up(number, code)
+                    } else {
+                        fate == Some(&Fate::Failed(code.clone()))
+                    }
             }
             Cause::Purged => number < self.purged,
             Cause::Throttled => self.config.fail_if_throttled() && class == Some(Class::Throttled),
@@ -109,6 +121,7 @@ impl Checker {
         let slot = self.map.slot(self.records[number].hash_key);
         let record = &mut self.records[number];
         let is_stored = matches!(ended, Ended::Stored { .. });
+        let is_lost = fate == Some(Fate::Unknown);
         if !is_stored && let Some(fate) = fate {
             record.failed(match fate {
                 Fate::Failed(code) => code.certainty(),
@@ -130,6 +143,11 @@ impl Checker {
         }
         let record = &mut self.records[number];
         let in_flight = record.in_flight.take();
+        if let (true, Some((batch, _))) = (is_lost, in_flight) {
+            self.part_failed(batch, now);
+        }
+        self.suspect_ended(number, in_flight.is_none());
+        let record = &mut self.records[number];
         self.waiting.remove(slot, record.leave_by, number);
         self.completed += 1;
         self.bytes_open -= record.size;

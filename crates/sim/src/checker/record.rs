@@ -3,6 +3,8 @@ use alloc::vec::Vec;
 use headwaters_engine::wire::{Certainty, Entry, HashKey};
 use headwaters_engine::{BatchId, Cause, Instant};
 
+use super::bisection::Suspect;
+
 /// What is known about a record of the application.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -26,6 +28,10 @@ pub(super) struct Record {
     pub(super) not_before: Instant,
     pub(super) outcome: Option<Ended>,
     pub(super) sends: u32,
+    /// Of these, those whose requests were refused as a whole and that count for no policy.
+    pub(super) spared: u32,
+    /// What is known of it if its latest request was one of those.
+    pub(super) suspect: Option<Suspect>,
     /// In bytes, its key included.
     pub(super) size: u64,
     /// Where consumers see it.
@@ -72,6 +78,11 @@ impl Record {
         self.ambiguous += u32::from(certainty == Certainty::MaybeStored);
     }
 
+    /// How many attempts it had that count for the retry policy.
+    pub(super) const fn attempts(&self) -> u32 {
+        self.sends - self.spared
+    }
+
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.expiration.is_some_and(|expiration| expiration <= now)
     }
@@ -93,6 +104,8 @@ impl Default for Record {
             not_before: Instant::ZERO,
             outcome: None,
             sends: 0,
+            spared: 0,
+            suspect: None,
             size: 0,
             visible: Vec::new(),
             waits_for: WaitsFor::Time,

@@ -28,6 +28,15 @@ impl Checker {
             format!("requeued until {deadline}, past half of the buffered time")
         })?;
         let code = &cause.code;
+        if code.may_blame_entry() {
+            let again = self.suspects_requeued(requeue, &request, now)?;
+            self.requests.insert(batch, request);
+            (0..again).for_each(|_| self.land(batch));
+            return Ok(());
+        }
+        if let Some(case) = request.case {
+            self.case_over(case, now);
+        }
         let is_final = matches!(code.class(), Class::Permanent | Class::TooLarge)
             || (code.class() == Class::Throttled && self.config.fail_if_throttled());
         rule(!is_final, || format!("{batch} was requeued after {code}"))?;
@@ -89,6 +98,7 @@ impl Checker {
                 format!("record {number} expires while it waits")
             })?;
             record.in_flight = None;
+            record.suspect = None;
             record.failed(code.certainty());
             (record.not_before, record.leave_by) = (not_before, leave_by);
             if code.class() == Class::Credentials {
@@ -129,7 +139,8 @@ impl Checker {
         not_before: Instant,
         (since, now): (Instant, Instant),
     ) -> Checked {
-        let sends = numbers.iter().map(|&number| self.records[number].sends).max().unwrap_or(0);
+        let sends =
+            numbers.iter().map(|&number| self.records[number].attempts()).max().unwrap_or(0);
         let (least, most) = class.map(|class| waits(policy, sends, class)).unwrap_or_default();
         if let RetryPolicy::Exponential { base, cap } = self.config.retry() {
             let doubled = base * 2_u32.saturating_pow(sends.saturating_sub(1).min(20));

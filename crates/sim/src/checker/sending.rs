@@ -36,6 +36,7 @@ impl Checker {
         } += 1;
         let mut request = Request {
             answered_at: None,
+            case: None,
             is_told: false,
             has_results: false,
             in_flight: 0,
@@ -48,6 +49,7 @@ impl Checker {
         for (index, entry) in batch.entries.iter().enumerate() {
             self.entry_sent(entry, (id, index), &mut request, now)?;
         }
+        self.suspects_sent(id, &mut request)?;
         let parcels = &request.parcels;
         if parcels.iter().any(|parcel| parcel.is_aggregate) {
             let too_large = |entry: &&Entry| entry.data.len() > self.config.aggregation_max_size();
@@ -142,7 +144,8 @@ impl Checker {
             request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
         let hash_keys: Vec<HashKey> = hash_keys.collect();
         if is_overfull {
-            rule(self.may_overfill(&request.numbers[start..]), || {
+            let is_half = self.records[request.numbers[start]].spared > 0;
+            rule(is_half || self.may_overfill(&request.numbers[start..]), || {
                 format!("{place:?} has {size} bytes in vain")
             })?;
             self.sometimes.order_overfilled += 1;
@@ -184,7 +187,7 @@ impl Checker {
         })?;
         record.sends += 1;
         if let RetryPolicy::Linear { max_attempts, .. } = self.config.retry() {
-            rule(record.sends <= max_attempts, || {
+            rule(record.attempts() <= max_attempts, || {
                 format!("record {number} has too many attempts")
             })?;
         }

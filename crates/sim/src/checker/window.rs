@@ -215,7 +215,8 @@ impl Checker {
         })?;
         // Whatever is due must be looked at when the longest pause is over.
         let is_paused = flying < window.open && window.over_by > now;
-        let waits = is_paused && self.waiting.overdue(now).next().is_some();
+        let is_due = self.waiting.overdue(now).next().is_some() || self.idle_case().is_some();
+        let waits = is_paused && is_due;
         let is_held_back = stats.lanes_held_back > 0;
         rule(!waits || is_held_back || at.is_some_and(|at| at <= window.over_by), || {
             format!("it waits for {at:?} and not for the end of {window:?}")
