@@ -20,7 +20,7 @@ use core::time::Duration;
 use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
     Action, Bounds, Config, OutagePolicy, RateLimit, RetryBudget, RetryPolicy, Sent,
-    ShardPrediction, Timing,
+    ShardPrediction, ShardShare, Timing,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -111,6 +111,7 @@ fn config() -> impl Strategy<Value = Config> {
                 // The reference does not know them.
                 .outage(OutagePolicy::Off)
                 .retry_budget(RetryBudget::Off)
+                .shard_share(ShardShare::Off)
                 .max_user_record_size(3_000)
                 .rate_limit(RateLimit::Off)
                 .record_max_buffered_time(millis(10))

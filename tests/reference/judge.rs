@@ -340,6 +340,7 @@ fn cause(reason: RefusedReason) -> Cause {
     match reason {
         RefusedReason::Closed => Cause::Closed,
         RefusedReason::Full => Cause::RefusedFull,
+        RefusedReason::ShardFull => Cause::RefusedShardFull,
         RefusedReason::TooLarge { limit } => Cause::RefusedTooLarge { limit },
         other => panic!("the reference does not know {other:?}"),
     }

@@ -70,10 +70,16 @@ impl Engine {
         if record.size() > limit {
             return Err(RefusedReason::TooLarge { limit });
         }
-        self.room.take(Held::room_of(record)).map_err(|no_room| match no_room {
+        let need = Held::room_of(record);
+        self.room.take(need).map_err(|no_room| match no_room {
             NoRoom::Full => RefusedReason::Full,
             NoRoom::Never => RefusedReason::TooLarge { limit: self.room.largest() },
-        })
+        })?;
+        if !self.has_share(record.hash_key(), need) {
+            self.room.forget(1, need);
+            return Err(RefusedReason::ShardFull);
+        }
+        Ok(())
     }
 
     /// Gives a record that was not stored its outcome.

@@ -343,6 +343,11 @@ impl Aggregator {
         (self.len() > 0).then_some(self.due)
     }
 
+    /// The room that what is packed takes, in bytes.
+    pub(crate) const fn room(&self) -> usize {
+        self.room
+    }
+
     pub(crate) const fn ripe(&self) -> Instant {
         self.ripe
     }

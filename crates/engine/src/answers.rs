@@ -391,6 +391,7 @@ impl Engine {
         record.set_deadline(deadline);
         self.stats.requeued += record.records() as u64;
         requeues.add(index, error, not_before, deadline);
+        self.lanes.wait_elsewhere(record.hash_key(), record.room());
         self.waits.add(record, not_before, class == Class::Credentials);
     }
 

@@ -381,7 +381,7 @@ impl Engine {
         let now = self.now;
         let mut part = self.settle_part(case.parts.pop()?);
         let (mut lanes, mut size) = (Vec::new(), 0);
-        for record in &mut part {
+        for record in &part {
             let (lane, bytes) = (self.lanes.lane_of(record), record.size());
             let fits = lanes.is_empty()
                 || (lanes.len() < self.config.collection_max_count

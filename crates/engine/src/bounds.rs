@@ -105,6 +105,11 @@ impl Room {
         self.bounds.bytes.saturating_sub(Bounds::RECORD_OVERHEAD)
     }
 
+    /// The bytes that may be taken.
+    pub(crate) const fn free(&self) -> usize {
+        self.bounds.bytes.saturating_sub(self.bytes)
+    }
+
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }

@@ -36,7 +36,7 @@ impl Engine {
         // Nothing will come that would be worth waiting for.
         self.lanes.hurry(u64::MAX, self.now);
         // Whoever waits for room must learn that there will be none.
-        if self.room.forget_wanted() {
+        if self.room.forget_wanted() | self.shares.forget_wanted() {
             self.actions.push_back(Action::RoomAvailable);
         }
         self.finish_close();

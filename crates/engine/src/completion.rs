@@ -67,6 +67,8 @@ pub enum Cause {
     Purged,
     /// It never was accepted: there is no room.
     RefusedFull,
+    /// It never was accepted: too much waits for its shard.
+    RefusedShardFull,
     /// It never was accepted: it is larger than the stream takes.
     RefusedTooLarge {
         /// The most bytes that the stream takes, data and partition key together.
@@ -84,6 +86,9 @@ impl fmt::Display for Cause {
             Self::Throttled => f.write_str("the service wants less (see `fail_if_throttled`)"),
             Self::Purged => f.write_str("the producer was purged"),
             Self::RefusedFull => f.write_str("there is no room (see `bounds`)"),
+            Self::RefusedShardFull => {
+                f.write_str("too much waits for its shard (see `shard_share` and `bounds`)")
+            }
             Self::RefusedTooLarge { limit } => {
                 write!(f, "it is larger than the {limit} bytes of `max_user_record_size`")
             }

@@ -13,6 +13,7 @@ use crate::completion::Attempts;
 use crate::limiter::RateLimit;
 use crate::order::Order;
 use crate::retry::RetryPolicy;
+use crate::share::ShardShare;
 use crate::window::OutagePolicy;
 
 macro_rules! settings {
@@ -105,6 +106,9 @@ settings! {
     /// Whether the engine lists the shards of the stream and foretells where each record belongs. Default:
     /// [`ShardPrediction::On`].
     shard_prediction: ShardPrediction,
+    /// How much of what is free may wait for one shard. Default: [`ShardShare::Percent`] with 400. (The KPL has no
+    /// bound.)
+    shard_share: ShardShare,
 }
 
 /// Whether the engine foretells the shard of each record.
@@ -122,7 +126,7 @@ pub enum ShardPrediction {
 
 impl Config {
     /// The KPL's defaults and its timing: [`Config::default`] with [`RetryPolicy::Kpl`] and [`RateLimit::Fixed`] with
-    /// 150 percent, and without [`OutagePolicy::Probe`] and a [`RetryBudget`].
+    /// 150 percent, and without [`OutagePolicy::Probe`], a [`RetryBudget`] and a [`ShardShare`].
     ///
     /// What is known as a defect of the KPL is mended here as everywhere; `docs/kpl-settings.md` in the repository
     /// maps each of its settings and says what differs, and why.
@@ -132,6 +136,7 @@ impl Config {
             rate_limit: RateLimit::Fixed { percent: 150 },
             retry: RetryPolicy::Kpl,
             retry_budget: RetryBudget::Off,
+            shard_share: ShardShare::Off,
             ..Self::default()
         }
     }
@@ -181,6 +186,7 @@ impl Default for Config {
             retry_budget: RetryBudget::default(),
             seed: 0,
             shard_prediction: ShardPrediction::On,
+            shard_share: ShardShare::default(),
         }
     }
 }
@@ -200,6 +206,8 @@ const AGGREGATION_COUNT_MAX: u64 = i64::MAX as u64;
 const AGGREGATION_BYTES_MIN: u64 = 64;
 /// Most requests in flight: the KPL's maximum for `MaxConnections`.
 const REQUESTS_IN_FLIGHT_MAX: u64 = 256;
+/// Largest share: one shard takes all but a thousandth of the buffer.
+const SHARE_PERCENT_MAX: u64 = 100_000;
 /// The KPL's range for `RequestTimeout`, in milliseconds.
 const REQUEST_TIMEOUT_MS: (u64, u64) = (100, 600_000);
 /// The KPL's minimum for `RecordTtl`, in milliseconds.
@@ -251,6 +259,7 @@ impl ConfigBuilder {
             max_user_record_size,
             rate_limit,
             retry_budget,
+            shard_share,
             ..
         } = self.config;
         // The largest record must fit, with the attempts that are kept of it.
@@ -273,6 +282,9 @@ impl ConfigBuilder {
         }
         if let RetryBudget::Percent(percent) = retry_budget {
             check.range("retry_budget.percent", percent.into(), 1, 100, "");
+        }
+        if let ShardShare::Percent(percent) = shard_share {
+            check.range("shard_share.percent", percent.into(), 1, SHARE_PERCENT_MAX, "");
         }
     }
 

@@ -22,6 +22,7 @@ use crate::listing::{Listing, MapStatus};
 use crate::order::{Order, Turnstile};
 use crate::random::Random;
 use crate::scattered::Scattered;
+use crate::share::Shares;
 use crate::stats::{ShardStats, Stats};
 use crate::strays::Stray;
 use crate::time::Instant;
@@ -59,6 +60,7 @@ pub struct Engine {
     pub(crate) room: Room,
     /// Whether the stream distributes by itself.
     pub(crate) scattered: Option<Scattered>,
+    pub(crate) shares: Shares,
     pub(crate) stats: Stats,
     pub(crate) strays: Vec<Stray>,
     /// `None` where records overtake each other.
@@ -91,6 +93,7 @@ impl Engine {
             random,
             room: Room::new(config.bounds),
             scattered: None,
+            shares: Shares::new(config.shard_share),
             stats: Stats::default(),
             strays: Vec::new(),
             turnstile: (config.order == Order::PerPartitionKey).then(Turnstile::default),
@@ -274,7 +277,10 @@ impl Engine {
     fn elapse(&mut self) {
         let now = self.now;
         while let Some(records) = self.waits.take_due(now) {
-            records.into_iter().for_each(|record| self.place(record));
+            for record in records {
+                self.lanes.wait_here(record.hash_key(), record.room());
+                self.place(record);
+            }
         }
         self.list_elapse();
         while let Some((lane, record)) = self.lanes.take_expired(now) {
@@ -327,7 +333,9 @@ impl Engine {
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
         let load = collector.collect(&mut self.lanes, self.now)?;
-        Some(self.start(load))
+        let batch = self.start(load);
+        self.announce_room();
+        Some(batch)
     }
 
     /// Makes a batch of this.
@@ -351,7 +359,8 @@ impl Engine {
 
     #[inline]
     pub(crate) fn announce_room(&mut self) {
-        if self.room.announce() {
+        // Never one without the other: who waits for room for a shard may have been refused since for want of any.
+        if self.room.announce() | self.has_share_again() {
             self.actions.push_back(Action::RoomAvailable);
         }
     }
@@ -391,6 +400,7 @@ impl Engine {
                     turnstile.invariants(self.room.records());
                 }
                 self.bisection.invariants();
+                self.share_invariants();
             }
             self.budget.invariants();
             self.window.invariants();

@@ -90,6 +90,26 @@ impl KinesisRecord {
         }
     }
 
+    /// The hash key that decides on the shard.
+    pub(crate) fn hash_key(&self) -> HashKey {
+        match self {
+            Self::Aggregate(aggregate) => match &aggregate.content {
+                Content::Sealed(entry) => entry.hash_key(),
+                Content::Unsealed(Some(unsealed)) => unsealed.hash_key(),
+                Content::Unsealed(None) => NOTHING.hash_key(),
+            },
+            Self::Plain(held) => held.record.hash_key(),
+        }
+    }
+
+    /// The room that its user records take, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Self::Aggregate(aggregate) => aggregate.room,
+            Self::Plain(held) => held.room(),
+        }
+    }
+
     /// What the service counts: the bytes of data and partition key.
     pub(crate) fn size(&self) -> usize {
         match self {

@@ -25,6 +25,8 @@ pub(crate) struct Lane {
     pub(crate) is_suspect: bool,
     /// By when all that waits is to leave, because something of it has successors that are in a hurry.
     pub(crate) hastened: Option<Instant>,
+    /// Room of what waits elsewhere to come into the lane: for a retry, or behind others of its hash key.
+    pub(crate) elsewhere: usize,
     /// Bytes that the lane may still send before it is the next lane's turn (deficit round robin).
     pub(crate) deficit: usize,
     /// What came in order and was not sent before.
@@ -35,6 +37,8 @@ pub(crate) struct Lane {
     /// How many of those have user records that were not sent before, and their bytes.
     late: usize,
     late_size: usize,
+    /// Room that all of these take.
+    room: usize,
     /// Those in `ordered` that can expire.
     expirations: BTreeSet<(Instant, Key)>,
     /// Under what the lane is found in the sets of `Lanes`.
@@ -69,10 +73,12 @@ impl Lane {
             is_suspect: false,
             hastened: None,
             deficit: 0,
+            elsewhere: 0,
             fresh: VecDeque::new(),
             fresh_size: 0,
             late: 0,
             late_size: 0,
+            room: 0,
             ordered: BTreeMap::new(),
             expirations: BTreeSet::new(),
             marks: Marks::default(),
@@ -91,6 +97,7 @@ impl Lane {
     #[inline(always)]
     pub(crate) fn append(&mut self, record: UserRecord, stamp: Stamp) {
         self.fresh_size += record.size();
+        self.room += Held::room_of(&record);
         // Room first, then the record: so it is built where it belongs, while `push_back` would have it built, kept for
         // the case that there is no room, and copied.
         let mut record = Some(record);
@@ -106,6 +113,7 @@ impl Lane {
             return self.insert(record);
         }
         self.fresh_size += record.size();
+        self.room += record.room();
         self.fresh.push_back(record);
     }
 
@@ -119,6 +127,7 @@ impl Lane {
             self.late += 1;
             self.late_size += record.size();
         }
+        self.room += record.room();
         let twin = self.ordered.insert(key, record);
         debug_assert!(twin.is_none(), "two records with one place in the order of acceptance");
     }
@@ -159,6 +168,7 @@ impl Lane {
             Some(KinesisRecord::Plain(Held { record, claim: Claim { past, .. }, .. })) => {
                 drop(past);
                 self.fresh_size -= record.size();
+                self.room -= Held::room_of(&record);
                 record.into_entry()
             }
             Some(KinesisRecord::Aggregate(aggregate)) => {
@@ -191,11 +201,13 @@ impl Lane {
     fn pop_fresh(&mut self) -> Option<KinesisRecord> {
         let record = self.fresh.pop_front()?;
         self.fresh_size -= record.size();
+        self.room -= record.room();
         Some(record)
     }
 
     fn remove(&mut self, key: Key) -> Option<KinesisRecord> {
         let record = self.ordered.remove(&key)?;
+        self.room -= record.room();
         if record.has_unsent() {
             self.late -= 1;
             self.late_size -= record.size();
@@ -287,6 +299,11 @@ impl Lane {
         self.fresh.len()
     }
 
+    /// The room that all takes which waits for its shard, in bytes.
+    pub(crate) const fn held(&self) -> usize {
+        self.room + self.aggregator.room() + self.elsewhere
+    }
+
     /// Whether it has nothing at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.ordered.is_empty() && self.aggregator.len() == 0
@@ -308,6 +325,8 @@ impl Lane {
             self.fresh_size,
             self.fresh.iter().map(KinesisRecord::size).sum::<usize>()
         );
+        let all = self.fresh.iter().chain(self.ordered.values());
+        debug_assert_eq!(self.room, all.map(KinesisRecord::room).sum::<usize>());
         let late = self.ordered.values().filter(|record| record.has_unsent());
         debug_assert_eq!(
             (self.late, self.late_size),

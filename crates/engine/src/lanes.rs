@@ -152,11 +152,8 @@ impl Lanes {
     }
 
     /// The lane where a Kinesis record belongs.
-    pub(crate) fn lane_of(&self, record: &mut KinesisRecord) -> u32 {
-        self.predict(match record {
-            KinesisRecord::Aggregate(aggregate) => aggregate.seal().hash_key(),
-            KinesisRecord::Plain(held) => held.record.hash_key(),
-        })
+    pub(crate) fn lane_of(&self, record: &KinesisRecord) -> u32 {
+        self.predict(record.hash_key())
     }
 
     /// The lane of records whose shard is not known.

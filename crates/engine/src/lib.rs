@@ -85,6 +85,7 @@
 //! | turnstile | only where order is kept: before the shard map, holds a record back until older ones of its hash key have their outcomes, or it can be packed behind them | [`Config::order`] |
 //! | shard map | foretells the shard from the hash key; is fetched with [`Action::ListShards`], again when an answer shows that it is old, and serves until the next one is whole; rests while the stream [distributes by itself](#streams-that-distribute-by-themselves) | [`Config::shard_prediction`] |
 //! | aggregator | packs the user records of one shard into one Kinesis record in the KPL's format, each payload copied once; full by count or size, ripe at the earliest deadline of its members | [`Config::aggregation_enabled`], [`Config::aggregation_max_count`], [`Config::aggregation_max_size`] |
+//! | share | refuses what would wait for a shard for which too much waits already | [`Config::shard_share`] |
 //! | lane | the Kinesis records of one shard, by deadline | [`Config::record_max_buffered_time`], [`Timing`] |
 //! | limiter | holds a lane back while its shard would be fed faster than wanted; looked at every 25 ms; learns the rate from what the shard throttles and stores | [`Config::rate_limit`] |
 //! | collector | makes one request of what is due, the earliest first, and of what may ride along; each lane in its turn gives its share | [`Config::collection_max_count`], [`Config::collection_max_size`], [`Config::collection_max_shard_size`], [`Config::max_requests_in_flight`] |
@@ -166,6 +167,8 @@
 //!   makes a storm of retries.
 //! - What is held never exceeds [`Bounds`] (but when they are lowered, which takes nothing back); a record that
 //!   does not fit comes back.
+//! - What waits for one of several shards takes at most a part of what is free ([`ShardShare`]): a shard that takes nothing
+//!   leaves room for the others.
 //! - After a drain the next wake-up lies in the future: a driver cannot spin. An engine that holds nothing asks to be
 //!   woken for nothing but the first list of the shards and the answers to its last cancels.
 //! - A silent transport holds a record no longer than its expiration, the request timeout and
@@ -215,6 +218,7 @@ mod retry;
 mod scattered;
 mod shard_map;
 mod shards;
+mod share;
 mod stats;
 mod strays;
 mod time;
@@ -239,6 +243,7 @@ pub use order::Order;
 pub use record::{RecordError, Timing, Token, UserRecord};
 pub use refused::{Refused, RefusedReason};
 pub use retry::RetryPolicy;
+pub use share::ShardShare;
 pub use stats::{ShardStats, Stats};
 pub use time::Instant;
 pub use window::OutagePolicy;

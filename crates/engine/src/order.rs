@@ -120,6 +120,11 @@ impl Turnstile {
         if expiration > now { None } else { self.take(key, sequence) }
     }
 
+    /// All that wait.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Held> {
+        self.behind.values()
+    }
+
     /// Takes out all waiting records, and forgets what has passed.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Held> {
         core::mem::take(self).behind.into_values()
@@ -234,6 +239,7 @@ impl Engine {
             passed.deadline = deadline;
             self.lanes.hasten(key, passed.leader, deadline);
         }
+        self.lanes.wait_elsewhere(key, held.room());
         turnstile.wait(held);
     }
 
@@ -245,6 +251,7 @@ impl Engine {
             turnstile.passed.remove(&key);
             return;
         };
+        self.lanes.wait_here(key, first.room());
         let packs = |held: &Held| map_is_fresh || !Past::has_strayed(held.claim.past.as_ref());
         let (mut deadline, mut records) = (first.deadline, 1);
         let leader = if packs(&first) {
@@ -255,7 +262,7 @@ impl Engine {
             sequence
         };
         while let Some(next) = turnstile.take_first(key) {
-            let next_deadline = next.deadline;
+            let (next_deadline, room) = (next.deadline, next.room());
             let rest = if packs(&next) {
                 self.lanes.follow(leader, next, true, self.now)
             } else {
@@ -265,6 +272,7 @@ impl Engine {
                 turnstile.wait(next);
                 break;
             }
+            self.lanes.wait_here(key, room);
             deadline = deadline.max(next_deadline);
             records += 1;
         }
@@ -278,7 +286,10 @@ impl Engine {
     pub(crate) fn line_up_again(&mut self, members: Vec<Held>, map_is_fresh: bool) {
         let Some(turnstile) = &mut self.turnstile else { return };
         let keys: Vec<HashKey> = members.iter().map(|held| held.record.hash_key()).collect();
-        members.into_iter().for_each(|held| turnstile.step_back(held));
+        for held in members {
+            self.lanes.wait_elsewhere(held.record.hash_key(), held.room());
+            turnstile.step_back(held);
+        }
         for key in keys {
             let passed = self.turnstile.as_ref().and_then(|turnstile| turnstile.passed.get(&key));
             if passed.is_some_and(|passed| passed.records == 0) {
@@ -305,6 +316,7 @@ impl Engine {
         while let Some(turnstile) = &mut self.turnstile
             && let Some(held) = turnstile.take_expired(self.now)
         {
+            self.lanes.wait_here(held.record.hash_key(), held.room());
             self.end(held, Cause::Expired);
         }
     }

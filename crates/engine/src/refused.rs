@@ -22,6 +22,9 @@ pub enum RefusedReason {
     Closed,
     /// There is no room now; [`Action::RoomAvailable`](crate::Action::RoomAvailable) will say when to try again.
     Full,
+    /// Too much waits for the shard of this record ([`ShardShare`](crate::ShardShare)), while there is room for others;
+    /// [`Action::RoomAvailable`](crate::Action::RoomAvailable) will say when to try again.
+    ShardFull,
     /// The record is larger than the stream takes, or than all the room there is.
     TooLarge {
         /// The most bytes, data and partition key together.
@@ -34,6 +37,9 @@ impl fmt::Display for RefusedReason {
         match self {
             Self::Closed => f.write_str("the producer is closed"),
             Self::Full => f.write_str("the producer is full; wait for room, or raise `bounds`"),
+            Self::ShardFull => f.write_str(
+                "too much waits for the shard of this record; wait for room, or raise `bounds` or `shard_share`",
+            ),
             Self::TooLarge { limit } => write!(
                 f,
                 "the record is larger than {limit} bytes, data and partition key together; if the \
@@ -57,6 +63,7 @@ impl Refused {
         let cause = match self.reason {
             RefusedReason::Closed => Cause::Closed,
             RefusedReason::Full => Cause::RefusedFull,
+            RefusedReason::ShardFull => Cause::RefusedShardFull,
             RefusedReason::TooLarge { limit } => Cause::RefusedTooLarge { limit },
         };
         let outcome = Outcome::NotStored { cause, record: self.record };

@@ -75,9 +75,9 @@ impl Engine {
     /// The stream has proved to distribute by itself: nothing that was packed for one shard will be sent as it is.
     fn scatter(&mut self) {
         self.scattered = Some(Scattered::default());
-        for record in self.lanes.scatter(self.now) {
-            self.place(record);
-        }
+        let left = self.lanes.scatter(self.now);
+        self.share_anew();
+        left.into_iter().for_each(|record| self.place(record));
         self.look_again_at_cases();
         self.settle_strays(false);
     }

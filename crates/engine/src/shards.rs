@@ -69,9 +69,9 @@ impl Engine {
         }
         self.lanes.await_map(false);
         self.lanes.suspect_none();
-        for record in self.lanes.install(map.clone(), self.now) {
-            self.place(record);
-        }
+        let left = self.lanes.install(map.clone(), self.now);
+        self.share_anew();
+        left.into_iter().for_each(|record| self.place(record));
         self.look_again_at_cases();
         self.settle_strays(true);
     }
@@ -93,8 +93,8 @@ impl Engine {
         };
         let was_sent = record.was_sent();
         let mut members = match self.settle(record) {
-            Ok(mut record) => {
-                let lane = self.lanes.lane_of(&mut record);
+            Ok(record) => {
+                let lane = self.lanes.lane_of(&record);
                 return self.lanes.place(lane, record);
             }
             Err(members) => members,

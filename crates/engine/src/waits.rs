@@ -51,6 +51,10 @@ impl Waits {
         waiting.chain(core::mem::take(&mut self.for_credentials).into_values()).flatten().collect()
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &KinesisRecord> {
+        self.waiting.values().chain(self.for_credentials.values()).flatten()
+    }
+
     /// When the next wait ends.
     pub(crate) fn next(&self) -> Option<Instant> {
         let maps = [&self.waiting, &self.for_credentials];
@@ -65,7 +69,6 @@ impl Waits {
     /// What must hold between calls.
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
-        let all = self.waiting.values().chain(self.for_credentials.values()).flatten();
-        debug_assert_eq!(self.records, all.map(KinesisRecord::records).sum::<usize>());
+        debug_assert_eq!(self.records, self.all().map(KinesisRecord::records).sum::<usize>());
     }
 }

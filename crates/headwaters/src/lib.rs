@@ -54,8 +54,8 @@ pub use close::{CloseReport, Undelivered};
 pub use headwaters_engine::{
     Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigConflict, ConfigError,
     ConfigFault, Instant, MapStatus, Order, OutagePolicy, Outcome, OuterKey, RateLimit,
-    RecordError, Refused, RefusedReason, RetryBudget, RetryPolicy, ShardPrediction, Stats, Timing,
-    UserRecord, wire,
+    RecordError, Refused, RefusedReason, RetryBudget, RetryPolicy, ShardPrediction, ShardShare,
+    ShardStats, Stats, Timing, UserRecord, wire,
 };
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;

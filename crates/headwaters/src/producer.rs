@@ -46,11 +46,12 @@ impl Producer {
 
     /// Puts a record, waiting for room if there is none. Those who wait are served in the order in which
     /// they came, so a large record is not overtaken for ever by small ones; only
-    /// [`try_put`](Self::try_put) does not queue.
+    /// [`try_put`](Self::try_put) does not queue, and who waits because of one shard
+    /// ([`RefusedReason::ShardFull`]) lets the others pass.
     ///
     /// # Errors
     /// [`Refused`] gives the record back: the producer is closed, or the record is larger than the stream
-    /// takes. Never [`RefusedReason::Full`].
+    /// takes. Never [`RefusedReason::Full`] or [`RefusedReason::ShardFull`].
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready means that the record was not accepted and is dropped with
@@ -68,7 +69,7 @@ impl Producer {
     /// As in [`put`](Self::put).
     pub async fn put_timed(&self, record: UserRecord, timing: Timing) -> Result<Ticket, Refused> {
         let shared = &self.handle.shared;
-        let _turn = shared.turn.lock().await;
+        let mut turn = Some(shared.turn.lock().await);
         let mut record = record;
         loop {
             // Listen first, or room made between the refusal and the wait would go unnoticed.
@@ -76,6 +77,11 @@ impl Producer {
             room.as_mut().enable();
             record = match shared.try_put(record, timing) {
                 Err(Refused { reason: RefusedReason::Full, record, .. }) => record,
+                Err(Refused { reason: RefusedReason::ShardFull, record, .. }) => {
+                    // Those behind may be for other shards.
+                    drop(turn.take());
+                    record
+                }
                 done => return done,
             };
             room.await;

@@ -14,6 +14,7 @@ mod records;
 mod requeue;
 mod scattered;
 mod sending;
+mod share;
 mod waiting;
 mod window;
 
@@ -26,7 +27,8 @@ use core::time::Duration;
 
 use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
-    BatchId, Bounds, Config, Instant, RefusedReason, ShardPrediction, Stats, Timing, UserRecord,
+    BatchId, Bounds, Config, Instant, Refused, RefusedReason, ShardPrediction, Stats, Timing,
+    UserRecord,
 };
 
 use self::bisection::Case;
@@ -41,6 +43,7 @@ use self::rates::Rates;
 use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
+use self::share::Wanted;
 use self::waiting::Waiting;
 use self::window::Window;
 use crate::sometimes::Sometimes;
@@ -92,6 +95,11 @@ pub(crate) struct Checker {
     /// How many records the engine had ended when it refused one for want of room, if it has not said since that there is
     /// some.
     wants_room: Option<u64>,
+    /// For which shard the engine refused a record because too much waits there, if it has not said since that there is
+    /// room.
+    wants_share: Option<Wanted>,
+    /// Whether the engine has said all that it has to say.
+    is_drained: bool,
     /// Whether the last record was refused.
     was_refused: bool,
     /// Records before this one were asked back by a purge.
@@ -218,6 +226,8 @@ impl Checker {
             handed_back: 0,
             closed_back: 0,
             wants_room: None,
+            wants_share: None,
+            is_drained: true,
             was_refused: false,
             purged: 0,
             purges: false,
@@ -291,11 +301,16 @@ impl Checker {
         }
     }
 
-    /// A record of so many bytes was refused.
-    pub(crate) fn refused(&mut self, reason: RefusedReason, size: usize, stats: &Stats) -> Checked {
+    /// A record was refused.
+    pub(crate) fn refused(&mut self, refused: &Refused, stats: &Stats) -> Checked {
+        let Refused { reason, record, .. } = refused;
+        let size = record.size();
         self.was_refused = true;
         self.figures.refused += 1;
-        if reason != RefusedReason::Full {
+        if *reason == RefusedReason::ShardFull {
+            return self.refused_share(record.hash_key(), size, stats.bytes_held);
+        }
+        if *reason != RefusedReason::Full {
             return Ok(());
         }
         self.wants_room = Some(figures::ended(stats));
@@ -308,7 +323,7 @@ impl Checker {
 
     /// Who was refused hears that there is room.
     pub(crate) const fn room_available(&mut self) {
-        self.wants_room = None;
+        (self.wants_room, self.wants_share) = (None, None);
     }
 
     /// How much longer than its deadline a record may wait for aggregates of other shards.

@@ -172,6 +172,7 @@ impl Producer {
     fn tell(&mut self, event: Event, watch: &mut impl Watch) {
         self.trace(Kind::Event, &event, watch);
         self.note_delay();
+        self.checker.stirred();
         self.engine.handle(event, self.shown);
     }
 
@@ -228,7 +229,7 @@ impl Producer {
                 return self.end(watch);
             }
             if let Err(reason) = self.put()? {
-                if reason != RefusedReason::Full {
+                if !matches!(reason, RefusedReason::Full | RefusedReason::ShardFull) {
                     return Err(format!("a record was refused: {reason:?}"));
                 }
                 self.checker.sometimes.refused += 1;
@@ -260,12 +261,12 @@ impl Producer {
             Ok(()) => {
                 let times = (self.time, self.now);
                 self.checker.accepted(number as usize, record, timing, times);
+                self.checker.accepted_share(number as usize, self.engine.stats().bytes_held)?;
                 self.application.next += 1;
                 Ok(Ok(()))
             }
             Err(refused) => {
-                let size = refused.record.size();
-                self.checker.refused(refused.reason, size, &self.engine.stats())?;
+                self.checker.refused(&refused, &self.engine.stats())?;
                 self.application.in_hand = Some((refused.record, timing));
                 Ok(Err(refused.reason))
             }
@@ -333,6 +334,7 @@ impl Producer {
 
     /// Does what the engine says until it waits, or until the application has too many outcomes at once.
     pub(crate) fn drain(&mut self, watch: &mut impl Watch) -> Checked {
+        self.checker.stirred();
         let most = ACTIONS_MAX + ACTIONS_PER_RECORD_MAX * self.checker.open();
         let (mut outcomes, pause) = self.application.caller.outcomes;
         for _ in 0..most {

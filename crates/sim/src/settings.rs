@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use headwaters_engine::{
     Bounds, Config, ConfigError, Order, OutagePolicy, OuterKey, RateLimit as EngineRateLimit,
-    RetryBudget, RetryPolicy, ShardPrediction,
+    RetryBudget, RetryPolicy, ShardPrediction, ShardShare,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,8 @@ pub struct Settings {
     /// [`Config::retry_budget`]; 0 for none.
     pub retry_budget_percent: u32,
     pub shard_prediction: bool,
+    /// [`Config::shard_share`]; 0 for none.
+    pub shard_share_percent: u32,
     /// `None` for ever; a plan says "never" then.
     #[serde(with = "crate::ttl")]
     pub ttl_ms: Option<u64>,
@@ -92,6 +94,7 @@ impl Default for Settings {
             retry: Retry::Exponential { base_ms: 100, cap_ms: 5_000 },
             retry_budget_percent: 10,
             shard_prediction: true,
+            shard_share_percent: 400,
             ttl_ms: Some(30_000),
         }
     }
@@ -132,8 +135,10 @@ impl Settings {
             // What came later is drawn last, so that older draws mean the same.
             outage_probes: rng.happens(Chance::percent(80)),
             retry_budget_percent: rng.pick(&[0, 1, 10, 10, 100]),
+            shard_share_percent: 400,
         };
         settings.ordered = settings.shard_prediction && rng.happens(Chance::percent(35));
+        settings.shard_share_percent = rng.pick(&[0, 25, 100, 400, 400]);
         settings
     }
 
@@ -186,6 +191,10 @@ impl Settings {
             })
             .seed(seed)
             .shard_prediction(if is_on { ShardPrediction::On } else { ShardPrediction::Off })
+            .shard_share(match self.shard_share_percent {
+                0 => ShardShare::Off,
+                percent => ShardShare::Percent(percent),
+            })
             .build()
     }
 }

@@ -178,6 +178,7 @@ part!(within_settings: Settings {
     reset request_timeout_ms,
     reset retry,
     reset retry_budget_percent,
+    reset shard_share_percent,
     reset shard_prediction,
     reset ttl_ms,
 });

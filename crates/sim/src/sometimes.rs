@@ -188,6 +188,10 @@ situations! {
     refused_then_accepted,
     /// Records too large for an aggregate, beside others that were packed.
     sent_plain_for_size,
+    /// Records that were accepted although the buffer was nearly full, for shards with little of it.
+    share_left_to_others,
+    /// Records that were refused because too much waited for their shards.
+    share_refused,
     /// Splits of which the children took over at once.
     split_at_once,
     /// Splits during which the parent went on.

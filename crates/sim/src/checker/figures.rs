@@ -27,6 +27,7 @@ impl Checker {
     /// The engine waits: nothing is owed, and its figures are right.
     pub(crate) fn waits(&mut self, at: Option<Instant>, stats: &Stats, now: Instant) -> Checked {
         self.list_elapse(now);
+        self.is_drained = true;
         self.heard.clear();
         (self.renewed_at, self.undrained_since) = (None, None);
         self.purges = false;
@@ -44,6 +45,7 @@ impl Checker {
         self.check_flushes(now)?;
         self.check_close(now)?;
         self.check_room(stats)?;
+        self.check_share(stats.bytes_held)?;
         self.check_requests(stats, now)?;
         self.check_levels(at, stats)?;
         self.check_counters(stats)?;

@@ -90,6 +90,11 @@ impl Records {
         self.ends.len() + self.window.iter().position(is_open).unwrap_or(self.window.len())
     }
 
+    /// The records without outcomes.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Record> {
+        self.window.iter().filter(|record| record.accepted.is_some() && record.outcome.is_none())
+    }
+
     /// Forgets what need not be known any more.
     pub(super) fn forget(&mut self) {
         while let Some(record) = self.window.front().filter(|record| record.outcome.is_some()) {

@@ -45,6 +45,14 @@ impl Unsealed {
         Self(Repr::Aggregate { data, start, hash_key, partition_key })
     }
 
+    /// The hash key that decides on the shard.
+    pub fn hash_key(&self) -> HashKey {
+        match &self.0 {
+            Repr::Aggregate { hash_key, .. } => *hash_key,
+            Repr::Plain(entry) => entry.hash_key(),
+        }
+    }
+
     /// What the trailer is the MD5 of; `None` if the record goes plain and has none.
     pub fn body(&self) -> Option<&[u8]> {
         match &self.0 {
