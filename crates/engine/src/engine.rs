@@ -333,9 +333,10 @@ impl Engine {
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
         let load = collector.collect(&mut self.lanes, self.now)?;
-        let batch = self.start(load);
-        self.announce_room();
-        Some(batch)
+        if self.has_share_again() {
+            self.actions.push_back(Action::RoomAvailable);
+        }
+        Some(self.start(load))
     }
 
     /// Makes a batch of this.
@@ -359,7 +360,7 @@ impl Engine {
 
     #[inline]
     pub(crate) fn announce_room(&mut self) {
-        // Never one without the other: who waits for room for a shard may have been refused since for want of any.
+        // Both are asked, for one notice is enough.
         if self.room.announce() | self.has_share_again() {
             self.actions.push_back(Action::RoomAvailable);
         }

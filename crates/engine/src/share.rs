@@ -41,7 +41,8 @@ impl Default for ShardShare {
 /// Who was told that too much waits for a shard.
 #[derive(Debug)]
 pub(crate) struct Shares {
-    percent: u64,
+    /// `None` without a share.
+    percent: Option<u64>,
     /// The lanes of those shards, if nobody was told since that there is room.
     wanted: BTreeSet<u32>,
 }
@@ -49,8 +50,8 @@ pub(crate) struct Shares {
 impl Shares {
     pub(crate) const fn new(share: ShardShare) -> Self {
         let percent = match share {
-            ShardShare::Off => u64::MAX,
-            ShardShare::Percent(percent) => percent as u64,
+            ShardShare::Off => None,
+            ShardShare::Percent(percent) => Some(percent as u64),
         };
         Self { percent, wanted: BTreeSet::new() }
     }
@@ -62,7 +63,8 @@ impl Shares {
 
     /// Whether so many bytes may wait for one shard while so many are free.
     fn allows(&self, bytes: usize, free: usize) -> bool {
-        (bytes as u64).saturating_mul(100) <= (free as u64).saturating_mul(self.percent)
+        let Some(percent) = self.percent else { return true };
+        (bytes as u64).saturating_mul(100) <= (free as u64).saturating_mul(percent)
     }
 }
 
