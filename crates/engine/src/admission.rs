@@ -51,6 +51,7 @@ impl Engine {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         self.stats.accepted += 1;
+        self.arrivals.note(sequence, self.now);
         let stamp = Stamp { token, sequence, expiration, deadline };
         if self.turnstile.is_none() {
             self.lanes.accept(record, stamp, self.now);

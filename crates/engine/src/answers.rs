@@ -119,6 +119,11 @@ impl Engine {
             self.stats.ignored_answers += 1;
             return;
         };
+        let time = self.now.since(request.start);
+        self.stats.request_time.note(time);
+        if request.load.generation == self.lanes.generation {
+            self.lanes.answered(&request.load.turns, time);
+        }
         let results = match result {
             Ok(results) if results.len() == request.load.flights.len() => {
                 Results::Each(results.into_iter())
@@ -160,8 +165,8 @@ impl Engine {
                 self.window.failed(error.code.class(), request.start, self.now)
             }
         }
-        let Request { load: Load { case, entries, flights, generation, records }, start, .. } =
-            request;
+        let Request { load, start, .. } = request;
+        let Load { case, entries, flights, generation, records, .. } = load;
         if let Some(case) = case {
             self.part_answered(case, results.of_part(&flights));
         }
@@ -293,8 +298,9 @@ impl Engine {
             Err(error) => {
                 let by_shard = matches!(answer.results, Results::Each(_))
                     && error.code.class() == Class::Throttled;
-                if by_shard && answer.generation == self.lanes.generation {
-                    self.lanes.throttled(flight.lane, entry.size(), start, self.now);
+                if answer.generation == self.lanes.generation {
+                    let throttled = by_shard.then(|| entry.size());
+                    self.lanes.failed(flight.lane, throttled, start, self.now);
                 }
                 let record = flight.cargo.land(entry);
                 answer.failed = answer.failed.saturating_add(1);

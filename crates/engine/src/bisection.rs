@@ -398,6 +398,9 @@ impl Engine {
                 break;
             }
             limiter.spend(bytes as u64, now);
+            let figures = &mut self.lanes.get_mut(lane).figures;
+            figures.entries += 1;
+            figures.bytes_sent += bytes as u64;
             lanes.push(lane);
             size += bytes;
         }
@@ -410,6 +413,10 @@ impl Engine {
         let shard = |lane| self.lanes.get(lane).shard.as_ref().map(|shard| &shard.id);
         let mut load = Load { generation: self.lanes.generation, ..Load::default() };
         load.records = part.iter().map(KinesisRecord::records).sum();
+        load.turns =
+            lanes.iter().zip(&part).map(|(&lane, record)| (lane, record.sequence())).collect();
+        load.turns.sort_unstable();
+        load.turns.dedup_by_key(|&mut (lane, _)| lane);
         let sent = part.into_iter().zip(lanes).map(|(record, lane)| {
             let (cargo, entry) = Cargo::embark(record, shard(lane));
             load.flights.push(Flight { cargo, lane });

@@ -26,6 +26,8 @@ pub(crate) struct Collector {
     is_full: bool,
     records: usize,
     size: usize,
+    /// The lanes that had their turns, and the oldest record that each sent, by its place in the order of acceptance.
+    turns: Vec<(u32, u64)>,
     /// Aggregates whose check sums are still to be made, all at once, and where they go.
     unsealed: Vec<(usize, Unsealed)>,
 }
@@ -50,6 +52,7 @@ impl Collector {
             is_full: false,
             records: 0,
             size: 0,
+            turns: Vec::new(),
             unsealed: Vec::new(),
         }
     }
@@ -90,7 +93,8 @@ impl Collector {
         let share = self.share();
         let mut ready = None;
         let turn = lanes.serve(at, |lane, only_due| {
-            let records = self.records;
+            let (entries, size, records) = (self.entries.len(), self.size, self.records);
+            let oldest = lane.first().map(KinesisRecord::sequence);
             lane.deficit += share;
             let turn = loop {
                 let Some(size) = lane.next_size(only_due, now) else {
@@ -116,6 +120,12 @@ impl Collector {
                 lane.limiter.spend(size as u64, now);
                 self.take_first(lane, size, at);
             };
+            let sent = self.entries.len() - entries;
+            if sent > 0 {
+                self.turns.extend(oldest.map(|oldest| (at, oldest)));
+                lane.figures.entries += sent as u64;
+                lane.figures.bytes_sent += (self.size - size) as u64;
+            }
             (turn, self.records - records)
         });
         match ready {
@@ -197,8 +207,11 @@ impl Collector {
             }
             self.entries[at] = entry;
         }
-        let (flights, records) = (self.flights, self.records);
-        Load { case: None, entries: self.entries.into(), flights, generation, records }
+        let Self { entries, flights, records, mut turns, .. } = self;
+        // A lane can have several turns.
+        turns.sort_unstable();
+        turns.dedup_by_key(|&mut (lane, _)| lane);
+        Load { case: None, entries: entries.into(), flights, generation, records, turns }
     }
 }
 

@@ -6,6 +6,7 @@ use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
+use crate::arrivals::Arrivals;
 use crate::bisection::Bisection;
 use crate::bounds::Room;
 use crate::budget::Budget;
@@ -48,6 +49,7 @@ pub struct Engine {
     pub(crate) answers: VecDeque<Box<Answer>>,
     /// User records in those.
     pub(crate) answered: usize,
+    pub(crate) arrivals: Arrivals,
     pub(crate) bisection: Bisection,
     pub(crate) budget: Budget,
     pub(crate) closing: Option<Closing>,
@@ -81,6 +83,7 @@ impl Engine {
             actions: VecDeque::new(),
             answers: VecDeque::new(),
             answered: 0,
+            arrivals: Arrivals::default(),
             bisection: Bisection::default(),
             budget: Budget::new(&config),
             closing: None,
@@ -217,6 +220,7 @@ impl Engine {
         let buffered =
             self.lanes.records() + self.waits.records() + self.bisection.records() + behind;
         Stats {
+            aggregates_cut: self.lanes.cuts,
             behind: behind as u64,
             buffered: buffered as u64,
             bytes_held: self.room.bytes() as u64,
@@ -237,11 +241,23 @@ impl Engine {
     /// How it stands with each shard, in the order of their hash keys. What goes to no known shard comes last.
     pub fn shard_stats(&self) -> impl Iterator<Item = ShardStats> {
         self.lanes.lanes.iter().map(|lane| {
-            let rates = lane.limiter.rates_ppm(self.now);
+            let (levels, rates) = (lane.limiter.levels(self.now), lane.limiter.rates_ppm(self.now));
+            let figures = lane.figures;
             ShardStats {
+                byte_level: levels.map(|[_, bytes]| bytes),
                 byte_rate_ppm: rates.map(|[_, bytes]| bytes),
+                bytes_sent: figures.bytes_sent,
+                bytes_waiting: lane.held() as u64,
+                dwell: figures.dwell,
+                entries: figures.entries,
+                failed: figures.failed,
+                is_held_back: lane.marks.blocked.is_some(),
+                record_level: levels.map(|[records, _]| records),
                 record_rate_ppm: rates.map(|[records, _]| records),
+                request_time: figures.request_time,
                 shard: lane.shard.as_ref().map(|shard| shard.id.clone()),
+                stored: figures.stored,
+                throttled: figures.throttled,
             }
         })
     }
@@ -332,7 +348,9 @@ impl Engine {
         self.lanes.elapse(self.now);
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
+        let cut = self.lanes.why(self.config.collection_max_count, self.config.collection_max_size);
         let load = collector.collect(&mut self.lanes, self.now)?;
+        self.stats.requests_cut.note(cut);
         if self.has_share_again() {
             self.actions.push_back(Action::RoomAvailable);
         }
@@ -343,6 +361,11 @@ impl Engine {
     pub(crate) fn start(&mut self, load: Load) -> Batch {
         self.stats.requests += 1;
         self.stats.entries += load.entries.len() as u64;
+        for &(lane, oldest) in &load.turns {
+            let age = self.arrivals.age(oldest, self.now);
+            self.stats.dwell.note(age);
+            self.lanes.get_mut(lane).figures.dwell.note(age);
+        }
         let timeout = self.now.after(self.config.request_timeout);
         let entries = load.entries.clone();
         let id = self.in_flight.start(load, self.now, timeout);

@@ -51,6 +51,8 @@ pub(crate) struct Load {
     pub(crate) generation: u32,
     /// How many user records it has.
     pub(crate) records: usize,
+    /// The lanes that it left, and the oldest record from each, by its place in the order of acceptance.
+    pub(crate) turns: Vec<(u32, u64)>,
 }
 
 /// What is kept of a Kinesis record while its entry is on the way.

@@ -5,6 +5,7 @@ use core::iter::once_with;
 use headwaters_wire::{Entry, HashKey, ListedShard};
 
 use crate::aggregator::Aggregator;
+use crate::figures::Figures;
 use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{KinesisRecord, NOTHING};
 use crate::limiter::Limiter;
@@ -20,6 +21,7 @@ pub(crate) struct Lane {
     /// `None` for the lane of records whose shard is not known.
     pub(crate) shard: Option<ListedShard>,
     pub(crate) limiter: Limiter,
+    pub(crate) figures: Figures,
     pub(crate) aggregator: Aggregator,
     /// Whether aggregates for it go astray, and no map says why: then its records go by themselves.
     pub(crate) is_suspect: bool,
@@ -69,6 +71,7 @@ impl Lane {
         Self {
             shard,
             limiter,
+            figures: Figures::default(),
             aggregator,
             is_suspect: false,
             hastened: None,

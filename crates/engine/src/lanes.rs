@@ -6,6 +6,7 @@ use headwaters_wire::{HashKey, ListedShard, ShardId};
 
 use crate::aggregator::{Aggregator, Encoders, Joined, Limits};
 use crate::config::Config;
+use crate::figures::{Cut, Cuts};
 use crate::held::{Held, Stamp};
 use crate::kinesis_record::KinesisRecord;
 use crate::lane::{Lane, Marks};
@@ -40,6 +41,8 @@ pub(crate) struct Lanes {
     pub(crate) is_hurrying: bool,
     /// User records in all lanes.
     pub(crate) records: usize,
+    /// Why aggregates were ended.
+    pub(crate) cuts: Cuts,
     pub(crate) spare: Encoders,
     pub(crate) settings: Settings,
     /// Shards that answers have named while there was no map.
@@ -94,6 +97,7 @@ impl Lanes {
             hurry_before: 0,
             is_hurrying: false,
             records: 0,
+            cuts: Cuts::default(),
             spare: Encoders::default(),
             settings,
             seen: BTreeSet::new(),
@@ -198,21 +202,6 @@ impl Lanes {
         }
     }
 
-    /// An entry of so many bytes was stored that left this lane.
-    #[inline(always)]
-    pub(crate) fn stored(&mut self, at: u32, bytes: usize) {
-        if let Some(lane) = self.lanes.get_mut(at as usize) {
-            lane.limiter.stored(bytes as u64);
-        }
-    }
-
-    /// An entry of so many bytes was throttled that left this lane at `start`.
-    pub(crate) fn throttled(&mut self, at: u32, bytes: usize, start: Instant, now: Instant) {
-        if let Some(lane) = self.lanes.get_mut(at as usize) {
-            lane.limiter.throttled(bytes as u64, start, now);
-        }
-    }
-
     /// Whether the records of a lane are packed together.
     #[inline(always)]
     pub(crate) fn packs(&self, at: u32) -> bool {
@@ -250,7 +239,7 @@ impl Lanes {
                     && lane.unsent_size() < self.settings.full_at => {}
             Joined::Changed | Joined::Unnoticed => self.note_packed(at),
             Joined::Full => {
-                self.close(at, now);
+                self.close_full(at, now);
                 self.mark(at);
             }
             Joined::No => self.fill(at, stamp.on(record), now),
@@ -262,9 +251,12 @@ impl Lanes {
         let aggregator = &mut self.lanes[at as usize].aggregator;
         let (before, full) = aggregator.add(held, &mut self.spare, self.generation, now);
         if let Some(record) = before {
+            self.note_cut(&record, Cut::Size);
             self.push(at, record);
         }
         if let Some(record) = full {
+            let is_many = record.records() >= self.settings.limits.count;
+            self.note_cut(&record, if is_many { Cut::Count } else { Cut::Size });
             self.push(at, record);
         }
         self.note_packed(at);
@@ -330,10 +322,23 @@ impl Lanes {
     }
 
     /// Ends the aggregate that is being packed.
-    pub(crate) fn close(&mut self, at: u32, now: Instant) {
+    fn close(&mut self, at: u32, cut: Cut, now: Instant) {
         let aggregator = &mut self.lanes[at as usize].aggregator;
         if let Some(record) = aggregator.close(&mut self.spare, self.generation, now) {
+            self.note_cut(&record, cut);
             self.push(at, record);
+        }
+    }
+
+    /// Ends the aggregate that is being packed, to which nothing more can be added.
+    pub(crate) fn close_full(&mut self, at: u32, now: Instant) {
+        let is_many = self.get(at).aggregator.len() >= self.settings.limits.count;
+        self.close(at, if is_many { Cut::Count } else { Cut::Size }, now);
+    }
+
+    fn note_cut(&mut self, record: &KinesisRecord, cut: Cut) {
+        if let KinesisRecord::Aggregate(_) = record {
+            self.cuts.note(cut);
         }
     }
 
@@ -343,7 +348,7 @@ impl Lanes {
         self.is_hurrying = false;
         for at in 0..self.lanes.len() as u32 {
             if self.get(at).aggregator.sequence() < self.hurry_before {
-                self.close(at, now);
+                self.close(at, Cut::Flush, now);
             }
             if !self.awaits_map {
                 self.lanes[at as usize].hurry();
@@ -419,7 +424,7 @@ impl Lanes {
         while let Some(&(_, at)) = self.filling.first()
             && self.get(at).aggregator.ripe() <= now
         {
-            self.close(at, now);
+            self.close(at, Cut::Time, now);
         }
     }
 
@@ -438,7 +443,7 @@ impl Lanes {
         loop {
             let &(_, at) = self.expiring.first().filter(|(expiration, _)| *expiration <= now)?;
             if self.get(at).aggregator.expiration() <= now {
-                self.close(at, now);
+                self.close(at, Cut::Time, now);
             }
             if let Some(record) = self.take_from(at, |lane| lane.take_expired(now)) {
                 // What the limiter held back may have been just this.
@@ -486,6 +491,24 @@ impl Lanes {
     /// Whether what was not sent before, and may leave, fills a request of `count` entries or `size` bytes.
     pub(crate) fn fills(&self, count: usize, size: usize) -> bool {
         !self.awaits_map && (self.unsent >= count || self.unsent_size >= size)
+    }
+
+    /// Why something leaves now, a request being free.
+    pub(crate) fn why(&self, count: usize, size: usize) -> Cut {
+        let first = self.queued.first().map(|&(_, at)| self.get(at));
+        let is_hurried =
+            |lane: &Lane| lane.first().is_some_and(|record| record.sequence() < self.hurry_before);
+        if !self.awaits_map && self.unsent >= count {
+            Cut::Count
+        } else if !self.awaits_map && self.unsent_size >= size {
+            Cut::Size
+        } else if first.is_some_and(is_hurried) {
+            Cut::Flush
+        } else if first.is_some_and(|lane| lane.unsent_size() >= self.settings.full_at) {
+            Cut::Shard
+        } else {
+            Cut::Time
+        }
     }
 
     /// When the next lane has something to send; what is being packed included.

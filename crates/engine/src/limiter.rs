@@ -132,6 +132,16 @@ impl Limiter {
         }
     }
 
+    /// How many Kinesis records and bytes it would let pass now, less than none in debt; `None` if it has no limit.
+    pub(crate) fn levels(&self, now: Instant) -> Option<[i64; 2]> {
+        if self.limit == RateLimit::Off {
+            return None;
+        }
+        let mut limiter = self.clone();
+        limiter.refill(now);
+        Some([limiter.records.tokens(), limiter.bytes.tokens()])
+    }
+
     fn set_rates(&mut self) {
         let (records, bytes) = rates(self.limit, self.adaptive.as_ref(), self.shards);
         self.bytes.set_rate(bytes);

@@ -190,7 +190,7 @@ impl Lanes {
         }
         self.records += 1;
         if aggregator.is_full(more) {
-            self.close(at, now);
+            self.close_full(at, now);
         }
         self.note_packed(at);
         None

@@ -1,5 +1,6 @@
 use headwaters_wire::ShardId;
 
+use crate::figures::{Cuts, Times};
 use crate::listing::MapStatus;
 
 /// What the engine has done and holds: counters since its start, and levels of now.
@@ -10,6 +11,8 @@ use crate::listing::MapStatus;
 pub struct Stats {
     /// Records that were accepted.
     pub accepted: u64,
+    /// Why aggregates were ended, of those that were not taken apart before by a reshard.
+    pub aggregates_cut: Cuts,
     /// Those buffered records that wait for the outcomes of older ones of their keys now
     /// ([`Order::PerPartitionKey`](crate::Order::PerPartitionKey)).
     pub behind: u64,
@@ -20,6 +23,9 @@ pub struct Stats {
     pub buffered: u64,
     /// Bytes held now, bookkeeping included.
     pub bytes_held: u64,
+    /// How long the oldest record that a request had for a shard had been held when it left, for the first time or again;
+    /// to a millisecond, and to some percent of what is long.
+    pub dwell: Times,
     /// Entries (Kinesis records) that were sent, again and again included.
     pub entries: u64,
     /// Records that a purge or the deadline of a close gave back, whatever is known of them.
@@ -44,11 +50,15 @@ pub struct Stats {
     pub probing: bool,
     /// How often a record was refused. A put that waits for room can be refused many times.
     pub refused: u64,
+    /// How long requests took until they were answered, whatever the answer; not those that were cancelled.
+    pub request_time: Times,
     /// Requests that were sent.
     pub requests: u64,
     /// How many requests may be in flight now: fewer than
     /// [`Config::max_requests_in_flight`](crate::Config::max_requests_in_flight) while some fail.
     pub requests_allowed: u64,
+    /// Why requests were made; those that were sent as parts of a refused one are not among them.
+    pub requests_cut: Cuts,
     /// Requests that failed as a whole since the last one that was answered entry by entry; refusals that concern one
     /// request alone, or credentials, do not count.
     pub requests_failed_in_a_row: u64,
@@ -78,16 +88,45 @@ pub struct Stats {
     pub wrong_shard: u64,
 }
 
-/// How it stands with one shard now.
+impl Stats {
+    /// Rises when the meaning of a field changes, here or in [`ShardStats`]; not when there is a new one.
+    pub const VERSION: u32 = 1;
+}
+
+/// How it stands with one shard: levels of now, and counters since it came into the list of the shards. Whatever is answered
+/// after another list has come counts for none.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShardStats {
+    /// How many bytes the limiter would let pass now, less than none while it owes some; `None` without a limit.
+    pub byte_level: Option<i64>,
     /// The rate at which the shard is fed in bytes, in millionths of the 1 MiB a second that it promises; `None`
     /// without a limit.
     pub byte_rate_ppm: Option<u64>,
-    /// The same in records, of 1,000 a second.
+    /// Bytes that were sent, again and again included.
+    pub bytes_sent: u64,
+    /// Bytes that wait for the shard now, bookkeeping included: in the buffer, for a retry, or behind others
+    /// ([`ShardShare`](crate::ShardShare)).
+    pub bytes_waiting: u64,
+    /// As in [`Stats::dwell`].
+    pub dwell: Times,
+    /// Entries that were sent, again and again included.
+    pub entries: u64,
+    /// Of these, those that failed, and not because the shard throttled them.
+    pub failed: u64,
+    /// Whether the limiter holds back what waits.
+    pub is_held_back: bool,
+    /// How many records the limiter would let pass now, less than none while it owes some; `None` without a limit.
+    pub record_level: Option<i64>,
+    /// As `byte_rate_ppm`, in records, of 1,000 a second.
     pub record_rate_ppm: Option<u64>,
+    /// How long requests that had something for the shard took until they were answered.
+    pub request_time: Times,
     /// Which shard; `None` for what goes to no known shard: there the rates are those of each of as many shards as the
     /// stream is taken to have.
     pub shard: Option<ShardId>,
+    /// Entries that were stored, and where they belong.
+    pub stored: u64,
+    /// Entries that the shard throttled.
+    pub throttled: u64,
 }

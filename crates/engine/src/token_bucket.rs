@@ -63,6 +63,12 @@ impl TokenBucket {
         self.rate
     }
 
+    /// Whole tokens that are there; negative in debt.
+    pub(crate) fn tokens(&self) -> i64 {
+        let tokens = self.level.div_euclid(GRAINS_PER_TOKEN);
+        i64::try_from(tokens).unwrap_or(if tokens < 0 { i64::MIN } else { i64::MAX })
+    }
+
     /// Puts in what flowed in `nanos` nanoseconds.
     pub(crate) fn refill(&mut self, nanos: u64) {
         let flow = i128::from(self.rate) * i128::from(nanos);

@@ -53,9 +53,9 @@ pub use clock::TokioClock;
 pub use close::{CloseReport, Undelivered};
 pub use headwaters_engine::{
     Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigConflict, ConfigError,
-    ConfigFault, Instant, MapStatus, Order, OutagePolicy, Outcome, OuterKey, RateLimit,
+    ConfigFault, Cuts, Instant, MapStatus, Order, OutagePolicy, Outcome, OuterKey, RateLimit,
     RecordError, Refused, RefusedReason, RetryBudget, RetryPolicy, ShardPrediction, ShardShare,
-    ShardStats, Stats, Timing, UserRecord, wire,
+    ShardStats, Stats, Times, Timing, UserRecord, wire,
 };
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;

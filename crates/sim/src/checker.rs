@@ -98,6 +98,8 @@ pub(crate) struct Checker {
     /// For which shard the engine refused a record because too much waits there, if it has not said since that there is
     /// room.
     wants_share: Option<Wanted>,
+    /// How often the engine waited.
+    looks: u32,
     /// Whether the engine has said all that it has to say.
     is_drained: bool,
     /// Whether the last record was refused.
@@ -227,6 +229,7 @@ impl Checker {
             closed_back: 0,
             wants_room: None,
             wants_share: None,
+            looks: 0,
             is_drained: true,
             was_refused: false,
             purged: 0,

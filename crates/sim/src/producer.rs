@@ -342,7 +342,9 @@ impl Producer {
             self.trace(Kind::Action, &action, watch);
             if let Action::Wait(wakeup) = action {
                 self.checker.check_rates(self.engine.shard_stats(), self.now)?;
-                return self.checker.waits(wakeup.at, &self.engine.stats(), self.now);
+                let stats = self.engine.stats();
+                self.checker.check_shards(self.engine.shard_stats(), stats.bytes_held)?;
+                return self.checker.waits(wakeup.at, &stats, self.now);
             }
             let is_outcome = matches!(action, Action::Complete(_));
             self.act(action, watch)?;

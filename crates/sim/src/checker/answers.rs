@@ -38,6 +38,7 @@ impl Checker {
             return;
         }
         let Some(request) = self.requests.get_mut(&batch) else { return };
+        self.figures.answered(now.since(request.start));
         let entries = request.parcels.len();
         request.has_results = matches!(result, Ok(results) if results.len() == entries);
         let failed = match result {

@@ -2,7 +2,9 @@
 
 use alloc::format;
 
-use headwaters_engine::{Bounds, Instant, MapStatus, Stats};
+use core::time::Duration;
+
+use headwaters_engine::{Bounds, Cuts, Instant, MapStatus, Stats, Times};
 
 use super::record::Ended;
 use super::{Checked, Checker, rule};
@@ -10,6 +12,10 @@ use super::{Checked, Checker, rule};
 /// What the engine's figures must say.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
+    /// Requests that were answered, how long that took in all, and at most.
+    answers: u64,
+    answered_after: Duration,
+    longest_answer: Duration,
     pub(super) bisected: u64,
     pub(super) entries: u64,
     pub(super) refused: u64,
@@ -21,6 +27,15 @@ pub(super) struct Figures {
     pub(super) timeouts_perhaps: u64,
     pub(super) unusable_answers: u64,
     pub(super) wrong_shard: u64,
+}
+
+impl Figures {
+    /// A request was answered after so long.
+    pub(super) fn answered(&mut self, time: Duration) {
+        self.answers += 1;
+        self.answered_after += time;
+        self.longest_answer = self.longest_answer.max(time);
+    }
 }
 
 impl Checker {
@@ -167,6 +182,16 @@ impl Checker {
         for (name, says, is) in pairs {
             rule(says == is, || format!("`{name}` says {says}, and is {is}"))?;
         }
+        let Times { count, longest, total, .. } = stats.request_time;
+        let answers = (figures.answers, figures.longest_answer, figures.answered_after);
+        rule((count, longest, total) == answers, || {
+            format!("`request_time` says {:?}, and is {answers:?}", stats.request_time)
+        })?;
+        let Cuts { by_count, by_flush, by_shard, by_size, by_time, .. } = stats.requests_cut;
+        let cut = by_count + by_flush + by_shard + by_size + by_time;
+        rule(cut == stats.requests || cut < stats.requests && stats.bisected > 0, || {
+            format!("{} requests were made, and there were reasons for {cut}", stats.requests)
+        })?;
         let most = figures.timeouts + figures.timeouts_perhaps;
         rule((figures.timeouts..=most).contains(&stats.timeouts), || {
             format!("`timeouts` says {}, and is {} to {most}", stats.timeouts, figures.timeouts)

@@ -3,9 +3,12 @@
 use alloc::format;
 
 use headwaters_engine::wire::HashKey;
-use headwaters_engine::{Bounds, ShardShare};
+use headwaters_engine::{Bounds, ShardShare, ShardStats};
 
 use super::{Checked, Checker, rule};
+
+/// How often shards are looked at: once in so many waits.
+const LOOKS: u32 = 16;
 
 /// A record that could not wait for its shard.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,25 @@ impl Checker {
     /// The engine has something to say, or to find out.
     pub(crate) const fn stirred(&mut self) {
         self.is_drained = false;
+    }
+
+    /// What the engine says of each shard adds up. It is looked at now and then, for there may be many.
+    pub(crate) fn check_shards(
+        &mut self,
+        shards: impl Iterator<Item = ShardStats>,
+        held: u64,
+    ) -> Checked {
+        self.looks = self.looks.wrapping_add(1);
+        if !self.looks.is_multiple_of(LOOKS) {
+            return Ok(());
+        }
+        let mut waiting = 0;
+        for shard in shards {
+            let answered = shard.stored + shard.throttled + shard.failed;
+            rule(answered <= shard.entries, || format!("more was answered than sent: {shard:?}"))?;
+            waiting += shard.bytes_waiting;
+        }
+        rule(waiting <= held, || format!("{waiting} bytes wait, of {held} that are held"))
     }
 
     fn share_percent(&self) -> Option<u64> {

@@ -1,0 +1,114 @@
+//! What the engine says of itself.
+
+mod story;
+
+use core::time::Duration;
+
+use headwaters_engine::wire::ErrorCode;
+use headwaters_engine::{Config, ConfigBuilder, Cuts, RateLimit, ShardStats, Times};
+
+use story::{Story, millis};
+
+fn settings() -> ConfigBuilder {
+    Config::builder()
+        .aggregation_max_count(4)
+        .aggregation_max_size(1_000)
+        .collection_max_shard_size(5_000)
+        .rate_limit(RateLimit::Fixed { percent: 100 })
+        .record_max_buffered_time(millis(100))
+}
+
+fn times(times: Times) -> (u64, Duration, Duration) {
+    (times.count, times.longest, times.total)
+}
+
+fn cuts(cuts: Cuts) -> [u64; 5] {
+    [cuts.by_count, cuts.by_flush, cuts.by_shard, cuts.by_size, cuts.by_time]
+}
+
+fn shards(story: &Story) -> Vec<ShardStats> {
+    story.engine.shard_stats().collect()
+}
+
+#[test]
+fn each_shard_has_figures_of_its_own() {
+    let mut story = Story::on(2, settings().aggregation_enabled(false));
+    (0..3).for_each(|token| story.add_to(token, 0, 100));
+    story.later(40);
+    story.add_to(3, 1, 100);
+    assert!(shards(&story)[0].bytes_waiting > shards(&story)[1].bytes_waiting);
+    story.later(60);
+    let batch = story.batch();
+    let [first, second] = &shards(&story)[..2] else { panic!("two shards") };
+    assert_eq!((first.entries, second.entries), (3, 1));
+    assert_eq!((first.bytes_waiting, second.bytes_waiting), (0, 0));
+    assert_eq!((first.record_level, second.record_level), (Some(997), Some(999)));
+    assert_eq!(times(first.dwell), (1, millis(100), millis(100)));
+    assert_eq!(times(second.dwell), (1, millis(60), millis(60)));
+    story.later(30);
+    story.fail_at(&batch, &[0], &ErrorCode::ProvisionedThroughputExceededException);
+    story.drain();
+    let [first, second] = &shards(&story)[..2] else { panic!("two shards") };
+    assert_eq!((first.stored, first.throttled, first.failed), (2, 1, 0));
+    assert_eq!((second.stored, second.throttled, second.failed), (1, 0, 0));
+    assert_eq!(times(first.request_time), (1, millis(30), millis(30)));
+    assert!(first.bytes_waiting > 0, "it waits for its retry");
+    let stats = story.engine.stats();
+    assert_eq!(times(stats.request_time), (1, millis(30), millis(30)));
+    assert_eq!(times(stats.dwell), (2, millis(100), millis(160)));
+    assert_eq!(stats.dwell.mean(), millis(80));
+}
+
+#[test]
+fn a_retry_has_dwelt_since_it_was_accepted() {
+    let mut story = Story::on(1, settings());
+    story.add(0, 100);
+    story.later(200);
+    let batch = story.batch();
+    story.later(100);
+    story.fail(&batch, ErrorCode::InternalFailure);
+    story.drain();
+    story.later(5_000);
+    story.batch();
+    assert_eq!(times(story.engine.stats().dwell), (2, millis(5_300), millis(5_500)));
+}
+
+#[test]
+fn aggregates_say_why_they_were_ended() {
+    let mut story = Story::on(1, settings());
+    (0..4).for_each(|token| story.add(token, 10));
+    assert_eq!(cuts(story.engine.stats().aggregates_cut), [1, 0, 0, 0, 0]);
+    (4..7).for_each(|token| story.add(token, 400));
+    assert_eq!(cuts(story.engine.stats().aggregates_cut), [1, 0, 0, 1, 0]);
+    story.add(7, 10);
+    story.flush(1);
+    story.drain();
+    assert_eq!(cuts(story.engine.stats().aggregates_cut), [1, 1, 0, 1, 0]);
+    (8..10).for_each(|token| story.add(token, 10));
+    story.later(200);
+    story.drain();
+    assert_eq!(cuts(story.engine.stats().aggregates_cut), [1, 1, 0, 1, 1]);
+}
+
+#[test]
+fn requests_say_why_they_were_made() {
+    let settings = settings().aggregation_enabled(false).collection_max_count(10);
+    let mut story = Story::on(1, settings.collection_max_size(20_000));
+    (0..10).for_each(|token| story.add(token, 10));
+    story.batch();
+    assert_eq!(cuts(story.engine.stats().requests_cut), [1, 0, 0, 0, 0]);
+    story.add(10, 10);
+    story.flush(1);
+    story.batch();
+    assert_eq!(cuts(story.engine.stats().requests_cut), [1, 1, 0, 0, 0]);
+    story.add(11, 6_000);
+    story.batch();
+    assert_eq!(cuts(story.engine.stats().requests_cut), [1, 1, 1, 0, 0]);
+    story.add(12, 30_000);
+    story.batch();
+    assert_eq!(cuts(story.engine.stats().requests_cut), [1, 1, 1, 1, 0]);
+    story.add(13, 10);
+    story.later(200);
+    story.batch();
+    assert_eq!(cuts(story.engine.stats().requests_cut), [1, 1, 1, 1, 1]);
+}
