@@ -1,5 +1,6 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::time::Duration;
 
 use crate::time::Instant;
@@ -13,6 +14,25 @@ pub(crate) struct Arrivals {
     levels: Vec<VecDeque<(u64, Instant)>>,
     /// When the next one is to be marked.
     next: Instant,
+}
+
+/// When records were accepted that were so about at the same time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Arrival {
+    at: Option<Instant>,
+    places: Range<u64>,
+}
+
+impl Arrival {
+    /// Whether a record is one of these.
+    pub(crate) fn has(&self, sequence: u64) -> bool {
+        self.places.contains(&sequence)
+    }
+
+    /// How long that is ago.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        self.at.map_or(Duration::ZERO, |at| now.since(at))
+    }
 }
 
 /// Shortest time between two marks.
@@ -46,15 +66,18 @@ impl Arrivals {
         self.levels.push(VecDeque::from([mark]));
     }
 
-    /// How long it is ago that a record was accepted.
-    pub(crate) fn age(&self, sequence: u64, now: Instant) -> Duration {
+    /// When a record was accepted.
+    pub(crate) fn find(&self, sequence: u64) -> Arrival {
+        let mut end = u64::MAX;
         for level in &self.levels {
             let after = level.partition_point(|&(place, _)| place <= sequence);
-            if let Some(&(_, at)) = after.checked_sub(1).and_then(|at| level.get(at)) {
-                return now.since(at);
+            let end_here = level.get(after).map_or(end, |&(place, _)| place);
+            if let Some(&(start, at)) = after.checked_sub(1).and_then(|at| level.get(at)) {
+                return Arrival { at: Some(at), places: start..end_here };
             }
+            end = end_here;
         }
-        Duration::ZERO
+        Arrival { at: None, places: 0..end }
     }
 }
 
@@ -74,9 +97,10 @@ mod tests {
         }
         let now = at(60_000);
         for sequence in [0, 1, 9, 10, 234, 599] {
-            let age = arrivals.age(sequence, now);
+            let age = arrivals.find(sequence).age(now);
             let exact = now.since(at(sequence * 100));
             assert!(age >= exact && age < exact + GAP, "{sequence}: {age:?} for {exact:?}");
+            assert!(arrivals.find(sequence).has(sequence));
         }
     }
 
@@ -91,13 +115,13 @@ mod tests {
         assert!(arrivals.levels.len() < 20, "1 KiB each");
         for ago in [1, 10, 100, 1_000, 100_000, 9_999_999] {
             let exact = Duration::from_millis(ago);
-            let age = arrivals.age(records - ago, now);
+            let age = arrivals.find(records - ago).age(now);
             assert!(age >= exact && age <= exact.mul_f64(1.1) + GAP, "{age:?} for {exact:?}");
         }
     }
 
     #[test]
     fn nobody_has_come() {
-        assert_eq!(Arrivals::default().age(3, at(7)), Duration::ZERO);
+        assert_eq!(Arrivals::default().find(3).age(at(7)), Duration::ZERO);
     }
 }

@@ -67,6 +67,7 @@ impl Collector {
         // no more.
         let mut waiting: Vec<u32> = lanes.queued(self.count_max).collect();
         let mut asked = waiting.len();
+        self.turns.reserve(asked);
         while !self.is_full && !waiting.is_empty() {
             waiting.retain(|&lane| !self.is_full && self.ask(lane, lanes, now) == Turn::More);
             if waiting.is_empty() && asked == self.count_max {

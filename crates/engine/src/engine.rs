@@ -6,7 +6,7 @@ use headwaters_wire::{AttemptError, ErrorCode};
 
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
-use crate::arrivals::Arrivals;
+use crate::arrivals::{Arrival, Arrivals};
 use crate::bisection::Bisection;
 use crate::bounds::Room;
 use crate::budget::Budget;
@@ -96,7 +96,7 @@ impl Engine {
             random,
             room: Room::new(config.bounds),
             scattered: None,
-            shares: Shares::new(config.shard_share),
+            shares: Shares::new(config.shard_share, config.bounds),
             stats: Stats::default(),
             strays: Vec::new(),
             turnstile: (config.order == Order::PerPartitionKey).then(Turnstile::default),
@@ -117,6 +117,7 @@ impl Engine {
             Event::BatchCancelled { batch, sent } => self.batch_cancelled(batch, sent),
             Event::BoundsChanged(bounds) => {
                 self.room.set(bounds);
+                self.shares.set(bounds);
                 self.announce_room();
             }
             Event::CloseRequested { deadline } => self.close(deadline),
@@ -361,8 +362,12 @@ impl Engine {
     pub(crate) fn start(&mut self, load: Load) -> Batch {
         self.stats.requests += 1;
         self.stats.entries += load.entries.len() as u64;
+        let mut arrival = Arrival::default();
         for &(lane, oldest) in &load.turns {
-            let age = self.arrivals.age(oldest, self.now);
+            if !arrival.has(oldest) {
+                arrival = self.arrivals.find(oldest);
+            }
+            let age = arrival.age(self.now);
             self.stats.dwell.note(age);
             self.lanes.get_mut(lane).figures.dwell.note(age);
         }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use headwaters_wire::HashKey;
 
 use crate::action::Action;
+use crate::bounds::Bounds;
 use crate::engine::Engine;
 use crate::lanes::Lanes;
 use crate::order::Turnstile;
@@ -43,17 +44,29 @@ impl Default for ShardShare {
 pub(crate) struct Shares {
     /// `None` without a share.
     percent: Option<u64>,
+    /// As long as no more than this is held, all of it may wait for one shard.
+    quiet: usize,
     /// The lanes of those shards, if nobody was told since that there is room.
     wanted: BTreeSet<u32>,
 }
 
 impl Shares {
-    pub(crate) const fn new(share: ShardShare) -> Self {
+    pub(crate) fn new(share: ShardShare, bounds: Bounds) -> Self {
         let percent = match share {
             ShardShare::Off => None,
-            ShardShare::Percent(percent) => Some(percent as u64),
+            ShardShare::Percent(percent) => Some(percent.into()),
         };
-        Self { percent, wanted: BTreeSet::new() }
+        let mut shares = Self { percent, quiet: 0, wanted: BTreeSet::new() };
+        shares.set(bounds);
+        shares
+    }
+
+    /// So much may be held from now on.
+    pub(crate) fn set(&mut self, bounds: Bounds) {
+        let part =
+            |percent: u64| bounds.bytes as u128 * u128::from(percent) / u128::from(100 + percent);
+        let quiet = self.percent.map(part).and_then(|part| usize::try_from(part).ok());
+        self.quiet = quiet.unwrap_or(usize::MAX);
     }
 
     /// Whether somebody waits for room for a shard, who must learn that there will be none.
@@ -86,13 +99,12 @@ impl Engine {
     /// Whether a record that has taken so much room may wait for its shard; if not, room for it will be announced.
     #[inline(always)]
     pub(crate) fn has_share(&mut self, key: HashKey, need: usize) -> bool {
-        let free = self.room.free() + need;
-        // If all that is held were for one shard, and that may be, there is nothing to look up.
-        self.shares.allows(self.room.bytes(), free) || self.may_wait(key, need, free)
+        self.room.bytes() <= self.shares.quiet || self.may_wait(key, need)
     }
 
     #[cold]
-    fn may_wait(&mut self, key: HashKey, need: usize, free: usize) -> bool {
+    fn may_wait(&mut self, key: HashKey, need: usize) -> bool {
+        let free = self.room.free() + need;
         let is_only = self.lanes.map.as_ref().is_none_or(|map| map.len() == 1);
         let at = self.lanes.predict(key);
         let held = self.lanes.get(at).held();
@@ -104,11 +116,14 @@ impl Engine {
     }
 
     /// Whether to announce room for a shard: once after refusals, as soon as less waits for one of them than may.
+    #[inline(always)]
     pub(crate) fn has_share_again(&mut self) -> bool {
+        !self.shares.wanted.is_empty() && self.ends_want()
+    }
+
+    #[cold]
+    fn ends_want(&mut self) -> bool {
         let (free, shares) = (self.room.free(), &self.shares);
-        if shares.wanted.is_empty() {
-            return false;
-        }
         let has_share = |at: &u32| {
             let held = self.lanes.get(*at).held();
             held == 0 || shares.allows(held + 1, free)
