@@ -1,5 +1,6 @@
 mod answers;
 mod bisection;
+mod attempts;
 mod budget;
 mod consumer;
 mod figures;
@@ -9,6 +10,7 @@ mod meter;
 mod order;
 mod outcome;
 mod rates;
+mod reasons;
 mod record;
 mod records;
 mod requeue;
@@ -102,6 +104,8 @@ pub(crate) struct Checker {
     looks: u32,
     /// Whether the engine has said all that it has to say.
     is_drained: bool,
+    /// Whether there may have been no room for all attempts of a record.
+    was_memory_short: bool,
     /// Whether the last record was refused.
     was_refused: bool,
     /// Records before this one were asked back by a purge.
@@ -120,6 +124,8 @@ pub(crate) struct Checker {
     figures: Figures,
     /// Records that were packed anew since the last wait, but for those whose aggregates were strays.
     repacked: u64,
+    /// Records before this one may have been packed with one that has expired since, and leave when that was due.
+    expired_among: u64,
     /// Records before this one were to leave at once.
     hurried: usize,
     /// The largest Kinesis record that there can be, as far as is known.
@@ -231,6 +237,7 @@ impl Checker {
             wants_share: None,
             looks: 0,
             is_drained: true,
+            was_memory_short: false,
             was_refused: false,
             purged: 0,
             purges: false,
@@ -242,6 +249,7 @@ impl Checker {
             closes: false,
             figures: Figures::default(),
             repacked: 0,
+            expired_among: 0,
             hurried: 0,
             largest,
             sometimes: Sometimes::default(),
@@ -286,10 +294,12 @@ impl Checker {
         self.accepted += 1;
         let slot = self.map.slot(hash_key);
         let leave_by = deadline.after(self.linger());
+        let due = deadline;
         let size = user_record.size() as u64;
         self.bytes_open += size;
         self.records.push(Record {
             accepted: Some(time),
+            due,
             entry: Some(user_record.into_entry()),
             expiration,
             has_own_timing: timing != Timing::default(),
@@ -298,6 +308,7 @@ impl Checker {
             size,
             ..Record::default()
         });
+        self.note_memory();
         self.lined_up(number);
         if self.lines.is_first(hash_key, number) {
             self.waiting.add(slot, leave_by, number);

@@ -192,6 +192,8 @@ situations! {
     share_left_to_others,
     /// Records that were refused because too much waited for their shards.
     share_refused,
+    /// Requests without a place for a shard that was due, because each of the others had taken its share.
+    shares_taken,
     /// Splits of which the children took over at once.
     split_at_once,
     /// Splits during which the parent went on.

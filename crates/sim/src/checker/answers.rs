@@ -131,7 +131,9 @@ impl Checker {
         parcel.fate = Fate::Stored(place(&placement.shard, &placement.sequence_number));
         let is_foretold = generation == self.map.generation && !self.map.is_scattered();
         let foretold = self.map.shards().get(parcel.slot).filter(|_| is_foretold);
-        let is_elsewhere = foretold.is_some_and(|shard| shard.id != placement.shard);
+        let elsewhere = foretold.filter(|shard| shard.id != placement.shard);
+        let is_elsewhere = elsewhere.is_some();
+        let contradiction = elsewhere.map(|shard| (shard.id.clone(), request.start));
         self.figures.wrong_shard += u64::from(is_elsewhere);
         let is_right = foretold.is_some() && !is_elsewhere;
         if parcel.is_aggregate && !is_right {
@@ -141,16 +143,26 @@ impl Checker {
             self.sometimes.plain_elsewhere += u64::from(is_elsewhere);
             self.owed.extend_from_slice(request.numbers_of(index));
         }
-        self.learn(hash_key, &placement.shard, generation, is_elsewhere, now);
+        self.learn(hash_key, &placement.shard, generation, contradiction, now);
     }
 
     /// The transport has new credentials: what waits for them may leave.
     pub(crate) fn transport_ready(&mut self, now: Instant) {
         self.renewed_at = Some(now);
+        // Those leave at once, but may be packed anew and wait for others.
+        let leave_at = now.after(self.linger());
+        let records = &mut self.records;
+        self.waiting.change(|_, leave_by, number| {
+            let record = &mut records[number];
+            if record.waits_for == WaitsFor::Credentials {
+                record.leave_by = leave_by.min(leave_at);
+            }
+            (None, record.leave_by)
+        });
         for record in self.records.known() {
             if record.waits_for == WaitsFor::Credentials && record.in_flight.is_none() {
                 record.waits_for = WaitsFor::NewCredentials;
-                record.not_before = Instant::ZERO;
+                (record.not_before, record.due) = (Instant::ZERO, Instant::ZERO);
             }
         }
     }

@@ -79,14 +79,34 @@ impl Checker {
         }
         let largest = self.largest_waiting();
         for (slot, number) in self.waiting.overdue(now) {
-            let excused =
-                stats.lanes_held_back > 0 && self.meters.may_hold_back(slot, largest, now);
+            // Something larger may have to leave first; who that is need not be known if this one has to wait by itself.
+            let own = usize::try_from(self.records[number].size).unwrap_or(usize::MAX);
+            let excused = stats.lanes_held_back > 0
+                && (self.meters.may_hold_back(slot, own, now) || {
+                    let largest = largest.min(self.largest_of(slot));
+                    self.meters.may_hold_back(slot, largest, now)
+                });
             rule(excused, || {
                 let record = &self.records[number];
                 format!("a request is free, and for shard {slot} waits record {number}, {record:?}")
             })?;
         }
         Ok(())
+    }
+
+    /// The largest Kinesis record that may wait for a shard.
+    fn largest_of(&self, slot: usize) -> usize {
+        if self.is_ordered() {
+            // Those behind others are not known to wait.
+            return usize::MAX;
+        }
+        let sizes = self.waiting.of_slot(slot).map(|number| self.records[number].size);
+        let most = if self.config.aggregation_enabled() {
+            2 * sizes.sum::<u64>() + 64
+        } else {
+            sizes.max().unwrap_or(0)
+        };
+        usize::try_from(most).unwrap_or(usize::MAX)
     }
 
     /// A stray waits for a new map, and for nothing else.

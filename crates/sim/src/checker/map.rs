@@ -1,7 +1,8 @@
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use headwaters_engine::wire::{AttemptError, Class, HashKey, ListedShard, ShardPage};
+use headwaters_engine::wire::{AttemptError, Class, HashKey, ListedShard, ShardId, ShardPage};
 use headwaters_engine::{Instant, ListShards, ListingId, MapStatus, ShardPrediction};
 
 use super::{Checked, Checker, rule};
@@ -20,8 +21,14 @@ pub(super) struct Map {
     /// Whether an answer gave a reason to list the shards, and whether one did so since they were asked for.
     is_doubtful: bool,
     is_doubted_anew: bool,
-    /// The pages of the list that is being fetched.
+    /// When the list was asked for.
+    asked_at: Instant,
+    /// Shards of the list that seem to be closed, for what was meant for them was stored elsewhere; and when the last
+    /// request left that showed it. All of them left after the list had been asked for.
+    contradicted: BTreeMap<ShardId, Instant>,
+    /// The pages of the list that is being fetched, and when the first one was asked for.
     pages: Vec<ListedShard>,
+    pages_since: Instant,
     awaited: Option<(Instant, ListingId)>,
     pub(super) requests: u64,
     pub(super) failures: u64,
@@ -50,6 +57,21 @@ impl Map {
     /// An answer gave a reason to list the shards.
     pub(super) const fn doubt(&mut self) {
         (self.is_doubtful, self.is_doubted_anew) = (true, true);
+    }
+
+    /// What was meant for a shard of the list was stored elsewhere; the request left at `sent_at`.
+    pub(super) fn contradict(&mut self, foretold: ShardId, sent_at: Instant) {
+        if sent_at >= self.asked_at {
+            let last = self.contradicted.entry(foretold).or_insert(sent_at);
+            *last = sent_at.max(*last);
+        }
+    }
+
+    /// There is a complete list, of these shards: it answers what was seen before it was asked for.
+    fn renew(&mut self, shards: &[ListedShard]) {
+        self.asked_at = self.pages_since;
+        let is_left = |shard: &ShardId| shards.iter().any(|left| left.id == *shard);
+        self.contradicted.retain(|shard, seen_at| *seen_at > self.asked_at && is_left(shard));
     }
 
     /// The place of the shard that has this hash key; 0 if there is no map, or keys do not decide.
@@ -110,6 +132,10 @@ impl Map {
                 MapStatus::Outdated { class, failures: self.failures_in_a_row }
             }
             (ShardPrediction::On, true, None) if status == MapStatus::Reloading => status,
+            // An answer has shown that it is old.
+            (ShardPrediction::On, true, None) if !self.contradicted.is_empty() => {
+                MapStatus::Reloading
+            }
             (ShardPrediction::On, true, None) => MapStatus::Ready,
             (ShardPrediction::On, false, None) => MapStatus::Loading,
             _ => MapStatus::Off,
@@ -132,6 +158,7 @@ impl Checker {
             let has_reason = self.map.is_doubtful || !self.map.is_scattered();
             rule(has_reason, || "it lists shards without a reason".into())?;
             self.map.pages.clear();
+            self.map.pages_since = now;
             self.map.is_doubted_anew = false;
         }
         self.map.awaited = Some((now, request.id));
@@ -200,6 +227,7 @@ impl Checker {
         };
         (self.map.failure, self.map.failures_in_a_row) = (None, 0);
         self.map.is_doubtful = self.map.is_doubted_anew;
+        self.map.renew(&shards);
         if shards != self.map.shards {
             self.install(shards, now);
         }
@@ -235,6 +263,9 @@ impl Checker {
         let (map, records) = (&self.map, &mut self.records);
         self.waiting.change(|_, leave_by, number| {
             let record = &mut records[number];
+            // What was sent before may be packed anew, and then is in a hurry if it was to be flushed.
+            let earlier = Instant::ZERO.after(record.due.since(Instant::ZERO.after(linger)));
+            record.due = if record.sends > 0 { Instant::ZERO } else { earlier };
             if lingering.is_some_and(|now| leave_by > now) {
                 record.leave_by = leave_by.after(linger);
             }

@@ -23,14 +23,12 @@ impl Checker {
     }
 
     fn completed_one(&mut self, number: usize, completion: &Completion, now: Instant) -> Checked {
-        let Completion { attempts, outcome, .. } = completion;
+        let Completion { outcome, .. } = completion;
         rule(number < self.records.len(), || "an unknown token".into())?;
         let record = &self.records[number];
         rule(record.accepted.is_some(), || "an outcome, and it was not accepted".into())?;
         rule(record.outcome.is_none(), || "two outcomes".into())?;
-        rule(attempts.count() == record.sends, || {
-            format!("{} attempts, and it was sent {} times", attempts.count(), record.sends)
-        })?;
+        self.check_attempts(number, completion, now)?;
         let timeout = self.config.request_timeout() + self.config.cancel_grace();
         let latest = record.expiration.map(|expiration| expiration.after(timeout + self.delay));
         rule(latest.is_none_or(|latest| now <= latest) || record.was_stray, || {
@@ -171,6 +169,9 @@ impl Checker {
             }
             Some(Cause::Throttled) => self.sometimes.failed_when_throttled += 1,
             _ => {}
+        }
+        if in_flight.is_none() && ended.cause() == Some(&Cause::Expired) {
+            self.expired_among = self.accepted;
         }
         if is_stored && record.sends >= 4 {
             self.sometimes.stored_at_fourth_attempt += 1;

@@ -4,6 +4,7 @@ use headwaters_engine::wire::{Certainty, Entry, HashKey};
 use headwaters_engine::{BatchId, Cause, Instant};
 
 use super::bisection::Suspect;
+use super::attempts::Starts;
 
 /// What is known about a record of the application.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Record {
     pub(super) ambiguous: u32,
     /// Copies that consumers have got.
     pub(super) copies: u32,
+    /// When it may leave by itself, at the earliest.
+    pub(super) due: Instant,
     /// The record as it was put.
     pub(super) entry: Option<Entry>,
     pub(super) expiration: Option<Instant>,
@@ -34,6 +37,8 @@ pub(super) struct Record {
     pub(super) suspect: Option<Suspect>,
     /// In bytes, its key included.
     pub(super) size: u64,
+    /// When its requests left.
+    pub(super) starts: Starts,
     /// Where consumers see it.
     pub(super) visible: Vec<u64>,
     pub(super) waits_for: WaitsFor,
@@ -94,6 +99,7 @@ impl Default for Record {
             accepted: None,
             ambiguous: 0,
             copies: 0,
+            due: Instant::ZERO,
             entry: None,
             expiration: None,
             first: 0,
@@ -107,6 +113,7 @@ impl Default for Record {
             spared: 0,
             suspect: None,
             size: 0,
+            starts: Starts::default(),
             visible: Vec::new(),
             waits_for: WaitsFor::Time,
             was_stray: false,

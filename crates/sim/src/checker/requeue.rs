@@ -78,7 +78,10 @@ impl Checker {
         self.check_wait(place, numbers, (policy, class), not_before, (since, now))?;
         // What was packed by an older map may be packed anew, and then waits for others again.
         let is_old = is_stray || request.generation != self.map.generation;
-        let leave_by = if is_old { deadline.after(self.linger()) } else { deadline };
+        let linger = self.linger();
+        let mut leave_by = if is_old { deadline.after(linger) } else { deadline };
+        let due =
+            if is_old { Instant::ZERO } else { self.due_again(numbers, deadline, not_before) };
         let mut again = 0;
         for &number in numbers {
             let slot = self.map.slot(self.records[number].hash_key);
@@ -100,14 +103,19 @@ impl Checker {
             record.in_flight = None;
             record.suspect = None;
             record.failed(code.certainty());
-            (record.not_before, record.leave_by) = (not_before, leave_by);
+            (record.not_before, record.due) = (not_before, due);
             if code.class() == Class::Credentials {
                 record.waits_for = WaitsFor::Credentials;
                 if self.renewed_at >= request.answered_at && self.renewed_at.is_some() {
                     record.waits_for = WaitsFor::NewCredentials;
-                    record.not_before = Instant::ZERO;
+                    (record.not_before, record.due) = (Instant::ZERO, Instant::ZERO);
+                    // At the same moment, nobody knows which came first.
+                    if self.renewed_at > request.answered_at {
+                        leave_by = leave_by.min(now.after(linger));
+                    }
                 }
             }
+            record.leave_by = leave_by;
             if self.lines.is_first(record.hash_key, number) {
                 self.waiting.add(slot, leave_by, number);
             }
@@ -127,6 +135,18 @@ impl Checker {
             } += 1;
         }
         Ok(again)
+    }
+
+    /// When what goes back together may leave by itself: at its deadline, or half-way to where the first of it expires.
+    fn due_again(&self, numbers: &[usize], deadline: Instant, not_before: Instant) -> Instant {
+        let known = numbers.iter().map(|&number| &self.records[number]);
+        let expiration = known.filter_map(|record| record.expiration).min();
+        match expiration {
+            Some(expiration) if expiration <= deadline => {
+                not_before.after(expiration.since(not_before) / 2)
+            }
+            _ => deadline,
+        }
     }
 
     /// An entry waits as long as the policy wants, and longer if there were too many. Of no `class` is what does not wait:

@@ -19,13 +19,13 @@ impl Map {
 
 impl Checker {
     /// Something with this hash key is in this shard. It was sent by that generation of the map, and perhaps foretold
-    /// to be elsewhere.
+    /// to be in another one, by a request of that time.
     pub(super) fn learn(
         &mut self,
         key: HashKey,
         shard: &ShardId,
         generation: u32,
-        is_elsewhere: bool,
+        contradiction: Option<(ShardId, Instant)>,
         now: Instant,
     ) {
         if self.config.shard_prediction() == ShardPrediction::Off || !self.map.exists() {
@@ -39,8 +39,11 @@ impl Checker {
                 self.scatter(Some(0), now);
             }
             (None, _) => {
-                if is_elsewhere || belongs.is_none() {
+                if contradiction.is_some() || belongs.is_none() {
                     self.map.doubt();
+                }
+                if let Some((foretold, sent_at)) = contradiction {
+                    self.map.contradict(foretold, sent_at);
                 }
             }
             (Some(in_row), _) => {

@@ -56,6 +56,8 @@ impl Checker {
             let plain = batch.entries.iter().filter(too_large).count();
             self.sometimes.sent_plain_for_size += plain as u64;
         }
+        self.check_reason(id, &request, now)?;
+        self.check_shares(id, &request, stats, now)?;
         self.window_sent(id, stats, now)?;
         self.figures.requests += 1;
         self.figures.entries += count as u64;
@@ -186,6 +188,7 @@ impl Checker {
             format!("record {number} was sent before its wait ended at {}", record.not_before)
         })?;
         record.sends += 1;
+        record.starts.note(record.sends, now);
         if let RetryPolicy::Linear { max_attempts, .. } = self.config.retry() {
             rule(record.attempts() <= max_attempts, || {
                 format!("record {number} has too many attempts")

@@ -47,6 +47,16 @@ impl Waiting {
         }
     }
 
+    /// All that wait.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.slots.iter().flatten().map(|&(_, number)| number)
+    }
+
+    /// Those that wait for a shard.
+    pub(super) fn of_slot(&self, slot: usize) -> impl Iterator<Item = usize> {
+        self.slots.get(slot).into_iter().flatten().map(|&(_, number)| number)
+    }
+
     /// The first record of each shard that should have left by `now`.
     pub(super) fn overdue(&self, now: Instant) -> impl Iterator<Item = (usize, usize)> {
         self.slots.iter().enumerate().filter_map(move |(slot, records)| {
