@@ -28,6 +28,8 @@ pub struct Caller {
     pub purges: Chance,
     /// How many records it puts.
     pub records: u32,
+    /// How often what its engine may hold changes, half a second after the last time or sooner.
+    pub resizes: u32,
     /// Smallest and largest payload, in bytes; at least 8.
     pub sizes: (u32, u32),
     /// How many of the records have a timing of their own.
@@ -63,6 +65,7 @@ impl Default for Caller {
             pause_ms: 20,
             purges: Chance::NEVER,
             records: 1_000,
+            resizes: 0,
             sizes: (100, 100),
             timings: Chance::NEVER,
         }
@@ -89,6 +92,8 @@ impl Caller {
             records,
             sizes: (8, largest),
             timings: rng.pick(&some),
+            // What came later is drawn last, so that older draws mean the same.
+            resizes: rng.pick(&[0, 0, 0, 0, 0, 0, 1, 8]),
         }
     }
 }

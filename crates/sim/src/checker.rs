@@ -14,6 +14,7 @@ mod reasons;
 mod record;
 mod records;
 mod requeue;
+mod room;
 mod scattered;
 mod sending;
 mod share;
@@ -28,10 +29,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use headwaters_engine::wire::ErrorCode;
-use headwaters_engine::{
-    BatchId, Bounds, Config, Instant, Refused, RefusedReason, ShardPrediction, Stats, Timing,
-    UserRecord,
-};
+use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
 
 use self::bisection::Case;
 use self::budget::Budget;
@@ -45,6 +43,7 @@ use self::rates::Rates;
 use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
+use self::room::Room;
 use self::share::Wanted;
 use self::waiting::Waiting;
 use self::window::Window;
@@ -94,9 +93,6 @@ pub(crate) struct Checker {
     handed_back: u64,
     /// Of these, those that a close did.
     closed_back: u64,
-    /// How many records the engine had ended when it refused one for want of room, if it has not said since that there is
-    /// some.
-    wants_room: Option<u64>,
     /// For which shard the engine refused a record because too much waits there, if it has not said since that there is
     /// room.
     wants_share: Option<Wanted>,
@@ -104,6 +100,7 @@ pub(crate) struct Checker {
     looks: u32,
     /// Whether the engine has said all that it has to say.
     is_drained: bool,
+    room: Room,
     /// Whether there may have been no room for all attempts of a record.
     was_memory_short: bool,
     /// Whether the last record was refused.
@@ -212,6 +209,7 @@ impl Checker {
             meters: Meters::new(config.rate_limit()),
             window: Window::new(&config),
             budget: Budget::new(&config),
+            room: Room::new(config.bounds()),
             config,
             lines: Lines::default(),
             records: Records::new(),
@@ -233,7 +231,6 @@ impl Checker {
             completed: 0,
             handed_back: 0,
             closed_back: 0,
-            wants_room: None,
             wants_share: None,
             looks: 0,
             is_drained: true,
@@ -313,31 +310,6 @@ impl Checker {
         if self.lines.is_first(hash_key, number) {
             self.waiting.add(slot, leave_by, number);
         }
-    }
-
-    /// A record was refused.
-    pub(crate) fn refused(&mut self, refused: &Refused, stats: &Stats) -> Checked {
-        let Refused { reason, record, .. } = refused;
-        let size = record.size();
-        self.was_refused = true;
-        self.figures.refused += 1;
-        if *reason == RefusedReason::ShardFull {
-            return self.refused_share(record.hash_key(), size, stats.bytes_held);
-        }
-        if *reason != RefusedReason::Full {
-            return Ok(());
-        }
-        self.wants_room = Some(figures::ended(stats));
-        let needed = stats.bytes_held + (size + Bounds::RECORD_OVERHEAD) as u64;
-        let Bounds { bytes, records } = self.config.bounds();
-        rule(self.open() >= records as u64 || needed > bytes as u64, || {
-            format!("{size} bytes were refused, and there is room: {stats:?}")
-        })
-    }
-
-    /// Who was refused hears that there is room.
-    pub(crate) const fn room_available(&mut self) {
-        (self.wants_room, self.wants_share) = (None, None);
     }
 
     /// How much longer than its deadline a record may wait for aggregates of other shards.

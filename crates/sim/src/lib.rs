@@ -58,6 +58,7 @@ mod poison;
 mod producer;
 mod recovery;
 mod report;
+mod resizes;
 mod rng;
 mod service;
 mod settings;

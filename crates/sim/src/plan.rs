@@ -128,7 +128,8 @@ impl Plan {
     /// take everything that all producers hold.
     pub(crate) fn patience(&self) -> Duration {
         let Self { caller, clock, settings, .. } = self;
-        let held = caller.records.min(settings.bounds_records);
+        let most = if caller.resizes > 0 { caller.records } else { settings.bounds_records };
+        let held = caller.records.min(most);
         let records = u64::from(held) * u64::from(self.producers.get());
         let bytes = records * u64::from(caller.sizes.1);
         // The slowest limiter lets half of what a shard takes pass, and of what it lets pass some is refused.

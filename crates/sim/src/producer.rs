@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::network::{Network, News};
 use crate::plan::Plan;
 use crate::recovery::Recovery;
+use crate::resizes::Resizes;
 use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
 use crate::trace::{Kind, Line, Watch};
@@ -42,6 +43,7 @@ pub(crate) struct Producer {
     /// When the application had put its last record.
     ended: Option<Instant>,
     pub(crate) recovery: Recovery,
+    resizes: Resizes,
     /// When it is to end, whatever it has left to put.
     until: Option<Instant>,
 }
@@ -91,6 +93,7 @@ impl Producer {
             closes: 0,
             ended: None,
             recovery: Recovery::new(Instant::ZERO.after(millis(plan.faults.outage_ms.1))),
+            resizes: Resizes::new(plan, seed),
             until: shift.until_ms.map(at),
         }
     }
@@ -117,6 +120,7 @@ impl Producer {
     pub(crate) fn heal(&mut self) {
         self.clock.heal();
         self.network.heal();
+        self.resizes.end();
     }
 
     /// When something happens next: in the application, in the network, or in the engine.
@@ -130,7 +134,8 @@ impl Producer {
             None => self.engine.wakeup().at.map(|at| self.clock.when(at).max(self.time)),
             busy => busy,
         };
-        let next = [caller, self.network.next_at(), engine].into_iter().flatten().min();
+        let resize = self.resizes.next_at().filter(|_| self.stage != Stage::Closed);
+        let next = [caller, self.network.next_at(), engine, resize].into_iter().flatten().min();
         next.map(|at| at.max(self.clock.frozen_until()))
     }
 
@@ -150,6 +155,11 @@ impl Producer {
         self.now = self.now.max(self.shown);
         if self.busy_until.is_some_and(|until| until <= time) {
             self.busy_until = None;
+        }
+        if let Some(bounds) = self.resizes.take(time).filter(|_| self.stage != Stage::Closed) {
+            self.tell(Event::BoundsChanged(bounds), watch);
+            self.checker.resized(bounds, &self.engine.stats());
+            return if self.busy_until.is_some() { Ok(()) } else { self.drain(watch) };
         }
         match self.stage {
             Stage::Putting(_) | Stage::Waiting if self.until.is_some_and(|end| end <= time) => {

@@ -107,6 +107,7 @@ part!(within_caller: Caller {
     fewer burst,
     fewer keys,
     fewer records,
+    fewer resizes,
 });
 
 part!(within_clock: ClockFaults {

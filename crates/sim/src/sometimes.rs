@@ -192,6 +192,10 @@ situations! {
     share_left_to_others,
     /// Records that were refused because too much waited for their shards.
     share_refused,
+    /// Changes of what may be held after which it was more than that.
+    resized_below_held,
+    /// Changes of what may be held that made room for somebody who had been refused.
+    resized_for_refused,
     /// Requests without a place for a shard that was due, because each of the others had taken its share.
     shares_taken,
     /// Splits of which the children took over at once.

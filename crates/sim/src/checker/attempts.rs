@@ -33,7 +33,7 @@ impl Checker {
         let bytes = usize::try_from(self.bytes_open).unwrap_or(usize::MAX);
         let most =
             bytes.saturating_add(records.saturating_mul(Bounds::RECORD_OVERHEAD + MOST_BYTES));
-        self.was_memory_short |= most > self.config.bounds().bytes;
+        self.was_memory_short |= most > self.room.bounds.bytes;
     }
 
     /// There were as many attempts as requests; of those that are kept each started when its request left, and only the

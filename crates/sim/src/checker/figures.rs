@@ -4,7 +4,7 @@ use alloc::format;
 
 use core::time::Duration;
 
-use headwaters_engine::{Bounds, Cuts, Instant, MapStatus, Stats, Times};
+use headwaters_engine::{Cuts, Instant, MapStatus, Stats, Times};
 
 use super::record::Ended;
 use super::{Checked, Checker, rule};
@@ -141,16 +141,6 @@ impl Checker {
         })
     }
 
-    /// Who was refused hears of room as soon as there is some, or that there will be none.
-    fn check_room(&self, stats: &Stats) -> Checked {
-        let Some(before) = self.wants_room else { return Ok(()) };
-        let Bounds { bytes, records } = self.config.bounds();
-        let has_room = self.open() < records as u64 && stats.bytes_held < bytes as u64;
-        rule(!(self.closes || has_room && ended(stats) > before), || {
-            "who waits for room was not told".into()
-        })
-    }
-
     /// A close ends at its deadline.
     fn check_close(&self, now: Instant) -> Checked {
         let is_late = self.close_deadline.is_some_and(|deadline| deadline <= now);
@@ -160,15 +150,11 @@ impl Checker {
     }
 
     fn check_levels(&self, at: Option<Instant>, stats: &Stats) -> Checked {
-        rule(stats.bytes_held <= self.config.bounds().bytes as u64, || {
-            format!("{} bytes are held", stats.bytes_held)
-        })?;
         rule(stats.bytes_held >= self.bytes_open, || {
             format!("{} bytes are held and {} said to be", self.bytes_open, stats.bytes_held)
         })?;
         let held = stats.buffered + stats.in_flight;
         rule(held > 0 || self.awaited.is_empty(), || format!("{:?} is for nobody", self.awaited))?;
-        rule(held <= self.config.bounds().records as u64, || format!("{held} records are held"))?;
         rule(held > 0 || stats.bytes_held == 0, || {
             format!("{} bytes are held for no record", stats.bytes_held)
         })?;

@@ -57,7 +57,7 @@ impl Checker {
     }
 
     fn free(&self, held: u64) -> u64 {
-        (self.config.bounds().bytes as u64).saturating_sub(held)
+        (self.room.bounds.bytes as u64).saturating_sub(held)
     }
 
     /// Bytes that certainly wait for this shard: what never left.
