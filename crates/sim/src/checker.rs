@@ -9,6 +9,7 @@ mod map;
 mod meter;
 mod order;
 mod outcome;
+mod packing;
 mod rates;
 mod reasons;
 mod record;
@@ -39,6 +40,7 @@ use self::flushes::Flushes;
 use self::map::Map;
 use self::meter::Meters;
 use self::order::Lines;
+use self::packing::Packing;
 use self::rates::Rates;
 use self::record::Record;
 pub(crate) use self::records::Copies;
@@ -70,6 +72,7 @@ pub(crate) struct Checker {
     meters: Meters,
     /// The order of the records that wait.
     lines: Lines,
+    packing: Packing,
     rates: Rates,
     waiting: Waiting,
     window: Window,
@@ -125,6 +128,8 @@ pub(crate) struct Checker {
     expired_among: u64,
     /// Records before this one were to leave at once.
     hurried: usize,
+    /// The largest record of the application so far.
+    largest_record: usize,
     /// The largest Kinesis record that there can be, as far as is known.
     largest: usize,
     pub(crate) sometimes: Sometimes,
@@ -218,6 +223,7 @@ impl Checker {
             suspects_waiting: 0,
             named: BTreeSet::new(),
             finished: vec![],
+            packing: Packing::new(),
             rates: Rates::default(),
             waiting: Waiting::default(),
             flushes: Flushes::default(),
@@ -249,6 +255,7 @@ impl Checker {
             expired_among: 0,
             hurried: 0,
             largest,
+            largest_record: 0,
             sometimes: Sometimes::default(),
         }
     }
@@ -288,6 +295,7 @@ impl Checker {
         self.sometimes.hash_key_on_edge += u64::from(self.map.is_on_edge(hash_key));
         self.sometimes.refused_then_accepted += u64::from(core::mem::take(&mut self.was_refused));
         self.largest = self.largest.max(user_record.size());
+        self.largest_record = self.largest_record.max(user_record.size());
         self.accepted += 1;
         let slot = self.map.slot(hash_key);
         let leave_by = deadline.after(self.linger());
@@ -296,6 +304,7 @@ impl Checker {
         self.bytes_open += size;
         self.records.push(Record {
             accepted: Some(time),
+            burst: self.packing.burst,
             due,
             entry: Some(user_record.into_entry()),
             expiration,
@@ -326,8 +335,10 @@ impl Checker {
         self.closed_back
     }
 
-    /// The engine wanted to hear of the time at `wanted` and does so `now`.
-    pub(crate) fn note_delay(&mut self, wanted: Instant, now: Instant) {
+    /// The engine wanted to hear of the time at `wanted`, if at all, and does so `now`.
+    pub(crate) fn note_delay(&mut self, wanted: Option<Instant>, now: Instant) {
+        self.packing.burst += 1;
+        let Some(wanted) = wanted else { return };
         self.delay += now.since(wanted.max(self.told));
         self.told = now;
         self.undrained_since.get_or_insert(now);

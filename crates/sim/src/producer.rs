@@ -188,9 +188,7 @@ impl Producer {
 
     /// What nobody woke the engine for in time comes late, and that is not its fault.
     fn note_delay(&mut self) {
-        if let Some(at) = self.engine.wakeup().at {
-            self.checker.note_delay(at, self.now);
-        }
+        self.checker.note_delay(self.engine.wakeup().at, self.now);
     }
 
     fn hear(&mut self, service: &mut Service, watch: &mut impl Watch) {

@@ -139,6 +139,8 @@ impl Checker {
         if parcel.is_aggregate && !is_right {
             self.sometimes.stray += 1;
             self.strays.insert((batch, index));
+            // Perhaps its shard's records go by themselves from now on, until there is a new list.
+            self.packing.end();
         } else {
             self.sometimes.plain_elsewhere += u64::from(is_elsewhere);
             self.owed.extend_from_slice(request.numbers_of(index));

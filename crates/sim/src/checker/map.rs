@@ -228,8 +228,19 @@ impl Checker {
         (self.map.failure, self.map.failures_in_a_row) = (None, 0);
         self.map.is_doubtful = self.map.is_doubted_anew;
         self.map.renew(&shards);
-        if shards != self.map.shards {
+        if shards == self.map.shards {
+            if !self.map.is_scattered() {
+                self.packing.go_on(self.accepted);
+            }
+        } else {
             self.install(shards, now);
+        }
+        // Those that went astray before go by themselves now, and so do the others of their shards.
+        let mut astray = self.strays.iter().flat_map(|(batch, index)| {
+            self.requests.get(batch).map_or(&[][..], |request| request.numbers_of(*index))
+        });
+        if astray.any(|&number| self.records[number].sends > 1) {
+            self.packing.end();
         }
     }
 
@@ -247,6 +258,7 @@ impl Checker {
             self.map.previous = core::mem::replace(&mut self.map.shards, shards);
             return;
         }
+        self.packing.start(self.accepted);
         self.sometimes.child_inherited_debt += self.meters.install(&self.map.shards, &shards, now);
         self.note_order_in_reshard();
         self.map.previous = core::mem::replace(&mut self.map.shards, shards);

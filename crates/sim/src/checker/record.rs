@@ -13,6 +13,8 @@ pub(super) struct Record {
     pub(super) accepted: Option<Instant>,
     /// Attempts that may have stored it.
     pub(super) ambiguous: u32,
+    /// Records of one burst were accepted one after the other, and nothing else happened meanwhile.
+    pub(super) burst: u64,
     /// Copies that consumers have got.
     pub(super) copies: u32,
     /// When it may leave by itself, at the earliest.
@@ -98,6 +100,7 @@ impl Default for Record {
         Self {
             accepted: None,
             ambiguous: 0,
+            burst: 0,
             copies: 0,
             due: Instant::ZERO,
             entry: None,

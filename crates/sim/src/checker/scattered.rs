@@ -70,9 +70,11 @@ impl Checker {
         let shards = self.map.len();
         if self.map.is_scattered() {
             self.meters.pool(shards, now);
+            self.packing.end();
             self.find_slots(None, now);
         } else {
             self.meters.share(shards, now);
+            self.packing.start(self.accepted);
             // What goes plain so far is packed now, and waits for others.
             self.find_slots(Some(now), now);
         }

@@ -56,6 +56,7 @@ impl Checker {
             let plain = batch.entries.iter().filter(too_large).count();
             self.sometimes.sent_plain_for_size += plain as u64;
         }
+        self.check_packed(id, &request)?;
         self.check_reason(id, &request, now)?;
         self.check_shares(id, &request, stats, now)?;
         self.window_sent(id, stats, now)?;
