@@ -25,7 +25,9 @@
 //! - a retry waits longer than its policy wants when there were more of them than the budget has, and only then;
 //! - where a request is free, nothing but the limiter keeps a record longer than its deadline, and nothing else
 //!   what a flush or a close is to send;
-//! - what is held stays within the bounds, and every figure is right;
+//! - no request leaves before anything is due, and none is filled by one shard while another one is due;
+//! - what comes together for one shard is packed together;
+//! - what is held stays within the bounds, which may change, who was refused hears of room, and every figure is right;
 //! - the engine never waits for a time that has come, and never goes on for ever; each flush and close ends;
 //! - in the end the service's ledger and the outcomes agree: a consumer that reads the ledger as the Kinesis Client
 //!   Library does sees everything that is `Stored`, nothing that is `NotStored` is there, and each further copy
