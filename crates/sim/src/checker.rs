@@ -1,6 +1,6 @@
 mod answers;
-mod bisection;
 mod attempts;
+mod bisection;
 mod budget;
 mod consumer;
 mod figures;

@@ -27,6 +27,8 @@ impl Checker {
             self.records[number].due <= now
                 || (is_new && number < self.hurried)
                 || (number as u64) < self.expired_among
+                // What looks for poison does not wait for others.
+                || self.records[number].spared > 0
         };
         let leaves = request.numbers.iter();
         let mut leaves = leaves.map(|&number| (number, self.records[number].sends == 1));

@@ -3,8 +3,8 @@ use alloc::vec::Vec;
 use headwaters_engine::wire::{Certainty, Entry, HashKey};
 use headwaters_engine::{BatchId, Cause, Instant};
 
-use super::bisection::Suspect;
 use super::attempts::Starts;
+use super::bisection::Suspect;
 
 /// What is known about a record of the application.
 #[derive(Debug)]
