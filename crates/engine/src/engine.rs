@@ -171,6 +171,9 @@ impl Engine {
             }
             debug_assert!(self.lanes.held_back() > held_back, "what is due leaves or is held back");
         }
+        if self.has_share_again() {
+            return Action::RoomAvailable;
+        }
         self.check();
         Action::Wait(self.wakeup())
     }
@@ -180,7 +183,7 @@ impl Engine {
     ///
     /// The answer changes with every call to `add`, `handle` and `poll`.
     pub fn wakeup(&self) -> Wakeup {
-        let is_due = self.is_batch_due() || self.is_part_due();
+        let is_due = self.is_batch_due() || self.is_part_due() || self.has_share_free();
         if !self.actions.is_empty() || !self.answers.is_empty() || is_due {
             return Wakeup { at: Some(self.now), reason: WakeupReason::Actions };
         }
@@ -352,9 +355,6 @@ impl Engine {
         let cut = self.lanes.why(self.config.collection_max_count, self.config.collection_max_size);
         let load = collector.collect(&mut self.lanes, self.now)?;
         self.stats.requests_cut.note(cut);
-        if self.has_share_again() {
-            self.actions.push_back(Action::RoomAvailable);
-        }
         Some(self.start(load))
     }
 
@@ -388,8 +388,7 @@ impl Engine {
 
     #[inline]
     pub(crate) fn announce_room(&mut self) {
-        // Both are asked, for one notice is enough.
-        if self.room.announce() | self.has_share_again() {
+        if self.room.announce() {
             self.actions.push_back(Action::RoomAvailable);
         }
     }

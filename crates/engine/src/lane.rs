@@ -264,6 +264,12 @@ impl Lane {
         due.into_iter().chain(self.hastened).min()
     }
 
+    /// Whether something that was accepted before the record number `before` is not in the queue and was not sent before.
+    pub(crate) fn is_hurried(&self, before: u64) -> bool {
+        let is_late = |record: &KinesisRecord| record.has_unsent() && record.sequence() < before;
+        self.aggregator.sequence() < before || self.late > 0 && self.ordered.values().any(is_late)
+    }
+
     /// Lets what came out of order and was not sent before leave, and what is packed with it. The queue needs no
     /// such thing: see [`due`](Self::due).
     pub(crate) fn hurry(&mut self) {

@@ -108,7 +108,8 @@ impl Lanes {
     /// Says whether records wait for the first map.
     pub(crate) fn await_map(&mut self, awaits_map: bool) {
         if core::mem::replace(&mut self.awaits_map, awaits_map) != awaits_map {
-            self.is_hurrying |= self.hurry_before > 0;
+            let is_hurried = |lane: &Lane| lane.is_hurried(self.hurry_before);
+            self.is_hurrying |= self.lanes.iter().any(is_hurried);
             self.recount();
         }
     }

@@ -1,6 +1,6 @@
 //! Keeps a shard that takes nothing from filling the buffer.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -46,8 +46,8 @@ pub(crate) struct Shares {
     percent: Option<u64>,
     /// As long as no more than this is held, all of it may wait for one shard.
     quiet: usize,
-    /// The lanes of those shards, if nobody was told since that there is room.
-    wanted: BTreeSet<u32>,
+    /// The lanes of those shards, and the least room that was asked for there, if nobody was told since that it is there.
+    wanted: BTreeMap<u32, usize>,
 }
 
 impl Shares {
@@ -56,7 +56,7 @@ impl Shares {
             ShardShare::Off => None,
             ShardShare::Percent(percent) => Some(percent.into()),
         };
-        let mut shares = Self { percent, quiet: 0, wanted: BTreeSet::new() };
+        let mut shares = Self { percent, quiet: 0, wanted: BTreeMap::new() };
         shares.set(bounds);
         shares
     }
@@ -110,29 +110,28 @@ impl Engine {
         let held = self.lanes.get(at).held();
         let may = is_only || held == 0 || self.shares.allows(held + need, free);
         if !may {
-            self.shares.wanted.insert(at);
+            let wanted = self.shares.wanted.entry(at).or_insert(need);
+            *wanted = need.min(*wanted);
         }
         may
     }
 
-    /// Whether to announce room for a shard: once after refusals, as soon as less waits for one of them than may.
-    #[inline(always)]
+    /// Whether to announce room for a shard: once after refusals, as soon as what was refused may wait for one of them.
     pub(crate) fn has_share_again(&mut self) -> bool {
-        !self.shares.wanted.is_empty() && self.ends_want()
-    }
-
-    #[cold]
-    fn ends_want(&mut self) -> bool {
-        let (free, shares) = (self.room.free(), &self.shares);
-        let has_share = |at: &u32| {
-            let held = self.lanes.get(*at).held();
-            held == 0 || shares.allows(held + 1, free)
-        };
-        let has_any = shares.wanted.iter().any(has_share);
-        if has_any {
+        let has_share = self.has_share_free();
+        if has_share {
             self.shares.wanted.clear();
         }
-        has_any
+        has_share
+    }
+
+    /// Whether what was refused may wait for a shard now.
+    pub(crate) fn has_share_free(&self) -> bool {
+        let (free, shares) = (self.room.free(), &self.shares);
+        shares.wanted.iter().any(|(&at, &need)| {
+            let held = self.lanes.get(at).held();
+            held == 0 || shares.allows(held + need, free)
+        })
     }
 
     /// There are other lanes: whoever was refused may ask again.
@@ -163,6 +162,6 @@ impl Engine {
         let noted: Vec<usize> = self.lanes.lanes.iter().map(|lane| lane.elsewhere).collect();
         debug_assert_eq!(noted, self.elsewhere(), "what waits elsewhere");
         let lanes = self.lanes.lanes.len() as u32;
-        debug_assert!(self.shares.wanted.iter().all(|&at| at < lanes), "of lanes there are");
+        debug_assert!(self.shares.wanted.keys().all(|&at| at < lanes), "of lanes there are");
     }
 }

@@ -51,7 +51,15 @@ impl Checker {
         let (most, count) = (self.config.collection_max_size(), self.config.collection_max_count());
         let bytes: usize = request.parcels.iter().map(|parcel| parcel.size).sum();
         let is_full = request.parcels.len() == count || bytes + self.largest > most;
-        if !is_full || stats.lanes_held_back > 0 || self.map.len() < 2 || self.map.is_scattered() {
+        // What looks for poison does not share.
+        let is_part =
+            request.numbers.first().is_some_and(|&number| self.records[number].spared > 0);
+        if is_part
+            || !is_full
+            || stats.lanes_held_back > 0
+            || self.map.len() < 2
+            || self.map.is_scattered()
+        {
             return Ok(());
         }
         let share = most.div_ceil(LANES_PER_REQUEST);
