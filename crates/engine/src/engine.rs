@@ -8,7 +8,7 @@ use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
 use crate::arrivals::{Arrival, Arrivals};
 use crate::bisection::Bisection;
-use crate::bounds::Room;
+use crate::bounds::{Bounds, Room};
 use crate::budget::Budget;
 use crate::closing::Closing;
 use crate::collector::Collector;
@@ -274,6 +274,16 @@ impl Engine {
     /// The settings.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How much the engine holds, of its [`Bounds`].
+    pub const fn held(&self) -> Bounds {
+        Bounds { bytes: self.room.bytes(), records: self.room.records() }
+    }
+
+    /// Whether it was asked to close, and takes no more records.
+    pub const fn is_closing(&self) -> bool {
+        self.closing.is_some()
     }
 
     /// Whether the engine holds no record.

@@ -58,6 +58,11 @@ impl fmt::Display for Refused {
 impl core::error::Error for Refused {}
 
 impl Refused {
+    /// A refusal by somebody before the engine, who has bounds of its own.
+    pub const fn new(reason: RefusedReason, record: UserRecord) -> Self {
+        Self { reason, record }
+    }
+
     /// The refusal as an outcome.
     pub(crate) fn into_completion(self, token: Token) -> Completion {
         let cause = match self.reason {
