@@ -4,7 +4,7 @@ use core::pin::pin;
 use core::time::Duration;
 
 use headwaters::mock::Mock;
-use headwaters::{Clock, Instant, Producer, Refused, RefusedReason, Stats, TokioClock};
+use headwaters::{Clock, EngineStats, Instant, Producer, Refused, RefusedReason, TokioClock};
 use indicatif::HumanCount;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver, UnboundedSender};
@@ -283,8 +283,8 @@ impl<'a> Load<'a> {
 
     /// How far it is: by the bytes that have their outcome.
     fn far(&self) -> Far {
-        let Stats { accepted, buffered, in_flight, requeued, throttled, .. } =
-            self.producer.stats();
+        let EngineStats { accepted, buffered, in_flight, requeued, throttled, .. } =
+            self.producer.stats().engine;
         let done = accepted - buffered - in_flight;
         let elapsed = self.clock.now().since(self.start).as_secs_f64();
         let rate = if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 };
@@ -310,7 +310,7 @@ impl<'a> Load<'a> {
             Some(position) => self.files.bytes_before(position)?,
             None => self.files.size()?,
         };
-        let Stats { accepted, buffered, in_flight, .. } = self.producer.stats();
+        let EngineStats { accepted, buffered, in_flight, .. } = self.producer.stats().engine;
         let done = accepted - buffered - in_flight;
         let bytes = u128::from(put) * u128::from(done) / u128::from(accepted.max(1));
         u64::try_from(bytes).ok()

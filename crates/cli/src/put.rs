@@ -144,7 +144,7 @@ async fn report(
     let tally = load.tally.get();
     let elapsed = load.clock.now().since(load.start).as_secs_f64();
     let mut summary =
-        Summary::new(arguments.stream.as_str(), tally, load.producer.stats(), elapsed);
+        Summary::new(arguments.stream.as_str(), tally, load.producer.stats().engine, elapsed);
     summary.stopped = load.stop.reason().map(summary::reason);
     summary.unread = load.unread().map(|position| Place::new(&load.files, position));
     let shards = load.mock.shards();

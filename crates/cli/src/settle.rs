@@ -3,7 +3,7 @@ use core::pin::Pin;
 use core::task::Poll;
 
 use headwaters::wire::ErrorCode;
-use headwaters::{Attempts, Cause, Delivery, Outcome, Ticket, UserRecord};
+use headwaters::{Account, Attempts, Cause, Delivery, Outcome, Ticket, UserRecord};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -74,9 +74,10 @@ impl<'a> Settler<'a> {
         while let Some(next) = self.next(&mut pending).await {
             match next {
                 Pending::Put { digest, position, size, ticket } => {
-                    let Delivery { attempts, outcome, .. } = self.wait(ticket).await;
-                    self.read_back.report(digest, &outcome);
-                    self.put(position, &outcome, &attempts).await;
+                    let delivery = self.wait(ticket).await;
+                    let Account { attempts, outcome, .. } = &*delivery;
+                    self.read_back.report(digest, outcome);
+                    self.put(position, outcome, attempts).await;
                     self.room.add_permits(room(size) as usize);
                 }
                 Pending::Rejected { bad, position } => {

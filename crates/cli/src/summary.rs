@@ -1,6 +1,6 @@
 use core::fmt;
 
-use headwaters::Stats;
+use headwaters::EngineStats;
 use headwaters::mock::ShardReport;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
@@ -78,7 +78,12 @@ impl From<ShardReport> for Shard {
 
 impl<'a> Summary<'a> {
     /// The part that counters tell.
-    pub(crate) fn new(stream: &'a str, tally: Tally, stats: Stats, elapsed_seconds: f64) -> Self {
+    pub(crate) fn new(
+        stream: &'a str,
+        tally: Tally,
+        stats: EngineStats,
+        elapsed_seconds: f64,
+    ) -> Self {
         let rate = tally.stored as f64 / elapsed_seconds;
         Self {
             stream,

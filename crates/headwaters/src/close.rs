@@ -1,4 +1,6 @@
-use headwaters_engine::{Stats, UserRecord};
+use headwaters_engine::UserRecord;
+
+use crate::stats::Stats;
 
 /// What a producer leaves behind.
 #[derive(Clone, Debug, Eq, PartialEq)]

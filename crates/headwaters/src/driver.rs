@@ -1,200 +1,193 @@
+use core::fmt;
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use headwaters_engine::wire::StreamName;
-use headwaters_engine::{
-    Action, Batch, BatchId, Cause, Completion, Event, Instant, ListShards, Outcome,
-};
+use headwaters_engine::{Event, Instant, Requeue};
 use headwaters_transport::{Clock, Transport};
-use tokio::sync::oneshot;
 
-use crate::close::{CloseReport, Undelivered};
 use crate::requests::Requests;
-use crate::shared::{Shared, State};
+use crate::shared::Shared;
+use crate::state::Todo;
 use crate::ticket::Delivery;
 
-/// The task that does what the engine says: sends, lists, waits, cancels, reports. It decides nothing.
-pub(crate) struct Driver<T, C> {
+/// What makes a producer go: a future that sends, waits and tells, until the producer is closed.
+///
+/// [`ProducerBuilder::start`](crate::ProducerBuilder::start) has tokio run it. On any other runtime you spawn it
+/// yourself, or [`block_on`](crate::block_on) it on a thread. Dropping it before it ends closes the producer: what was
+/// not sent is `NotStored`, what was in flight `MaybeStored`.
+#[must_use = "nothing is sent until the driver is run"]
+pub struct Driver(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Driver")
+    }
+}
+
+/// Who is told of the outcomes of records without tickets.
+pub(crate) type OnOutcome = Box<dyn FnMut(u64, Delivery) + Send>;
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Does what the engine says. It decides nothing.
+pub(crate) struct Drive<T, C> {
     clock: Arc<C>,
+    /// What happened, for the engine.
+    events: Vec<Event>,
+    on_outcome: Option<OnOutcome>,
     requests: Requests<T>,
     shared: Arc<Shared>,
-    stream: StreamName,
-    undelivered: Vec<Undelivered>,
+    /// Ends when the engine wants to hear of the time.
+    sleep: Option<(Instant, Sleep)>,
 }
 
-/// What came out of the engine and is to be done without its lock.
-#[derive(Default)]
-struct Todo {
-    batches: Vec<Batch>,
-    cancels: Vec<BatchId>,
-    closed: bool,
-    deliveries: Vec<(oneshot::Sender<Delivery>, Delivery)>,
-    flushed: Vec<oneshot::Sender<()>>,
-    listing: Option<ListShards>,
-    room: bool,
-    wakeup: Option<Instant>,
-}
-
-impl<T: Transport, C: Clock> Driver<T, C> {
+impl<T: Transport, C: Clock> Drive<T, C> {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        transport: T,
         clock: Arc<C>,
-        stream: StreamName,
+        requests: Requests<T>,
+        on_outcome: Option<OnOutcome>,
     ) -> Self {
-        let requests = Requests::new(stream.clone(), transport);
-        Self { clock, requests, shared, stream, undelivered: Vec::new() }
+        Self { clock, events: Vec::new(), on_outcome, requests, shared, sleep: None }
     }
 
-    pub(crate) async fn run(mut self) {
-        let shared = Arc::clone(&self.shared);
-        let mut events = vec![Event::TimeAdvanced];
+    pub(crate) fn into_driver(mut self) -> Driver {
+        Driver(Box::pin(core::future::poll_fn(move |context| self.poll(context))))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.shared.lock().note_wakeup();
         loop {
-            let todo = self.feed(&mut events);
-            let wakeup = todo.wakeup;
-            if self.perform(todo) {
-                return;
+            self.shared.lock().seat_driver();
+            self.requests.poll(context, &mut self.events);
+            let (wanted, closed) = self.turn(context);
+            if closed {
+                return Poll::Ready(());
             }
-            tokio::select! {
-                biased;
-                () = self.requests.finished(&mut events) => {}
-                () = shared.work.notified() => {}
-                () = sleep_until(&*self.clock, wakeup) => {}
+            // What was sent just now may have ended already; else it wakes this task when it does.
+            self.requests.poll(context, &mut self.events);
+            if self.events.is_empty() && self.sleep_until(wanted, context).is_pending() {
+                return Poll::Pending;
             }
-            events.push(Event::TimeAdvanced);
         }
     }
 
-    /// Tells the engine what happened, and asks what to do.
-    fn feed(&mut self, events: &mut Vec<Event>) -> Todo {
-        let now = self.shared.now();
-        let mut state = self.shared.lock();
-        for event in events.drain(..) {
-            state.engine.handle(event, now);
+    /// Tells the engine what happened, and does what it says, in turns that hold the lock for a short time each.
+    /// Returns when it wants to hear of the time, and whether the producer is closed.
+    fn turn(&mut self, context: &Context<'_>) -> (Option<Instant>, bool) {
+        loop {
+            let mut state = self.shared.lock();
+            let begin = self.shared.now();
+            if self.events.is_empty() {
+                state.engine.handle(Event::TimeAdvanced, begin);
+            }
+            for event in self.events.drain(..) {
+                state.engine.handle(event, begin);
+            }
+            let waits = state.drain(begin);
+            let mut todo = state.take_todo();
+            // Whatever comes from now on calls the driver.
+            let wanted = if waits { state.dismiss_driver(context.waker()) } else { None };
+            state.note_hold(self.shared.now().since(begin));
+            drop(state);
+            self.perform(&mut todo);
+            if waits {
+                return (wanted, todo.closed);
+            }
         }
-        drain(&mut state, &mut self.undelivered)
     }
 
-    /// Does it; true if the producer is closed and nothing is left to do.
-    fn perform(&mut self, todo: Todo) -> bool {
-        todo.cancels.into_iter().for_each(|batch| self.requests.cancel(batch));
-        todo.batches.into_iter().for_each(|batch| self.requests.send(batch));
-        if let Some(listing) = todo.listing {
+    fn perform(&mut self, todo: &mut Todo) {
+        todo.cancels.drain(..).for_each(|batch| self.requests.cancel(batch));
+        todo.batches.drain(..).for_each(|batch| self.requests.send(batch));
+        if let Some(listing) = todo.listing.take() {
             self.requests.list(listing);
         }
-        if todo.room {
-            self.shared.room.notify_waiters();
+        todo.requeues.drain(..).for_each(|requeue| self.trace(&requeue));
+        self.tell(todo);
+    }
+
+    /// Waits for the time. A timer that is set for an earlier time stays: it is cheaper to come once too often.
+    fn sleep_until(&mut self, wanted: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(wanted) = wanted else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let is_set = self.sleep.as_ref().is_some_and(|(at, _)| *at <= wanted);
+        if !is_set {
+            let clock = Arc::clone(&self.clock);
+            let sleep = async move { clock.sleep_until(wanted).await };
+            self.sleep = Some((wanted, Box::pin(sleep)));
         }
-        tell(todo.deliveries, todo.flushed);
-        if todo.closed {
-            self.report();
+        let Some((_, sleep)) = &mut self.sleep else { return Poll::Pending };
+        let slept = sleep.as_mut().poll(context);
+        if slept.is_ready() {
+            self.sleep = None;
         }
-        todo.closed
+        slept
     }
 }
 
-impl<T, C> Driver<T, C> {
-    /// Leaves the report for whoever closes: the last thing a driver does.
-    fn report(&mut self) {
-        let mut state = self.shared.lock();
-        let undelivered = core::mem::take(&mut self.undelivered);
-        state.report = Some(CloseReport { stats: state.engine.stats(), undelivered });
-        // A flush that came after the last poll has nothing to wait for.
-        state.flushes.clear();
-        drop(state);
-        self.shared.closed.notify_waiters();
-        self.shared.room.notify_waiters();
-    }
-}
-
-/// Polls the engine until it waits.
-fn drain(state: &mut State, undelivered: &mut Vec<Undelivered>) -> Todo {
-    let mut todo = Todo::default();
-    loop {
-        match state.engine.poll() {
-            Action::CancelBatch(batch) => todo.cancels.push(batch),
-            Action::CloseFinished { .. } => todo.closed = true,
-            Action::Complete(completion) => complete(state, completion, undelivered, &mut todo),
-            Action::FlushFinished { flush, .. } => {
-                if let Some(at) = state.flushes.iter().position(|(id, _)| *id == flush) {
-                    todo.flushed.push(state.flushes.swap_remove(at).1);
-                }
-            }
-            // A later one means that the engine waits for the one before no more.
-            Action::ListShards(listing) => todo.listing = Some(listing),
-            // A notice for traces: the engine has done it already.
-            Action::Requeue(_) => {}
-            Action::RoomAvailable => todo.room = true,
-            Action::SendBatch(batch) => todo.batches.push(batch),
-            Action::Wait(wakeup) => {
-                todo.wakeup = wakeup.at;
-                state.driver_wakes = wakeup.at;
-                return todo;
+impl<T, C> Drive<T, C> {
+    /// Tells those who wait, and calls back for those who do not.
+    fn tell(&mut self, todo: &mut Todo) {
+        todo.wake();
+        let Some(on_outcome) = &mut self.on_outcome else { return todo.tagged.clear() };
+        for (tag, delivery) in todo.tagged.drain(..) {
+            // A panic of the callback is no reason to lose records.
+            if catch_unwind(AssertUnwindSafe(|| on_outcome(tag, delivery))).is_err() {
+                tracing::error!(stream = %self.shared.stream, "the callback for outcomes panicked");
             }
         }
     }
-}
 
-fn complete(
-    state: &mut State,
-    completion: Completion,
-    undelivered: &mut Vec<Undelivered>,
-    todo: &mut Todo,
-) {
-    let Completion { attempts, outcome, tokens, .. } = completion;
-    let maybe_stored = matches!(outcome, Outcome::MaybeStored { .. });
-    if let Outcome::MaybeStored { cause: Cause::Closed, record }
-    | Outcome::NotStored { cause: Cause::Closed, record } = &outcome
-    {
-        undelivered.push(Undelivered { maybe_stored, record: record.clone() });
-    }
-    for token in tokens {
-        if let Some(sender) = state.tickets.remove(token) {
-            let delivery = Delivery { attempts: attempts.clone(), outcome: outcome.clone() };
-            todo.deliveries.push((sender, delivery));
-        }
+    fn trace(&self, requeue: &Requeue) {
+        let Requeue { batch, cause, indexes, not_before, .. } = requeue;
+        tracing::debug!(
+            stream = %self.shared.stream,
+            batch = %batch,
+            entries = indexes.len(),
+            code = %cause.code,
+            delay = ?not_before.since(self.shared.now()),
+            "entries failed and will be sent again"
+        );
     }
 }
 
-/// Resolves tickets and flushes. Nobody may be listening any more, which is theirs to choose.
-fn tell(deliveries: Vec<(oneshot::Sender<Delivery>, Delivery)>, flushed: Vec<oneshot::Sender<()>>) {
-    for (ticket, delivery) in deliveries {
-        let _ = ticket.send(delivery);
-    }
-    for flush in flushed {
-        let _ = flush.send(());
-    }
-}
-
-async fn sleep_until(clock: &impl Clock, at: Option<Instant>) {
-    match at {
-        Some(at) => clock.sleep_until(at).await,
-        None => core::future::pending().await,
-    }
-}
-
-/// A driver that ends without a close (its runtime was shut down) still gives every record an outcome:
-/// what was not sent is `NotStored`, what was in flight `MaybeStored`.
-impl<T, C> Drop for Driver<T, C> {
+/// A driver that ends without a close (its runtime was shut down) still gives every record an outcome.
+impl<T, C> Drop for Drive<T, C> {
     fn drop(&mut self) {
         let now = self.shared.now();
         let mut state = self.shared.lock();
         if state.report.is_some() {
             return;
         }
-        let left = state.engine.stats().buffered + state.engine.stats().in_flight;
+        let stats = state.engine.stats();
+        let left = stats.buffered + stats.in_flight;
+        state.engine.handle(Event::CloseRequested { deadline: Some(now) }, now);
+        while !state.drain(now) {}
+        let mut todo = state.take_todo();
+        drop(state);
         if std::thread::panicking() {
-            tracing::error!(stream = %self.stream, records = left, "the driver of the producer panicked");
+            tracing::error!(stream = %self.shared.stream, records = left, "the driver of the producer panicked");
         } else if left > 0 {
             tracing::warn!(
-                stream = %self.stream,
+                stream = %self.shared.stream,
                 records = left,
                 "the runtime stopped before the producer was closed; its records are undelivered"
             );
         }
-        state.engine.handle(Event::CloseRequested { deadline: Some(now) }, now);
-        let todo = drain(&mut state, &mut self.undelivered);
-        drop(state);
-        tell(todo.deliveries, todo.flushed);
-        self.report();
+        self.tell(&mut todo);
     }
 }

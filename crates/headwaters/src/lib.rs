@@ -12,7 +12,7 @@
 //! let producer = Producer::builder().stream("orders").transport(kinesis).start()?;
 //!
 //! let ticket = producer.put(UserRecord::new("customer-17", "two apples")?).await?;
-//! match ticket.await.outcome {
+//! match &ticket.await.outcome {
 //!     Outcome::Stored { shard, sequence_number, .. } => println!("{shard} {sequence_number}"),
 //!     Outcome::NotStored { cause, record } => println!("{record:?} was not stored: {cause}"),
 //!     Outcome::MaybeStored { cause, record } => println!("{record:?}: nobody knows: {cause}"),
@@ -41,26 +41,52 @@
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+mod alarms;
+pub mod blocking;
+mod budget;
+mod builder;
+mod client;
+#[cfg(feature = "tokio")]
 mod clock;
 mod close;
 mod driver;
+mod flushes;
+mod gate;
+mod groups;
+mod permit;
 mod producer;
+mod put_all;
+mod report;
 mod requests;
 mod shared;
+mod slots;
+mod state;
+mod stats;
+mod sync;
+mod threads;
 mod ticket;
+mod waiters;
 
+pub use builder::{ProducerBuilder, StartError};
+pub use client::Client;
+#[cfg(feature = "tokio")]
 pub use clock::TokioClock;
 pub use close::{CloseReport, Undelivered};
+pub use driver::Driver;
 pub use headwaters_engine::{
     Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigConflict, ConfigError,
     ConfigFault, Cuts, Instant, MapStatus, Order, OutagePolicy, Outcome, OuterKey, RateLimit,
     RecordError, Refused, RefusedReason, RetryBudget, RetryPolicy, ShardPrediction, ShardShare,
-    ShardStats, Stats, Times, Timing, UserRecord, wire,
+    ShardStats, Stats as EngineStats, Times, Timing, UserRecord, wire,
 };
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;
 pub use headwaters_transport::{
     Clock, Departure, ListShards, ListShardsResult, PutRecords, PutRecordsResult, Sent, Transport,
 };
-pub use producer::{Producer, ProducerBuilder, StartError};
-pub use ticket::{Delivery, Ticket};
+pub use permit::Permit;
+pub use producer::Producer;
+pub use report::{Failure, Report, Why};
+pub use stats::Stats;
+pub use threads::{ThreadClock, block_on};
+pub use ticket::{Account, Delivery, Ticket};

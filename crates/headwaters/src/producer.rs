@@ -1,47 +1,46 @@
 use core::fmt;
-use core::hash::BuildHasher;
-use core::pin::pin;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 use core::time::Duration;
-use std::hash::RandomState;
 use std::sync::Arc;
 
-use headwaters_engine::wire::{StreamName, StreamNameError};
-use headwaters_engine::{Config, Engine, Event, Refused, RefusedReason, Stats, Timing, UserRecord};
-use headwaters_transport::{Clock, Transport};
+use headwaters_engine::wire::StreamName;
+use headwaters_engine::{Event, FlushId, Refused, ShardStats, Timing, UserRecord};
 
-use crate::clock::TokioClock;
-use crate::close::CloseReport;
-use crate::driver::Driver;
-use crate::shared::Shared;
+use crate::close::{CloseReport, Undelivered};
+use crate::permit::Permit;
+use crate::put_all::put_all;
+use crate::report::Report;
+use crate::shared::{InLine, Shared, unlock};
+use crate::slots::Want;
+use crate::stats::Stats;
 use crate::ticket::Ticket;
+use crate::waiters::Place;
 
 /// Puts records into one stream and says what became of each.
 ///
-/// Cheap to clone; all clones are the same producer. A task on the tokio runtime drives it.
+/// Cheap to clone; all clones are the same producer. A [`Driver`](crate::Driver) makes it go: a task on the tokio
+/// runtime, or whatever you run it on. The methods themselves need no runtime.
 ///
 /// [`close`](Self::close) it before the program ends. Dropping the last clone instead lets what was
-/// accepted be delivered in the background for as long as the runtime lives, and says by a
+/// accepted be delivered in the background for as long as the driver runs, and says by a
 /// `tracing` warning how many records that leaves.
 #[derive(Clone, Debug)]
 pub struct Producer {
     handle: Arc<Handle>,
 }
 
-#[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    stream: StreamName,
 }
 
 impl Producer {
-    /// Names the stream and the transport, and whatever else is to differ from the defaults.
-    pub fn builder() -> ProducerBuilder<(), TokioClock> {
-        ProducerBuilder {
-            clock: TokioClock::new(),
-            config: Config::default(),
-            stream: Err(StartError::StreamMissing),
-            transport: (),
-        }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
     }
 
     /// Puts a record, waiting for room if there is none. Those who wait are served in the order in which
@@ -51,11 +50,12 @@ impl Producer {
     ///
     /// # Errors
     /// [`Refused`] gives the record back: the producer is closed, or the record is larger than the stream
-    /// takes. Never [`RefusedReason::Full`] or [`RefusedReason::ShardFull`].
+    /// takes. Never [`RefusedReason::Full`](crate::RefusedReason::Full) or
+    /// [`RefusedReason::ShardFull`](crate::RefusedReason::ShardFull).
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready means that the record was not accepted and is dropped with
-    /// it; use [`try_put`](Self::try_put) to keep it.
+    /// it; use [`try_put`](Self::try_put) or [`reserve`](Self::reserve) to keep it.
     pub async fn put(&self, record: UserRecord) -> Result<Ticket, Refused> {
         self.put_timed(record, Timing::default()).await
     }
@@ -68,24 +68,28 @@ impl Producer {
     /// # Cancel safety
     /// As in [`put`](Self::put).
     pub async fn put_timed(&self, record: UserRecord, timing: Timing) -> Result<Ticket, Refused> {
-        let shared = &self.handle.shared;
-        let mut turn = Some(shared.turn.lock().await);
-        let mut record = record;
-        loop {
-            // Listen first, or room made between the refusal and the wait would go unnoticed.
-            let mut room = pin!(shared.room.notified());
-            room.as_mut().enable();
-            record = match shared.try_put(record, timing) {
-                Err(Refused { reason: RefusedReason::Full, record, .. }) => record,
-                Err(Refused { reason: RefusedReason::ShardFull, record, .. }) => {
-                    // Those behind may be for other shards.
-                    drop(turn.take());
-                    record
-                }
-                done => return done,
-            };
-            room.await;
-        }
+        let shared = self.shared();
+        let mut line = InLine::new(shared);
+        let mut record = Some(record);
+        let put = |waker: &Waker| line.put(&mut record, timing, Want::Ticket, waker);
+        let token = poll_with(put).await?;
+        Ok(Ticket::new(Arc::clone(shared), token))
+    }
+
+    /// Puts a record without a ticket, waiting for room if there is none. Its outcome goes to the callback
+    /// ([`ProducerBuilder::on_outcome`](crate::ProducerBuilder::on_outcome)), under this tag; without one to nobody.
+    ///
+    /// # Errors
+    /// As in [`put`](Self::put).
+    ///
+    /// # Cancel safety
+    /// As in [`put`](Self::put).
+    pub async fn put_tagged(&self, record: UserRecord, tag: u64) -> Result<(), Refused> {
+        let mut line = InLine::new(self.shared());
+        let mut record = Some(record);
+        let timing = Timing::default();
+        let put = |waker: &Waker| line.put(&mut record, timing, Want::Tag(tag), waker);
+        poll_with(put).await.map(drop)
     }
 
     /// Puts a record if there is room.
@@ -94,30 +98,97 @@ impl Producer {
     /// [`Refused`] gives the record back: there is no room now, the producer is closed, or the record is
     /// larger than the stream takes.
     pub fn try_put(&self, record: UserRecord) -> Result<Ticket, Refused> {
-        self.handle.shared.try_put(record, Timing::default())
+        self.try_put_timed(record, Timing::default())
+    }
+
+    /// Puts a record with a buffered time or a time to live of its own, if there is room.
+    ///
+    /// # Errors
+    /// As in [`try_put`](Self::try_put).
+    pub fn try_put_timed(&self, record: UserRecord, timing: Timing) -> Result<Ticket, Refused> {
+        let token = self.shared().try_put(record, timing, Want::Ticket)?;
+        Ok(Ticket::new(Arc::clone(self.shared()), token))
+    }
+
+    /// Puts a record without a ticket, if there is room; see [`put_tagged`](Self::put_tagged).
+    ///
+    /// # Errors
+    /// As in [`try_put`](Self::try_put).
+    pub fn try_put_tagged(&self, record: UserRecord, tag: u64) -> Result<(), Refused> {
+        self.shared().try_put(record, Timing::default(), Want::Tag(tag)).map(drop)
+    }
+
+    /// Waits until there is room for a record of whatever size the stream takes, and keeps it: the put itself
+    /// cannot wait or fail any more. What is kept too much is given back with the put;
+    /// [`reserve_for`](Self::reserve_for) keeps less.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up its place in the queue, and nothing else.
+    pub async fn reserve(&self) -> Permit {
+        let largest = self.shared().lock().engine.config().max_user_record_size();
+        self.reserve_for(largest).await
+    }
+
+    /// Waits until there is room for a record of `size` bytes, data and partition key together, and keeps it.
+    ///
+    /// A size beyond the largest record that the stream takes counts as that.
+    ///
+    /// # Cancel safety
+    /// As in [`reserve`](Self::reserve).
+    pub async fn reserve_for(&self, size: usize) -> Permit {
+        let shared = self.shared();
+        let mut line = InLine::new(shared);
+        let kept = poll_with(|waker: &Waker| {
+            let now = shared.now();
+            line.poll(waker, |state| {
+                let size = size.min(state.engine.config().max_user_record_size());
+                state.reserve(size, now)
+            })
+        });
+        Permit::new(Arc::clone(shared), kept.await)
+    }
+
+    /// Puts all records, waiting for room where there is none, delivers them, and tells which of them were not
+    /// stored, or maybe stored. Only what failed is sent again. Ends after `within` at the latest, whatever happens.
+    ///
+    /// In the last tenth of the time (at most [`Config::request_timeout`](crate::Config::request_timeout)) nothing is
+    /// sent any more, so that most answers come before the end. What has none then is
+    /// [`Why::Pending`](crate::Why::Pending), and what was not taken from `records` is left in it: pass
+    /// `records.by_ref()` to go on with the rest.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops no record that was accepted, but nobody is told what becomes of them; up to 64 that
+    /// were taken from `records` and not accepted are dropped with it.
+    pub async fn put_all(
+        &self,
+        records: impl IntoIterator<Item = UserRecord>,
+        within: Duration,
+    ) -> Report {
+        put_all(self.shared(), records.into_iter(), within).await
     }
 
     /// Sends everything accepted before this call without waiting for its deadlines, and ends when each of
     /// these records has its outcome. Failed attempts are retried as always; only
-    /// [`record_ttl`](Config::record_ttl) and the retry policy bound the time this takes.
+    /// [`record_ttl`](crate::Config::record_ttl) and the retry policy bound the time this takes.
     ///
     /// # Cancel safety
     /// Dropping the future stops the waiting, not the flush.
     pub async fn flush(&self) {
-        let shared = &self.handle.shared;
-        let finished = {
-            let now = shared.now();
-            let mut state = shared.lock();
-            if state.report.is_some() {
-                return;
-            }
-            let (flush, finished) = state.start_flush();
-            state.engine.handle(Event::FlushRequested { flush, deadline: None }, now);
-            shared.wake_driver(state);
-            finished
-        };
-        // The driver answers, or ends and takes everything with it: in both cases nothing is pending.
-        let _ = finished.await;
+        self.flush_until(None).await;
+    }
+
+    /// The same, but ends after `within` at the latest; returns how many of these records have no outcome yet. They
+    /// stay in the producer.
+    ///
+    /// # Cancel safety
+    /// As in [`flush`](Self::flush).
+    pub async fn flush_by(&self, within: Duration) -> u64 {
+        self.flush_until(Some(within)).await
+    }
+
+    async fn flush_until(&self, within: Option<Duration>) -> u64 {
+        let Some(flush) = Flush::start(self.shared(), within) else { return 0 };
+        poll_with(|waker: &Waker| flush.poll(waker)).await
     }
 
     /// Accepts no more records, delivers what was accepted, and reports. After `within` what is left is handed
@@ -129,38 +200,110 @@ impl Producer {
     /// # Cancel safety
     /// Dropping the future stops the waiting, not the close; call it again for the report.
     pub async fn close(&self, within: Option<Duration>) -> CloseReport {
-        let shared = &self.handle.shared;
+        let shared = self.shared();
         shared.request_close(within);
-        loop {
-            let mut closed = pin!(shared.closed.notified());
-            closed.as_mut().enable();
-            if let Some(report) = &shared.lock().report {
-                return report.clone();
-            }
-            closed.await;
-        }
+        let mut closer = Closer { place: None, shared };
+        poll_with(|waker: &Waker| closer.poll(waker)).await
+    }
+
+    /// Hands back everything that is held, now: through the tickets, and in the order of acceptance but for what was
+    /// in flight, which comes last and may be stored all the same. The producer stays open.
+    pub fn purge(&self) -> Vec<Undelivered> {
+        let shared = self.shared();
+        let now = shared.now();
+        let mut state = shared.lock();
+        let purged = state.purge(now);
+        unlock(state);
+        purged
     }
 
     /// Counters and levels.
     pub fn stats(&self) -> Stats {
-        self.handle.shared.lock().engine.stats()
+        self.shared().lock().stats()
+    }
+
+    /// How it stands with each shard, in the order of their hash keys. What goes to no known shard comes last.
+    pub fn shard_stats(&self) -> Vec<ShardStats> {
+        self.shared().lock().engine.shard_stats().collect()
     }
 
     /// The stream.
     pub fn stream(&self) -> &StreamName {
-        &self.handle.stream
+        &self.shared().stream
+    }
+}
+
+/// A future of what `poll` gives.
+async fn poll_with<T>(mut poll: impl FnMut(&Waker) -> Poll<T>) -> T {
+    poll_fn(|context| poll(context.waker())).await
+}
+
+/// A flush that somebody waits for.
+struct Flush<'a> {
+    id: FlushId,
+    shared: &'a Shared,
+}
+
+impl<'a> Flush<'a> {
+    /// Starts a flush; `None` if there is nothing left to be flushed.
+    fn start(shared: &'a Shared, within: Option<Duration>) -> Option<Self> {
+        let now = shared.now();
+        let deadline = within.map(|within| now.after(within));
+        let mut state = shared.lock();
+        if state.report.is_some() {
+            return None;
+        }
+        let id = state.flushes.start();
+        state.engine.handle(Event::FlushRequested { flush: id, deadline }, now);
+        unlock(state);
+        Some(Self { id, shared })
+    }
+
+    fn poll(&self, waker: &Waker) -> Poll<u64> {
+        let mut spare = None;
+        let poll = self.shared.lock().flushes.poll(self.id, waker, &mut spare);
+        drop(spare);
+        poll
+    }
+}
+
+impl Drop for Flush<'_> {
+    fn drop(&mut self) {
+        let spare = self.shared.lock().flushes.forget(self.id);
+        drop(spare);
+    }
+}
+
+/// Somebody who waits for the end of a close.
+struct Closer<'a> {
+    place: Option<Place>,
+    shared: &'a Shared,
+}
+
+impl Closer<'_> {
+    fn poll(&mut self, waker: &Waker) -> Poll<CloseReport> {
+        let mut state = self.shared.lock();
+        if let Some(report) = &state.report {
+            return Poll::Ready(report.clone());
+        }
+        let spare = state.closers.wait(&mut self.place, waker);
+        drop(state);
+        drop(spare);
+        Poll::Pending
+    }
+}
+
+impl Drop for Closer<'_> {
+    fn drop(&mut self) {
+        let left = self.shared.lock().closers.leave(&mut self.place);
+        drop(left);
     }
 }
 
 impl Shared {
     fn request_close(&self, within: Option<Duration>) {
-        let now = self.now();
-        let deadline = within.map(|within| now.after(within));
-        let mut state = self.lock();
-        if state.report.is_none() {
-            state.engine.handle(Event::CloseRequested { deadline }, now);
-            self.wake_driver(state);
-        }
+        let deadline = within.map(|within| self.now().after(within));
+        self.handle(Event::CloseRequested { deadline });
     }
 }
 
@@ -170,108 +313,18 @@ impl Drop for Handle {
         let left = stats.buffered + stats.in_flight;
         if left > 0 {
             tracing::warn!(
-                stream = %self.stream,
+                stream = %self.shared.stream,
                 records = left,
                 "the producer was dropped without a close; its records are delivered in the background \
-                 while the runtime lives"
+                 while the driver runs"
             );
         }
         self.shared.request_close(None);
     }
 }
 
-/// Collects what a [`Producer`] needs.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ProducerBuilder<T, C> {
-    clock: C,
-    config: Config,
-    stream: Result<StreamName, StartError>,
-    transport: T,
-}
-
-impl<T, C> ProducerBuilder<T, C> {
-    /// The clock; tokio's if none is given.
-    pub fn clock<D: Clock>(self, clock: D) -> ProducerBuilder<T, D> {
-        let Self { config, stream, transport, .. } = self;
-        ProducerBuilder { clock, config, stream, transport }
-    }
-
-    /// The settings; the defaults if none are given.
-    ///
-    /// A [`seed`](Config::seed) of 0, the default, gives the producer one of its own, so that the producers
-    /// of a fleet do not all try again at the same moments. With any other seed the same events give the
-    /// same waits.
-    pub fn config(self, config: Config) -> Self {
-        Self { config, ..self }
-    }
-
-    /// The stream; required. A wrong name is reported by [`start`](Self::start).
-    pub fn stream(self, name: impl AsRef<str>) -> Self {
-        Self { stream: StreamName::new(name.as_ref()).map_err(StartError::Stream), ..self }
-    }
-
-    /// The way to the service; required.
-    pub fn transport<U: Transport>(self, transport: U) -> ProducerBuilder<U, C> {
-        let Self { clock, config, stream, .. } = self;
-        ProducerBuilder { clock, config, stream, transport }
-    }
-}
-
-impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
-    /// Starts the producer on the tokio runtime of the caller.
-    ///
-    /// The runtime needs timers (`enable_time`, or `enable_all`) unless another clock is given: without them
-    /// the producer closes at its first wait, and its tickets and the log say so.
-    ///
-    /// # Errors
-    /// [`StartError`] when the stream's name is missing or wrong, or there is no tokio runtime.
-    pub fn start(self) -> Result<Producer, StartError> {
-        let Self { clock, config, stream, transport } = self;
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let stream = stream?;
-        let clock = Arc::new(clock);
-        let time = Arc::clone(&clock);
-        let now = move || time.now();
-        let config = seeded(config);
-        let shared = Arc::new(Shared::new(Engine::new(config, now()), now));
-        let driver = Driver::new(Arc::clone(&shared), transport, clock, stream.clone());
-        runtime.spawn(driver.run());
-        Ok(Producer { handle: Arc::new(Handle { shared, stream }) })
-    }
-}
-
-/// The settings with a seed of their own if they have none. Each `RandomState` has other keys.
-fn seeded(config: Config) -> Config {
-    if config.seed() != 0 {
-        return config;
-    }
-    let seed = RandomState::new().hash_one(0);
-    config.into_builder().seed(seed).build().expect("the rest was valid, and any seed is")
-}
-
-/// Why a producer did not start.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum StartError {
-    /// It was not started within a tokio runtime.
-    NoRuntime,
-    /// The name of the stream breaks a rule.
-    Stream(StreamNameError),
-    /// No stream was named.
-    StreamMissing,
-}
-
-impl fmt::Display for StartError {
+impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRuntime => {
-                f.write_str("a producer starts within a tokio runtime; there is none")
-            }
-            Self::Stream(error) => error.fmt(f),
-            Self::StreamMissing => f.write_str("no stream was named; call `.stream(\"name\")`"),
-        }
+        self.shared.fmt(f)
     }
 }
-
-impl core::error::Error for StartError {}

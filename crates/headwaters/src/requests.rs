@@ -1,45 +1,111 @@
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use headwaters_engine::wire::{AttemptError, Class, ErrorCode, StreamName};
-use headwaters_engine::{Batch, BatchId, Event, ListShards, ListingId};
+use headwaters_engine::wire::{AttemptError, Class, Entry, ErrorCode, StreamName};
+use headwaters_engine::{Batch, BatchId, Event, ListShards, ListingId, Sent};
 use headwaters_transport::{Departure, PutRecords, Transport};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tracing::Instrument;
 
-/// The requests that are under way: a task for each. Dropping this cancels them.
+use crate::gate::Gate;
+
+/// The requests that are under way. Dropping this cancels them.
 pub(crate) struct Requests<T> {
+    gate: Option<Arc<Gate>>,
     /// At most `max_requests_in_flight` PutRecords requests, those being cancelled, and one listing.
     running: Vec<Running>,
+    spawner: Spawner,
     stream: StreamName,
-    tasks: JoinSet<Event>,
     transport: Arc<T>,
 }
 
+/// Who runs the requests.
+#[derive(Clone, Debug)]
+pub(crate) enum Spawner {
+    /// The driver itself, one by one.
+    Driver,
+    /// The runtime, each as a task.
+    #[cfg(feature = "tokio")]
+    Tokio(tokio::runtime::Handle),
+}
+
+type Work = Pin<Box<dyn Future<Output = Event> + Send>>;
+
 struct Running {
-    abort: AbortHandle,
     request: Request,
+    task: Task,
 }
 
 enum Request {
-    Batch { departure: Departure, id: BatchId },
+    /// What is known of where it is, before the gate and after it.
+    Batch {
+        before: Departure,
+        departure: Departure,
+        id: BatchId,
+    },
     Listing(ListingId),
 }
 
+enum Task {
+    /// `None` once it is cancelled.
+    Here(Option<Work>),
+    #[cfg(feature = "tokio")]
+    Spawned(tokio::task::JoinHandle<Event>),
+}
+
+/// How a task ended without an event.
+enum Lost {
+    Cancelled,
+    Panicked,
+}
+
 impl<T: Transport> Requests<T> {
-    pub(crate) fn new(stream: StreamName, transport: T) -> Self {
-        let transport = Arc::new(transport);
-        Self { running: Vec::new(), stream, tasks: JoinSet::new(), transport }
+    pub(crate) fn new(
+        stream: StreamName,
+        transport: Arc<T>,
+        gate: Option<Arc<Gate>>,
+        spawner: Spawner,
+    ) -> Self {
+        Self { gate, running: Vec::new(), spawner, stream, transport }
     }
 
-    /// Sends a batch.
+    /// Sends a batch, when the gate lets it through.
     pub(crate) fn send(&mut self, Batch { id, entries, .. }: Batch) {
+        let span = tracing::debug_span!(
+            "put_records",
+            stream = %self.stream,
+            batch = %id,
+            entries = entries.len(),
+            bytes = entries.iter().map(Entry::size).sum::<usize>(),
+            failed = tracing::field::Empty,
+            error = tracing::field::Empty,
+        );
         let request = PutRecords::new(self.stream.clone(), entries);
         let departure = request.departure.clone();
         let transport = Arc::clone(&self.transport);
-        let abort = self.tasks.spawn(async move {
+        let before = Departure::default();
+        let gate = self.gate.clone().inspect(|_| before.hold());
+        let passed = before.clone();
+        let work = async move {
+            let _pass = match &gate {
+                Some(gate) => Some(gate.pass().await),
+                None => None,
+            };
+            passed.leave();
             let result = transport.put_records(request).await;
+            let span = tracing::Span::current();
+            match &result {
+                Ok(results) => {
+                    span.record("failed", results.iter().filter(|result| result.is_err()).count())
+                }
+                Err(error) => span.record("error", tracing::field::display(&error.code)),
+            };
             Event::PutRecordsFinished { batch: id, result }
-        });
-        self.running.push(Running { abort, request: Request::Batch { departure, id } });
+        };
+        let request = Request::Batch { before, departure, id };
+        self.start(request, Box::pin(work.instrument(span)));
     }
 
     /// Asks for a page of the shards, and drops the listing before if it is still under way: the
@@ -47,38 +113,70 @@ impl<T: Transport> Requests<T> {
     pub(crate) fn list(&mut self, ListShards { id, next_token, .. }: ListShards) {
         let is_listing = |running: &Running| matches!(running.request, Request::Listing(_));
         if let Some(at) = self.running.iter().position(is_listing) {
-            self.running.swap_remove(at).abort.abort();
+            drop(self.running.swap_remove(at));
         }
+        let span = tracing::debug_span!("list_shards", stream = %self.stream, listing = %id);
         let request = headwaters_transport::ListShards::new(self.stream.clone(), next_token);
         let transport = Arc::clone(&self.transport);
-        let abort = self.tasks.spawn(async move {
+        let work = async move {
             let result = transport.list_shards(request).await;
             Event::ShardsListed { request: id, result }
-        });
-        self.running.push(Running { abort, request: Request::Listing(id) });
+        };
+        self.start(Request::Listing(id), Box::pin(work.instrument(span)));
     }
 
-    /// Stops working on a batch; that it is cancelled comes out of [`finished`](Self::finished), unless
-    /// its answer has come.
-    pub(crate) fn cancel(&self, batch: BatchId) {
-        let is_it = |running: &&Running| matches!(running.request, Request::Batch { id, .. } if id == batch);
-        if let Some(running) = self.running.iter().find(is_it) {
-            running.abort.abort();
+    fn start(&mut self, request: Request, work: Work) {
+        let task = match &self.spawner {
+            Spawner::Driver => Task::Here(Some(work)),
+            #[cfg(feature = "tokio")]
+            Spawner::Tokio(runtime) => Task::Spawned(runtime.spawn(work)),
+        };
+        self.running.push(Running { request, task });
+    }
+
+    /// Stops working on a batch; that it is cancelled comes out of [`poll`](Self::poll), unless its answer
+    /// has come.
+    pub(crate) fn cancel(&mut self, batch: BatchId) {
+        let is_it = |running: &&mut Running| matches!(running.request, Request::Batch { id, .. } if id == batch);
+        if let Some(running) = self.running.iter_mut().find(is_it) {
+            running.task.cancel();
         }
     }
 
-    /// Waits until a request ends, and adds what became of it and of all others that have ended; for ever
-    /// if there is none.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses no answer: there is nothing to wait for after the first.
-    pub(crate) async fn finished(&mut self, events: &mut Vec<Event>) {
-        let Some(done) = self.tasks.join_next_with_id().await else {
-            return core::future::pending().await;
-        };
-        events.extend(self.end_of(done));
-        while let Some(done) = self.tasks.try_join_next_with_id() {
-            events.extend(self.end_of(done));
+    /// Goes on with all requests, and adds what became of those that have ended.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, events: &mut Vec<Event>) {
+        let mut at = 0;
+        while let Some(running) = self.running.get_mut(at) {
+            match running.task.poll(context) {
+                Poll::Pending => at += 1,
+                Poll::Ready(end) => {
+                    let Running { request, .. } = self.running.swap_remove(at);
+                    events.push(self.end_of(request, end));
+                }
+            }
+        }
+    }
+
+    fn end_of(&self, request: Request, end: Result<Event, Lost>) -> Event {
+        match end {
+            Ok(event) => {
+                self.warn_of(&event);
+                return event;
+            }
+            Err(Lost::Cancelled) => {}
+            Err(Lost::Panicked) => {
+                tracing::error!(stream = %self.stream, "the transport panicked; its request counts as lost");
+            }
+        }
+        match request {
+            Request::Batch { before, departure, id } => {
+                let sent = if before.sent() == Sent::No { Sent::No } else { departure.sent() };
+                Event::BatchCancelled { batch: id, sent }
+            }
+            Request::Listing(id) => {
+                let result = Err(AttemptError::new(ErrorCode::ConnectionLost));
+                Event::ShardsListed { request: id, result }
+            }
         }
     }
 
@@ -96,33 +194,37 @@ impl<T: Transport> Requests<T> {
             );
         }
     }
+}
 
-    /// What the end of a task means; nothing, if it was of a listing that was dropped.
-    fn end_of(&mut self, done: Result<(Id, Event), JoinError>) -> Option<Event> {
-        let task = match &done {
-            Ok((task, _)) => *task,
-            Err(error) => error.id(),
-        };
-        let at = self.running.iter().position(|running| running.abort.id() == task)?;
-        let Running { request, .. } = self.running.swap_remove(at);
-        let error = match done {
-            Ok((_, event)) => {
-                self.warn_of(&event);
-                return Some(event);
-            }
-            Err(error) => error,
-        };
-        if error.is_panic() {
-            tracing::error!(stream = %self.stream, "the transport panicked; its request counts as lost");
+impl Task {
+    fn cancel(&mut self) {
+        match self {
+            Self::Here(work) => *work = None,
+            #[cfg(feature = "tokio")]
+            Self::Spawned(task) => task.abort(),
         }
-        Some(match request {
-            Request::Batch { departure, id } => {
-                Event::BatchCancelled { batch: id, sent: departure.sent() }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, Lost>> {
+        match self {
+            Self::Here(None) => Poll::Ready(Err(Lost::Cancelled)),
+            Self::Here(Some(work)) => {
+                // A transport that panicked is not asked again.
+                match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+                    Ok(poll) => poll.map(Ok),
+                    Err(_) => Poll::Ready(Err(Lost::Panicked)),
+                }
             }
-            Request::Listing(id) => {
-                let result = Err(AttemptError::new(ErrorCode::ConnectionLost));
-                Event::ShardsListed { request: id, result }
-            }
-        })
+            #[cfg(feature = "tokio")]
+            Self::Spawned(task) => Pin::new(task).poll(context).map(|end| {
+                end.map_err(|error| if error.is_panic() { Lost::Panicked } else { Lost::Cancelled })
+            }),
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.cancel();
     }
 }

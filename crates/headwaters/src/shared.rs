@@ -1,135 +1,157 @@
 use core::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use core::task::{Poll, Waker};
+use std::sync::Arc;
 
-use headwaters_engine::{Engine, FlushId, Instant, Refused, Timing, Token, UserRecord};
-use tokio::sync::{Notify, oneshot};
+use headwaters_engine::wire::StreamName;
+use headwaters_engine::{
+    Engine, Event, Instant, Refused, RefusedReason, Timing, Token, UserRecord,
+};
 
-use crate::close::CloseReport;
-use crate::ticket::{Delivery, Ticket, ticket};
+use crate::budget::Budget;
+use crate::slots::Want;
+use crate::state::State;
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::waiters::Place;
 
-/// What the handles and the driver share.
+/// What the handles, the tickets and the driver share: a state behind one short lock.
+///
+/// Nothing is woken, called back, sent, or dropped that could run foreign code while it is locked.
 pub(crate) struct Shared {
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     state: Mutex<State>,
-    /// The driver has something to do sooner than it thought.
-    pub(crate) work: Notify,
-    /// There is room again, or there never will be.
-    pub(crate) room: Notify,
-    /// Whose turn it is among those who wait for room.
-    pub(crate) turn: tokio::sync::Mutex<()>,
-    /// The report is there.
-    pub(crate) closed: Notify,
-}
-
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) engine: Engine,
-    pub(crate) tickets: Tickets,
-    pub(crate) flushes: Vec<(FlushId, oneshot::Sender<()>)>,
-    next_flush: u64,
-    /// When the driver will look again by itself; `None` if nothing but a notice will make it.
-    pub(crate) driver_wakes: Option<Instant>,
-    /// Set when the driver has ended: nothing will be driven any more.
-    pub(crate) report: Option<CloseReport>,
+    pub(crate) stream: StreamName,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        let state = State {
-            engine,
-            tickets: Tickets::default(),
-            flushes: Vec::new(),
-            next_flush: 0,
-            driver_wakes: None,
-            report: None,
-        };
-        Self {
-            now: Box::new(now),
-            state: Mutex::new(state),
-            work: Notify::new(),
-            room: Notify::new(),
-            turn: tokio::sync::Mutex::new(()),
-            closed: Notify::new(),
-        }
+    pub(crate) fn new(
+        stream: StreamName,
+        engine: Engine,
+        budget: Option<Arc<Budget>>,
+        now: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| {
+            let state = Mutex::new(State::new(engine, budget, this.clone()));
+            Self { now: Box::new(now), state, stream }
+        })
     }
 
     pub(crate) fn now(&self) -> Instant {
         (self.now)()
     }
 
-    /// Locks the state. A panic while it was locked leaves it consistent enough to go on: the engine is
-    /// never left in the middle of a call by anything but its own bug.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
-    pub(crate) fn try_put(&self, record: UserRecord, timing: Timing) -> Result<Ticket, Refused> {
+    /// Puts a record if there is room.
+    pub(crate) fn try_put(
+        &self,
+        record: UserRecord,
+        timing: Timing,
+        want: Want,
+    ) -> Result<Token, Refused> {
         let now = self.now();
         let mut state = self.lock();
-        let token = state.tickets.next();
-        state.engine.add_timed(token, record, timing, now)?;
-        let (sender, ticket) = ticket();
-        state.tickets.insert(token, sender);
-        self.wake_driver(state);
-        Ok(ticket)
+        let token = state.add(record, timing, want, now)?;
+        unlock(state);
+        Ok(token)
     }
 
-    /// Wakes the driver if the engine wants it sooner than it would come by itself.
-    pub(crate) fn wake_driver(&self, mut state: MutexGuard<'_, State>) {
-        let Some(at) = state.engine.wakeup().at else { return };
-        if state.driver_wakes.is_none_or(|planned| at < planned) {
-            state.driver_wakes = Some(at);
-            drop(state);
-            self.work.notify_one();
+    /// Tells the engine something, unless it has nothing to do any more.
+    pub(crate) fn handle(&self, event: Event) {
+        let now = self.now();
+        let mut state = self.lock();
+        if state.report.is_none() {
+            state.engine.handle(event, now);
+            unlock(state);
+        }
+    }
+
+    /// Wakes whoever waits for room first.
+    pub(crate) fn announce_room(&self) {
+        let first = self.lock().room.first();
+        if let Some(first) = first {
+            first.wake();
         }
     }
 }
 
-impl State {
-    /// Names a flush, whose end will come out of the receiver.
-    pub(crate) fn start_flush(&mut self) -> (FlushId, oneshot::Receiver<()>) {
-        let id = FlushId(self.next_flush);
-        self.next_flush += 1;
-        let (sender, receiver) = oneshot::channel();
-        self.flushes.push((id, sender));
-        (id, receiver)
+/// Unlocks the state, and then wakes the driver if the engine wants it sooner than it would come by itself.
+pub(crate) fn unlock(mut state: MutexGuard<'_, State>) {
+    let driver = state.call_driver();
+    drop(state);
+    if let Some(driver) = driver {
+        driver.wake();
     }
 }
 
-/// The tickets that are out, by token.
-#[derive(Debug, Default)]
-pub(crate) struct Tickets {
-    senders: Vec<Option<oneshot::Sender<Delivery>>>,
-    free: Vec<Token>,
+/// Somebody who may have to wait for room. Those who wait are served in the order in which they came; dropping
+/// this gives the turn to the next.
+pub(crate) struct InLine<'a> {
+    place: Option<Place>,
+    shared: &'a Shared,
 }
 
-impl Tickets {
-    /// The token that the next `insert` must use.
-    fn next(&self) -> Token {
-        self.free.last().copied().unwrap_or(Token(self.senders.len() as u64))
+impl<'a> InLine<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { place: None, shared }
     }
 
-    fn insert(&mut self, token: Token, sender: oneshot::Sender<Delivery>) {
-        if self.free.pop().is_none() {
-            self.senders.push(Some(sender));
-        } else if let Some(place) = self.place(token) {
-            *place = Some(sender);
+    /// Does what needs room if it is its turn; `None` of `attempt` means that there is none, and keeps the turn.
+    pub(crate) fn poll<T>(
+        &mut self,
+        waker: &Waker,
+        attempt: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Poll<T> {
+        let mut state = self.shared.lock();
+        if state.room.is_next(self.place)
+            && let Some(done) = attempt(&mut state)
+        {
+            let left = state.room.leave(&mut self.place);
+            unlock(state);
+            left.pass_on();
+            return Poll::Ready(done);
         }
+        let spare = state.room.wait(&mut self.place, waker);
+        unlock(state);
+        drop(spare);
+        Poll::Pending
     }
 
-    pub(crate) fn remove(&mut self, token: Token) -> Option<oneshot::Sender<Delivery>> {
-        let sender = self.place(token)?.take()?;
-        self.free.push(token);
-        Some(sender)
+    /// Puts a record, which is back where it was if there is no room.
+    pub(crate) fn put(
+        &mut self,
+        record: &mut Option<UserRecord>,
+        timing: Timing,
+        want: Want,
+        waker: &Waker,
+    ) -> Poll<Result<Token, Refused>> {
+        let now = self.shared.now();
+        self.poll(waker, |state| match state.add(record.take()?, timing, want, now) {
+            Err(Refused { reason: RefusedReason::Full, record: back, .. }) => {
+                *record = Some(back);
+                None
+            }
+            done => Some(done),
+        })
     }
+}
 
-    fn place(&mut self, Token(index): Token) -> Option<&mut Option<oneshot::Sender<Delivery>>> {
-        self.senders.get_mut(usize::try_from(index).ok()?)
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            let left = self.shared.lock().room.leave(&mut self.place);
+            left.pass_on();
+        }
     }
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("stats", &self.lock().engine.stats()).finish_non_exhaustive()
+        let stats = self.lock().engine.stats();
+        f.debug_struct("Shared")
+            .field("stream", &self.stream)
+            .field("stats", &stats)
+            .finish_non_exhaustive()
     }
 }

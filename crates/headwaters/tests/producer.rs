@@ -62,7 +62,9 @@ async fn a_stream_that_does_not_exist_fails_at_once() {
     let elsewhere = Producer::builder().stream("elsewhere").transport(mock).start();
     let producer = elsewhere.expect("a runtime and a valid name");
     let delivery = producer.put(record("a")).await.expect("room").await;
-    let Outcome::NotStored { cause, record: back } = delivery.outcome else { panic!("not stored") };
+    let Outcome::NotStored { cause, record: back } = delivery.clone().into_outcome() else {
+        panic!("not stored")
+    };
     assert_eq!(cause, Cause::Permanent(ErrorCode::ResourceNotFoundException));
     assert_eq!((back, delivery.attempts.count()), (record("a"), 1));
 }
@@ -119,7 +121,7 @@ async fn a_record_beyond_the_streams_limit_comes_back() {
     let producer = start(&mock(MS), small());
     let refused = producer.put(record("abc")).await.expect_err("6 bytes with its key");
     assert_eq!(refused.reason, RefusedReason::TooLarge { limit: 4 });
-    assert_eq!(producer.stats().refused, 1);
+    assert_eq!(producer.stats().engine.refused, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,10 +137,10 @@ async fn flush_waits_for_all_that_came_before_it() {
     // What comes after a flush may ride along; the flush does not wait for it.
     let (_, late) = tokio::join!(flush, producer.put(record("late")));
     assert_eq!(tokio_now() - before, 110 * MS, "two round trips and one wait of 100 ms");
-    assert_eq!(producer.stats().stored + producer.stats().buffered, 3);
+    assert_eq!(producer.stats().engine.stored + producer.stats().engine.buffered, 3);
     let late = late.expect("room").await;
     assert!(matches!(late.outcome, Outcome::Stored { .. }), "{late:?}");
-    assert_eq!(producer.stats().stored, 3, "dropped tickets drop no records");
+    assert_eq!(producer.stats().engine.stored, 3, "dropped tickets drop no records");
     producer.flush().await;
 }
 
@@ -161,7 +163,7 @@ async fn close_ends_in_time_and_hands_back() {
     assert_eq!(undelivered, [(record("unsent"), false), (record("sent"), true)]);
     assert!(matches!(sent.await.outcome, Outcome::MaybeStored { cause: Cause::Closed, .. }));
     assert!(matches!(unsent.await.outcome, Outcome::NotStored { cause: Cause::Closed, .. }));
-    assert_eq!((report.stats.handed_back, report.stats.accepted), (2, 2));
+    assert_eq!((report.stats.engine.handed_back, report.stats.engine.accepted), (2, 2));
     assert_eq!(producer.close(None).await, report, "closing again tells the same");
     producer.flush().await;
 }
@@ -201,7 +203,8 @@ async fn attempts_say_when_they_were() {
     let producer = start(&mock, build(plain()));
     let ticket = producer.put(record("a")).await.expect("room");
     producer.flush().await;
-    let attempts = ticket.await.attempts;
+    let delivery = ticket.await;
+    let attempts = &delivery.attempts;
     let times = attempts.kept().iter().map(|attempt| attempt.end.since(attempt.start));
     assert_eq!(times.collect::<Vec<_>>(), [4 * MS, 4 * MS]);
     let [first, second] = attempts.kept() else { panic!("two attempts") };
@@ -277,7 +280,7 @@ async fn a_large_record_is_not_overtaken_for_ever() {
     tokio::task::yield_now().await;
     let large = UserRecord::new("large", vec![0; 4_900]).expect("a valid record");
     let ticket = producer.put(large).await.expect("its turn comes");
-    assert!(producer.stats().accepted < 1_000, "{:?}", producer.stats());
+    assert!(producer.stats().engine.accepted < 1_000, "{:?}", producer.stats());
     assert!(is_stored(&ticket.await));
     small.abort();
 }
@@ -300,7 +303,7 @@ async fn no_wake_up_is_lost_where_there_is_room_for_one() {
     for task in tasks.collect::<Vec<_>>() {
         task.await.expect("no panic");
     }
-    assert_eq!(producer.close(None).await.stats.stored, 2_000);
+    assert_eq!(producer.close(None).await.stats.engine.stored, 2_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,7 +363,9 @@ async fn a_transport_that_panics_loses_nothing() {
     let builder = Producer::builder().stream(STREAM).transport(Panics).config(config);
     let producer = builder.start().expect("a runtime and a valid name");
     let delivery = producer.put(record("a")).await.expect("room").await;
-    let Outcome::MaybeStored { cause, record: back } = delivery.outcome else { panic!("unknown") };
+    let Outcome::MaybeStored { cause, record: back } = delivery.into_outcome() else {
+        panic!("unknown")
+    };
     assert_eq!((cause, back), (Cause::AttemptsExhausted, record("a")));
 }
 
@@ -386,9 +391,13 @@ async fn many_tasks_share_a_producer() {
         task.await.expect("no panic");
     }
     let report = producer.close(None).await;
-    assert_eq!((report.stats.stored, report.undelivered.len()), (16_000, 0));
+    assert_eq!((report.stats.engine.stored, report.undelivered.len()), (16_000, 0));
     let mut stored = texts(&mock);
-    assert_eq!((stored.len(), report.stats.timeouts), (16_000, 0), "once each, every answer heard");
+    assert_eq!(
+        (stored.len(), report.stats.engine.timeouts),
+        (16_000, 0),
+        "once each, every answer heard"
+    );
     stored.sort_unstable();
     stored.dedup();
     assert_eq!(stored.len(), 16_000);

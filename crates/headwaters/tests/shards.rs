@@ -50,7 +50,7 @@ async fn the_records_of_an_aggregate_have_tickets_of_their_own() {
         assert_eq!(*shard, aggregate.placement.shard);
     }
     assert_eq!((texts(&mock), deliveries.len()), (vec!["a".to_owned(), "b".to_owned()], 2));
-    let stats = producer.stats();
+    let stats = producer.stats().engine;
     assert_eq!((stats.stored, stats.entries, stats.requests, stats.shards), (2, 1, 1, 1));
 }
 
@@ -60,9 +60,9 @@ async fn an_aggregate_that_is_refused_comes_back_record_by_record() {
     mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::AccessDeniedException))]);
     let producer = start(&mock, Config::default());
     let deliveries = all(put_all(&producer, &["a", "b"]).await).await;
-    assert_eq!((mock.requests(), producer.stats().entries), (1, 1));
+    assert_eq!((mock.requests(), producer.stats().engine.entries), (1, 1));
     for (delivery, text) in deliveries.into_iter().zip(["a", "b"]) {
-        let Outcome::NotStored { cause, record: back } = delivery.outcome else {
+        let Outcome::NotStored { cause, record: back } = delivery.into_outcome() else {
             panic!("refused")
         };
         assert_eq!(cause, Cause::Permanent(ErrorCode::AccessDeniedException));
@@ -90,8 +90,8 @@ async fn all_pages_of_the_list_are_asked_for() {
     let mock = builder(5).page_size(2).latency(MS).build(TokioClock::new());
     let producer = start(&mock, Config::default());
     all(put_all(&producer, &["a"]).await).await;
-    assert_eq!((mock.listings(), producer.stats().shards), (3, 5));
-    assert_eq!(producer.stats().shard_map, MapStatus::Ready);
+    assert_eq!((mock.listings(), producer.stats().engine.shards), (3, 5));
+    assert_eq!(producer.stats().engine.shard_map, MapStatus::Ready);
 }
 
 /// Whatever the service does meanwhile, a consumer gets each record once.
@@ -127,7 +127,7 @@ async fn a_reshard_in_mid_load_loses_and_repeats_nothing() {
         let expected = (0..10_000).map(|number| format!("record {number:05}"));
         assert!(stored.into_iter().eq(expected), "{handover:?}: {:?}", producer.stats());
 
-        let stats = producer.stats();
+        let stats = producer.stats().engine;
         assert!(stats.wrong_shard > 0 && stats.repacked > 0, "the test is one: {stats:?}");
         assert_eq!((stats.shards, stats.shard_map), (4, MapStatus::Ready), "{handover:?}");
         assert!(mock.listings() < 10, "{} listings", mock.listings());
@@ -144,7 +144,7 @@ async fn without_permission_to_list_records_go_one_by_one_and_the_producer_says_
     assert!(deliveries.iter().all(is_stored));
     assert_eq!((mock.records().len(), mock.listings()), (2, 1));
     let MapStatus::Unavailable { class: Class::Permanent, failures: 1 } =
-        producer.stats().shard_map
+        producer.stats().engine.shard_map
     else {
         panic!("{:?}", producer.stats());
     };
@@ -210,7 +210,7 @@ async fn a_listing_that_is_never_answered_is_dropped_for_the_next_one() {
     }
     all(put_all(&producer, &["c"]).await).await;
     assert!((6 * SECOND..8 * SECOND).contains(&(tokio_now() - before)));
-    assert_eq!((deaf.waiting.load(Ordering::Relaxed), producer.stats().shards), (0, 4));
+    assert_eq!((deaf.waiting.load(Ordering::Relaxed), producer.stats().engine.shards), (0, 4));
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +231,7 @@ async fn waits(config: &Config) -> Vec<Duration> {
         let mock = mock(MS);
         mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::ServiceUnavailable))]);
         let producer = start(&mock, config.clone());
-        let attempts = producer.put(record("a")).await.expect("room").await.attempts;
+        let attempts = producer.put(record("a")).await.expect("room").await.attempts.clone();
         let [first, second] = attempts.kept() else { panic!("two attempts") };
         waits.push(second.start.since(first.end));
     }

@@ -1,0 +1,502 @@
+use core::mem;
+use core::task::Waker;
+use core::time::Duration;
+use std::sync::{Arc, Weak};
+
+use headwaters_engine::{
+    Action, Batch, BatchId, Bounds, Cause, Completion, Engine, Event, Instant, ListShards, Outcome,
+    Refused, RefusedReason, Requeue, Timing, Token, UserRecord,
+};
+
+use crate::alarms::Alarms;
+use crate::budget::{Budget, NoBudget};
+use crate::close::{CloseReport, Undelivered};
+use crate::flushes::Flushes;
+use crate::groups::Groups;
+use crate::shared::Shared;
+use crate::slots::{Slots, Told, Want};
+use crate::stats::Stats;
+use crate::ticket::{Account, Delivery};
+use crate::waiters::Waiters;
+
+/// The engine, and who waits for what of it.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) alarms: Alarms,
+    pub(crate) closers: Waiters,
+    pub(crate) engine: Engine,
+    pub(crate) flushes: Flushes,
+    pub(crate) groups: Groups,
+    /// Those who wait for room.
+    pub(crate) room: Waiters,
+    pub(crate) slots: Slots,
+    /// Set when the driver has ended: nothing will be driven any more.
+    pub(crate) report: Option<CloseReport>,
+    /// What the last purge handed back.
+    purged: Vec<Undelivered>,
+    budget: Option<Charge>,
+    driver: Seat,
+    landing: Landing,
+    longest_hold: Duration,
+    /// Room that is kept for permits.
+    reserved: Bounds,
+    this: Weak<Shared>,
+    todo: Todo,
+    undelivered: Vec<Undelivered>,
+    /// How often the driver was woken.
+    wakeups: u64,
+}
+
+/// Where the driver sits while it waits.
+#[derive(Debug, Default)]
+struct Seat {
+    /// Whether it is at work, or has been called: it will look at everything before it waits again.
+    awake: bool,
+    /// When it will look again by itself; `None` if nothing but a call will make it.
+    planned: Option<Instant>,
+    waker: Option<Waker>,
+}
+
+/// What this producer has of a budget.
+#[derive(Debug)]
+struct Charge {
+    budget: Arc<Budget>,
+    charged: Bounds,
+}
+
+/// Outcomes on their way to those who wait for them.
+#[derive(Debug, Default)]
+struct Landing {
+    accounts: Vec<Account>,
+    tokens: Vec<(Token, u32)>,
+}
+
+/// What came out of the engine and is to be done without the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Todo {
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) cancels: Vec<BatchId>,
+    pub(crate) closed: bool,
+    pub(crate) listing: Option<ListShards>,
+    pub(crate) requeues: Vec<Requeue>,
+    /// Producers that share a budget and wait for what was given back.
+    pub(crate) others: Vec<Arc<Shared>>,
+    pub(crate) tagged: Vec<(u64, Delivery)>,
+    pub(crate) wakers: Vec<Waker>,
+}
+
+/// Outcomes that share one allocation: enough that it does not count, few enough that one that is kept does not keep
+/// much alive.
+const LANDING_MAX: usize = 64;
+
+/// Outcomes, and requests, after which the lock is given back: it is never held for long.
+const TURN_OUTCOMES: usize = 256;
+const TURN_BATCHES: usize = 1;
+
+const NOTHING: Bounds = Bounds { bytes: 0, records: 0 };
+
+impl State {
+    pub(crate) fn new(engine: Engine, budget: Option<Arc<Budget>>, this: Weak<Shared>) -> Self {
+        let charge = |budget| Charge { budget, charged: NOTHING };
+        Self {
+            alarms: Alarms::default(),
+            budget: budget.map(charge),
+            closers: Waiters::default(),
+            driver: Seat { awake: true, ..Seat::default() },
+            engine,
+            flushes: Flushes::default(),
+            groups: Groups::default(),
+            landing: Landing::default(),
+            longest_hold: Duration::ZERO,
+            purged: Vec::new(),
+            report: None,
+            reserved: NOTHING,
+            room: Waiters::default(),
+            slots: Slots::default(),
+            this,
+            todo: Todo::default(),
+            undelivered: Vec::new(),
+            wakeups: 0,
+        }
+    }
+
+    /// Puts a record.
+    pub(crate) fn add(
+        &mut self,
+        record: UserRecord,
+        timing: Timing,
+        want: Want,
+        now: Instant,
+    ) -> Result<Token, Refused> {
+        let need = room_of(record.size());
+        let open = !self.engine.is_closing();
+        if let Some(charge) = self.budget.as_mut().filter(|_| open)
+            && let Err(none) = charge.take(need, &self.this)
+        {
+            return Err(Refused::new(charge.reason(none), record));
+        }
+        let token = self.slots.next();
+        match self.engine.add_timed(token, record, timing, now) {
+            Ok(()) => {
+                self.slots.fill(want);
+                Ok(token)
+            }
+            Err(mut refused) => {
+                if let Some(charge) = self.budget.as_mut().filter(|_| open) {
+                    charge.give_back(need, &mut self.todo.others);
+                }
+                // It may fit when what is kept for permits is free again.
+                if matches!(refused.reason, RefusedReason::TooLarge { .. })
+                    && self.reserved != NOTHING
+                    && self.fits(refused.record.size())
+                {
+                    refused.reason = RefusedReason::Full;
+                }
+                Err(refused)
+            }
+        }
+    }
+
+    /// Whether a record of this size fits when nothing else is held.
+    fn fits(&self, size: usize) -> bool {
+        let config = self.engine.config();
+        size <= config.max_user_record_size() && room_of(size).bytes <= config.bounds().bytes
+    }
+
+    /// Keeps room for a record of this size; `None` if there is none now. A closed producer keeps it, too: the put
+    /// will say what is wrong.
+    pub(crate) fn reserve(&mut self, size: usize, now: Instant) -> Option<Bounds> {
+        let (need, held, bounds) = (room_of(size), self.held(), self.engine.config().bounds());
+        if self.engine.is_closing() {
+            return Some(NOTHING);
+        }
+        let free = |held: usize, need: usize, bound: usize| held + need <= bound;
+        if !free(held.bytes, need.bytes, bounds.bytes)
+            || !free(held.records, need.records, bounds.records)
+        {
+            return None;
+        }
+        if let Some(charge) = &mut self.budget {
+            charge.take(need, &self.this).ok()?;
+        }
+        self.keep(need, NOTHING, now);
+        Some(need)
+    }
+
+    /// Gives back what was kept for a record, and puts it.
+    pub(crate) fn redeem(
+        &mut self,
+        kept: Bounds,
+        record: UserRecord,
+        timing: Timing,
+        want: Want,
+        now: Instant,
+    ) -> Token {
+        self.keep(NOTHING, kept, now);
+        let token = self.slots.next();
+        self.slots.fill(want);
+        self.engine.handle(Event::RecordAdded { token, record, timing }, now);
+        // Where the driver has ended the refusal is all that there is to drain.
+        while self.report.is_some() && !self.drain(now) {}
+        self.settle_budget();
+        token
+    }
+
+    /// Gives back what was kept for a record that does not come.
+    pub(crate) fn release(&mut self, kept: Bounds, now: Instant) {
+        self.keep(NOTHING, kept, now);
+        self.settle_budget();
+        self.todo.wakers.extend(self.room.first());
+    }
+
+    fn keep(&mut self, more: Bounds, less: Bounds, now: Instant) {
+        if more == less {
+            return;
+        }
+        self.reserved = Bounds {
+            bytes: self.reserved.bytes + more.bytes - less.bytes,
+            records: self.reserved.records + more.records - less.records,
+        };
+        let all = self.engine.config().bounds();
+        let bounds = Bounds {
+            bytes: all.bytes - self.reserved.bytes,
+            records: all.records - self.reserved.records,
+        };
+        self.engine.handle(Event::BoundsChanged(bounds), now);
+    }
+
+    /// What is held, and kept for permits.
+    pub(crate) fn held(&self) -> Bounds {
+        let held = self.engine.held();
+        Bounds {
+            bytes: held.bytes + self.reserved.bytes,
+            records: held.records + self.reserved.records,
+        }
+    }
+
+    fn settle_budget(&mut self) {
+        let held = self.held();
+        if let Some(charge) = &mut self.budget {
+            charge.settle(held, &mut self.todo.others);
+        }
+    }
+
+    /// Whom to wake because the driver is wanted sooner than it would come by itself: once until it has come.
+    pub(crate) fn call_driver(&mut self) -> Option<Waker> {
+        if self.driver.awake {
+            return None;
+        }
+        let wanted = self.wanted();
+        let late = wanted.is_some_and(|at| self.driver.planned.is_none_or(|planned| at < planned));
+        if !late && self.todo.is_empty() {
+            return None;
+        }
+        self.driver.awake = true;
+        self.driver.waker.take()
+    }
+
+    /// When the driver is to look again.
+    fn wanted(&self) -> Option<Instant> {
+        self.engine.wakeup().at.into_iter().chain(self.alarms.next()).min()
+    }
+
+    /// The driver is at work, and need not be called.
+    pub(crate) fn seat_driver(&mut self) {
+        self.driver.awake = true;
+    }
+
+    pub(crate) fn note_wakeup(&mut self) {
+        self.wakeups += 1;
+    }
+
+    /// The driver goes to wait; returns until when.
+    pub(crate) fn dismiss_driver(&mut self, waker: &Waker) -> Option<Instant> {
+        let planned = self.wanted();
+        self.driver = Seat { awake: false, planned, waker: Some(waker.clone()) };
+        planned
+    }
+
+    /// Asks the engine what to do; false if there may be more.
+    pub(crate) fn drain(&mut self, now: Instant) -> bool {
+        let mut outcomes = 0;
+        let waits = loop {
+            match self.engine.poll() {
+                Action::Complete(completion) => {
+                    outcomes += completion.tokens.len();
+                    self.complete(completion);
+                    if outcomes >= TURN_OUTCOMES {
+                        break false;
+                    }
+                }
+                Action::SendBatch(batch) => {
+                    self.todo.batches.push(batch);
+                    if self.todo.batches.len() >= TURN_BATCHES {
+                        break false;
+                    }
+                }
+                Action::Wait(_) => break true,
+                other => self.note(other),
+            }
+        };
+        self.land();
+        self.settle_budget();
+        if outcomes > 0 {
+            self.todo.wakers.extend(self.room.first());
+        }
+        let rung = self.alarms.ring(now);
+        self.todo.wakers.extend(rung);
+        if waits && self.todo.closed {
+            self.finish();
+        }
+        waits
+    }
+
+    fn note(&mut self, action: Action) {
+        match action {
+            Action::CancelBatch(batch) => self.todo.cancels.push(batch),
+            Action::CloseFinished { .. } => self.todo.closed = true,
+            Action::FlushFinished { flush, pending } => {
+                self.todo.wakers.extend(self.flushes.finish(flush, pending));
+            }
+            // A later one means that the engine waits for the one before no more.
+            Action::ListShards(listing) => self.todo.listing = Some(listing),
+            // The engine has done it already.
+            Action::Requeue(requeue) => self.todo.requeues.push(requeue),
+            // Whoever waits is told after each outcome.
+            Action::RoomAvailable => self.todo.wakers.extend(self.room.first()),
+            Action::Complete(_) | Action::SendBatch(_) | Action::Wait(_) => {}
+        }
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        let Completion { attempts, outcome, tokens, .. } = completion;
+        let account = Account { attempts, outcome };
+        let Outcome::Stored { .. } = &account.outcome else {
+            self.note_undelivered(&account.outcome);
+            // A record that comes back is not kept alive by a neighbour.
+            let delivery = Delivery::new([account].into(), 0);
+            for token in tokens {
+                self.resolve(token, &delivery);
+            }
+            return;
+        };
+        let index = self.landing.accounts.len() as u32;
+        self.landing.accounts.push(account);
+        self.landing.tokens.extend(tokens.into_iter().map(|token| (token, index)));
+        if self.landing.accounts.len() == LANDING_MAX {
+            self.land();
+        }
+    }
+
+    fn note_undelivered(&mut self, outcome: &Outcome) {
+        let (Outcome::MaybeStored { cause, record } | Outcome::NotStored { cause, record }) =
+            outcome
+        else {
+            return;
+        };
+        let maybe_stored = matches!(outcome, Outcome::MaybeStored { .. });
+        let list = match cause {
+            Cause::Closed => &mut self.undelivered,
+            Cause::Purged => &mut self.purged,
+            _ => return,
+        };
+        list.push(Undelivered { maybe_stored, record: record.clone() });
+    }
+
+    /// Hands over what was stored.
+    fn land(&mut self) {
+        if self.landing.accounts.is_empty() {
+            return;
+        }
+        let accounts: Arc<[Account]> = self.landing.accounts.drain(..).collect();
+        let mut tokens = mem::take(&mut self.landing.tokens);
+        let mut tokens_of = tokens.drain(..).peekable();
+        while let Some((token, index)) = tokens_of.next() {
+            let delivery = Delivery::new(Arc::clone(&accounts), index);
+            self.resolve(token, &delivery);
+            while let Some((token, _)) = tokens_of.next_if(|(_, next)| *next == index) {
+                self.resolve(token, &delivery);
+            }
+        }
+        drop(tokens_of);
+        self.landing.tokens = tokens;
+    }
+
+    #[inline]
+    fn resolve(&mut self, token: Token, delivery: &Delivery) {
+        match self.slots.resolve(token, || delivery.clone()) {
+            Told::Member { group, index } => {
+                self.todo.wakers.extend(self.groups.settle(group, index, delivery));
+            }
+            Told::Nobody => {}
+            Told::Tag(tag) => self.todo.tagged.push((tag, delivery.clone())),
+            Told::Waiter(waker) => self.todo.wakers.push(waker),
+        }
+    }
+
+    /// The producer is closed: whoever waits for anything has nothing to wait for any more.
+    fn finish(&mut self) {
+        let undelivered = mem::take(&mut self.undelivered);
+        self.report = Some(CloseReport { stats: self.stats(), undelivered });
+        let wakers = &mut self.todo.wakers;
+        wakers.extend(self.flushes.finish_all());
+        wakers.extend(self.closers.take_all());
+        wakers.extend(self.room.first());
+    }
+
+    /// Hands everything back.
+    pub(crate) fn purge(&mut self, now: Instant) -> Vec<Undelivered> {
+        if self.report.is_none() {
+            self.engine.handle(Event::PurgeRequested, now);
+            while !self.drain(now) {}
+        }
+        mem::take(&mut self.purged)
+    }
+
+    /// What is to be done without the lock.
+    pub(crate) fn take_todo(&mut self) -> Todo {
+        mem::take(&mut self.todo)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            engine: self.engine.stats(),
+            longest_hold: self.longest_hold,
+            outcomes_kept: self.slots.done() as u64,
+            puts_waiting: self.room.len() as u64,
+            wakeups: self.wakeups,
+        }
+    }
+
+    /// Notes how long the lock was held.
+    pub(crate) fn note_hold(&mut self, hold: Duration) {
+        self.longest_hold = self.longest_hold.max(hold);
+    }
+}
+
+impl Todo {
+    fn is_empty(&self) -> bool {
+        let Self { batches, cancels, closed, listing, requeues, others, tagged, wakers } = self;
+        batches.is_empty()
+            && cancels.is_empty()
+            && !closed
+            && listing.is_none()
+            && requeues.is_empty()
+            && others.is_empty()
+            && tagged.is_empty()
+            && wakers.is_empty()
+    }
+
+    /// Tells those who wait.
+    pub(crate) fn wake(&mut self) {
+        // The others first, or who gives back would take it again each time.
+        self.others.drain(..).for_each(|other| other.announce_room());
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Charge {
+    fn take(&mut self, need: Bounds, who: &Weak<Shared>) -> Result<(), NoBudget> {
+        let taken = self.budget.take(need);
+        match taken {
+            Ok(()) => {
+                self.charged.bytes += need.bytes;
+                self.charged.records += need.records;
+            }
+            Err(NoBudget::Full) => self.budget.wait(who.clone()),
+            Err(NoBudget::Never) => {}
+        }
+        taken
+    }
+
+    fn give_back(&mut self, need: Bounds, others: &mut Vec<Arc<Shared>>) {
+        let less = Bounds {
+            bytes: self.charged.bytes - need.bytes,
+            records: self.charged.records - need.records,
+        };
+        self.settle(less, others);
+    }
+
+    fn settle(&mut self, held: Bounds, others: &mut Vec<Arc<Shared>>) {
+        let before = mem::replace(&mut self.charged, held);
+        self.budget.settle(before, held);
+        if held.bytes < before.bytes || held.records < before.records {
+            others.extend(self.budget.take_waiting());
+        }
+    }
+
+    fn reason(&self, none: NoBudget) -> RefusedReason {
+        match none {
+            NoBudget::Full => RefusedReason::Full,
+            NoBudget::Never => {
+                let limit = self.budget.bounds().bytes.saturating_sub(Bounds::RECORD_OVERHEAD);
+                RefusedReason::TooLarge { limit }
+            }
+        }
+    }
+}
+
+/// What the engine takes for a record.
+const fn room_of(size: usize) -> Bounds {
+    Bounds { bytes: size + Bounds::RECORD_OVERHEAD, records: 1 }
+}

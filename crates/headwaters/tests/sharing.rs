@@ -1,0 +1,120 @@
+//! Several producers over one transport, under bounds that they share.
+
+mod common;
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use common::{MS, build, is_stored, mock, plain, record, texts, tokio_now};
+use headwaters::mock::{Fault, Mock};
+use headwaters::{
+    Bounds, Client, ListShards, ListShardsResult, Outcome, Producer, PutRecords, PutRecordsResult,
+    RefusedReason, RetryPolicy, TokioClock, Transport, UserRecord,
+};
+
+fn client(mock: &Mock<TokioClock>, records: usize) -> Client<AllStreams> {
+    let bounds = Bounds { bytes: 4 * 1024 * 1024, records };
+    Client::new(AllStreams(mock.clone())).bounds(bounds)
+}
+
+fn start(client: &Client<AllStreams>, stream: &str) -> Producer {
+    client.producer(stream).config(build(plain())).start().expect("a runtime and a valid name")
+}
+
+/// Takes all streams for the one that there is.
+struct AllStreams(Mock<TokioClock>);
+
+impl Transport for AllStreams {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        self.0.list_shards(request).await
+    }
+
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        let stream = common::STREAM.try_into().expect("a valid name");
+        let renamed = PutRecords::new(stream, request.entries.to_vec());
+        request.departure.hold();
+        request.departure.leave();
+        self.0.put_records(renamed).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_stream_holds_another_waits_for() {
+    let mock = mock(MS);
+    let client = client(&mock, 2);
+    let [one, other] = ["one", "other"].map(|stream| start(&client, stream));
+    let first = one.try_put(record("a")).expect("room");
+    let second = one.try_put(record("b")).expect("room");
+    let refused = other.try_put(record("c")).expect_err("the other stream has it all");
+    assert_eq!(refused.reason, RefusedReason::Full);
+    assert_eq!(client.held().map(|held| held.records), Some(2));
+    let (third, fourth) = tokio::join!(other.put(record("c")), one.put(record("d")));
+    assert!(is_stored(&first.await) && is_stored(&second.await));
+    assert!(is_stored(&third.expect("it waits").await));
+    assert!(is_stored(&fourth.expect("it waits").await));
+    assert_eq!(client.held(), Some(Bounds { bytes: 0, records: 0 }));
+    let mut stored = texts(&mock);
+    stored.sort_unstable();
+    assert_eq!(stored, ["a", "b", "c", "d"]);
+
+    let large = UserRecord::new("k", vec![0; 5 * 1024 * 1024]).expect("the service takes it");
+    let config = plain().max_user_record_size(10 * 1024 * 1024);
+    let wide = client.producer("wide").config(build(config)).start().expect("a runtime");
+    let refused = wide.put(large).await.expect_err("never");
+    assert!(matches!(refused.reason, RefusedReason::TooLarge { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_producer_does_not_wait_for_a_budget() {
+    let mock = mock(MS);
+    mock.on_request(|_, _| Fault::NeverAnswer);
+    let client = client(&mock, 1);
+    let [one, other] = ["one", "other"].map(|stream| start(&client, stream));
+    let _held = one.try_put(record("a")).expect("room");
+    let put = other.put(record("b"));
+    let (put, _) = tokio::join!(put, other.close(None));
+    assert_eq!(put.expect_err("closed").reason, RefusedReason::Closed);
+    // A permit counts, and what a closed producer gives back is there for the others.
+    one.close(Some(MS)).await;
+    let third = start(&client, "third");
+    let permit = third.reserve().await;
+    assert_eq!(client.held().map(|held| held.records), Some(1));
+    drop(permit);
+    assert_eq!(client.held(), Some(Bounds { bytes: 0, records: 0 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_all_streams_pass_one_gate() {
+    let mock = mock(100 * MS);
+    let client = Client::new(AllStreams(mock.clone())).max_requests_in_flight(1);
+    let [one, other] = ["one", "other"].map(|stream| start(&client, stream));
+    let before = tokio_now();
+    let first = one.put(record("a")).await.expect("room");
+    let second = other.put(record("b")).await.expect("room");
+    tokio::join!(one.flush(), other.flush());
+    assert_eq!(tokio_now() - before, 200 * MS, "one after the other");
+    assert!(is_stored(&first.await) && is_stored(&second.await));
+}
+
+/// What waits at the gate was not sent, for certain.
+#[tokio::test(start_paused = true)]
+async fn who_waits_at_the_gate_too_long_has_sent_nothing() {
+    let mock = mock(MS);
+    mock.script([Fault::NeverAnswer]);
+    let client = Client::new(AllStreams(mock.clone())).max_requests_in_flight(1);
+    let retry = RetryPolicy::Linear { max_attempts: 1, step: MS };
+    let config =
+        |seconds| build(plain().retry(retry).request_timeout(Duration::from_secs(seconds)));
+    let one = client.producer("one").config(config(60)).start().expect("a runtime");
+    let other = client.producer("other").config(config(1)).start().expect("a runtime");
+    let stuck = one.put(record("stuck")).await.expect("room");
+    assert_eq!(one.flush_by(MS).await, 1);
+    let waiting = other.put(record("waiting")).await.expect("room");
+    let outcome = waiting.await.into_outcome();
+    assert!(matches!(outcome, Outcome::NotStored { .. }), "{outcome:?}");
+    let outcome = stuck.await.into_outcome();
+    assert!(matches!(outcome, Outcome::MaybeStored { .. }), "{outcome:?}");
+    // And the gate is open again.
+    let last = Arc::new(other).put(record("last")).await.expect("room");
+    assert!(is_stored(&last.await));
+}
