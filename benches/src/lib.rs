@@ -26,7 +26,7 @@ pub fn settings(records: usize) -> ConfigBuilder {
 /// hash key, so that the service need not hash.
 ///
 /// # Panics
-/// If `size` is beyond the service's limit.
+/// If `size` is beyond 4 KiB.
 pub fn records(count: usize, size: usize) -> Vec<UserRecord> {
     let scatter = |number: usize| (number as u128).wrapping_mul(0x9E37_79B9_7F4A_7C15 << 64 | 1);
     let record = |(number, record): (usize, UserRecord)| {
@@ -35,12 +35,16 @@ pub fn records(count: usize, size: usize) -> Vec<UserRecord> {
     hashed_records(count, size).into_iter().enumerate().map(record).collect()
 }
 
+static PAYLOAD: [u8; 4_096] = [0; 4_096];
+
 /// `count` records of `size` bytes that share one payload, and go where their partition keys belong.
 ///
 /// # Panics
-/// If `size` is beyond the service's limit.
+/// If `size` is beyond 4 KiB.
 pub fn hashed_records(count: usize, size: usize) -> Vec<UserRecord> {
-    let data = bytes::Bytes::from(vec![0; size]);
+    // Without a count of references, which all records would have in common.
+    assert!(size <= PAYLOAD.len(), "a small record");
+    let data = bytes::Bytes::from_static(&PAYLOAD[..size]);
     let entry = |number| Entry {
         data: data.clone(),
         explicit_hash_key: None,
@@ -76,6 +80,11 @@ impl Service {
 
     /// What it says to a batch.
     pub fn answer(&self, batch: &Batch) -> PutRecordsResult {
+        self.answer_entries(&batch.entries)
+    }
+
+    /// What it says to these entries.
+    pub fn answer_entries(&self, entries: &[Entry]) -> PutRecordsResult {
         let answer = |(index, entry): (usize, &Entry)| match self.failing {
             Some(failing) if index % failing == failing - 1 => {
                 let code = ErrorCode::ProvisionedThroughputExceededException;
@@ -86,7 +95,7 @@ impl Service {
                 Ok(self.placements[shard as usize].clone())
             }
         };
-        Ok(batch.entries.iter().enumerate().map(answer).collect())
+        Ok(entries.iter().enumerate().map(answer).collect())
     }
 }
 
@@ -97,15 +106,22 @@ impl Service {
 pub fn engine(config: Config) -> Engine {
     let mut engine = Engine::new(config, Instant::ZERO);
     let Action::ListShards(request) = engine.poll() else { panic!("it asks for the shards") };
+    let event = Event::ShardsListed { request: request.id, result: Ok(shards()) };
+    engine.handle(event, Instant::ZERO);
+    engine
+}
+
+/// The list of the shards.
+///
+/// # Panics
+/// Never: there are some.
+pub fn shards() -> ShardPage {
     let count = NonZeroU32::new(SHARDS).expect("there are some");
     let shard = |index| ListedShard {
         hash_keys: HashKeyRange::of_even_shard(index, count).expect("one of them"),
         id: ShardId::numbered(index.into()),
     };
-    let page = ShardPage { next_token: None, shards: (0..SHARDS).map(shard).collect() };
-    let event = Event::ShardsListed { request: request.id, result: Ok(page) };
-    engine.handle(event, Instant::ZERO);
-    engine
+    ShardPage { next_token: None, shards: (0..SHARDS).map(shard).collect() }
 }
 
 /// Puts all records, then drives the engine until each has its outcome; returns how many got one.

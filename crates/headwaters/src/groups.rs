@@ -3,7 +3,7 @@ use core::task::Waker;
 use headwaters_engine::Outcome;
 
 use crate::report::{Failure, Why};
-use crate::ticket::Delivery;
+use crate::ticket::{Account, Delivery};
 
 /// The calls of `put_all` that go on. There are few.
 #[derive(Debug, Default)]
@@ -31,7 +31,8 @@ pub(crate) struct Group {
 impl Groups {
     pub(crate) fn start(&mut self) -> u32 {
         let id = self.next;
-        self.next = self.next.wrapping_add(1);
+        // Its name is part of a token, beside a mark.
+        self.next = (self.next + 1) & (u32::MAX >> 1);
         self.groups.push(Group {
             id,
             failures: Vec::new(),
@@ -55,9 +56,15 @@ impl Groups {
     }
 
     /// Notes an outcome; who waits for the last one, if it was that.
-    pub(crate) fn settle(&mut self, id: u32, index: u32, delivery: &Delivery) -> Option<Waker> {
+    pub(crate) fn settle(
+        &mut self,
+        id: u32,
+        index: u32,
+        account: &Account,
+        delivery: impl FnOnce() -> Delivery,
+    ) -> Option<Waker> {
         let group = self.get(id)?;
-        group.settle(index, delivery);
+        group.settle(index, account, delivery);
         if group.pending == 0 { group.waker.take() } else { None }
     }
 }
@@ -85,15 +92,15 @@ impl Group {
         self.failures.push(Failure { index: index.into(), why });
     }
 
-    fn settle(&mut self, index: u32, delivery: &Delivery) {
+    fn settle(&mut self, index: u32, account: &Account, delivery: impl FnOnce() -> Delivery) {
         self.mark(index);
-        match &delivery.outcome {
+        match &account.outcome {
             Outcome::Stored { maybe_duplicate, .. } => {
                 self.stored += 1;
                 self.maybe_duplicates += u64::from(*maybe_duplicate);
             }
             Outcome::MaybeStored { .. } | Outcome::NotStored { .. } => {
-                let why = Why::Ended(delivery.clone());
+                let why = Why::Ended(delivery());
                 self.failures.push(Failure { index: index.into(), why });
             }
         }

@@ -14,7 +14,7 @@ use crate::close::{CloseReport, Undelivered};
 use crate::flushes::Flushes;
 use crate::groups::Groups;
 use crate::shared::Shared;
-use crate::slots::{Slots, Told, Want};
+use crate::slots::{LANDING_MAX, Slots, Told, Want};
 use crate::stats::Stats;
 use crate::ticket::{Account, Delivery};
 use crate::waiters::Waiters;
@@ -85,10 +85,6 @@ pub(crate) struct Todo {
     pub(crate) wakers: Vec<Waker>,
 }
 
-/// Outcomes that share one allocation: enough that it does not count, few enough that one that is kept does not keep
-/// much alive.
-const LANDING_MAX: usize = 64;
-
 /// Outcomes, and requests, after which the lock is given back: it is never held for long.
 const TURN_OUTCOMES: usize = 256;
 const TURN_BATCHES: usize = 1;
@@ -135,7 +131,7 @@ impl State {
         {
             return Err(Refused::new(charge.reason(none), record));
         }
-        let token = self.slots.next();
+        let token = self.slots.next(want);
         match self.engine.add_timed(token, record, timing, now) {
             Ok(()) => {
                 self.slots.fill(want);
@@ -193,7 +189,7 @@ impl State {
         now: Instant,
     ) -> Token {
         self.keep(NOTHING, kept, now);
-        let token = self.slots.next();
+        let token = self.slots.next(want);
         self.slots.fill(want);
         self.engine.handle(Event::RecordAdded { token, record, timing }, now);
         // Where the driver has ended the refusal is all that there is to drain.
@@ -334,10 +330,13 @@ impl State {
         let Outcome::Stored { .. } = &account.outcome else {
             self.note_undelivered(&account.outcome);
             // A record that comes back is not kept alive by a neighbour.
-            let delivery = Delivery::new([account].into(), 0);
+            let accounts: Arc<[Account]> = [account].into();
+            let landing = self.slots.land(Arc::clone(&accounts));
             for token in tokens {
-                self.resolve(token, &delivery);
+                self.resolve(token, landing, &accounts, 0);
             }
+            // What nobody wants is dropped with `accounts`: a record runs no foreign code.
+            drop(self.slots.landed(landing));
             return;
         };
         let index = self.landing.accounts.len() as u32;
@@ -369,27 +368,25 @@ impl State {
             return;
         }
         let accounts: Arc<[Account]> = self.landing.accounts.drain(..).collect();
+        let landing = self.slots.land(Arc::clone(&accounts));
         let mut tokens = mem::take(&mut self.landing.tokens);
-        let mut tokens_of = tokens.drain(..).peekable();
-        while let Some((token, index)) = tokens_of.next() {
-            let delivery = Delivery::new(Arc::clone(&accounts), index);
-            self.resolve(token, &delivery);
-            while let Some((token, _)) = tokens_of.next_if(|(_, next)| *next == index) {
-                self.resolve(token, &delivery);
-            }
+        for (token, index) in tokens.drain(..) {
+            self.resolve(token, landing, &accounts, index);
         }
-        drop(tokens_of);
         self.landing.tokens = tokens;
+        drop(self.slots.landed(landing));
     }
 
     #[inline]
-    fn resolve(&mut self, token: Token, delivery: &Delivery) {
-        match self.slots.resolve(token, || delivery.clone()) {
-            Told::Member { group, index } => {
-                self.todo.wakers.extend(self.groups.settle(group, index, delivery));
+    fn resolve(&mut self, token: Token, landing: u32, accounts: &Arc<[Account]>, index: u32) {
+        let delivery = || Delivery::new(Arc::clone(accounts), index);
+        match self.slots.resolve(token, landing, index) {
+            Told::Member { group, index: member } => {
+                let account = &accounts[index as usize];
+                self.todo.wakers.extend(self.groups.settle(group, member, account, delivery));
             }
             Told::Nobody => {}
-            Told::Tag(tag) => self.todo.tagged.push((tag, delivery.clone())),
+            Told::Tag(tag) => self.todo.tagged.push((tag, delivery())),
             Told::Waiter(waker) => self.todo.wakers.push(waker),
         }
     }

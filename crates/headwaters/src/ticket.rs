@@ -115,13 +115,13 @@ impl Drop for Ticket {
 pub(crate) mod tests {
     use super::*;
 
-    /// A delivery of a record that was stored.
-    pub(crate) fn stored() -> Delivery {
+    /// What became of a record that was stored.
+    pub(crate) fn stored() -> Account {
         let outcome = Outcome::Stored {
             maybe_duplicate: false,
             sequence_number: "1".parse().expect("a digit"),
             shard: headwaters_engine::wire::ShardId::numbered(0),
         };
-        Delivery::new([Account { attempts: Attempts::default(), outcome }].into(), 0)
+        Account { attempts: Attempts::default(), outcome }
     }
 }
