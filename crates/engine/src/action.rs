@@ -3,6 +3,7 @@ use core::fmt;
 use headwaters_wire::{AttemptError, Entries, Entry};
 use smallvec::SmallVec;
 
+use crate::check_sums::CheckSums;
 use crate::completion::Completion;
 use crate::event::Until;
 use crate::listing::ListShards;
@@ -70,8 +71,10 @@ pub struct FlushId(pub u64);
 pub struct Batch {
     /// The name under which to report.
     pub id: BatchId,
-    /// The entries, in the order in which to send them.
+    /// The entries, in the order in which to send them; none as long as they lack check sums.
     pub entries: Entries,
+    /// The check sums that they lack; always `None` from [`Engine::poll`](crate::Engine::poll).
+    pub unsealed: Option<CheckSums>,
 }
 
 /// Entries of a batch that failed together and will be sent again together or apart. After the refusal of a whole batch
@@ -169,7 +172,10 @@ impl fmt::Display for Action {
                 write!(f, "list-shards {id} {page}")
             }
             Self::RoomAvailable => f.write_str("room-available"),
-            Self::SendBatch(Batch { id, entries }) => {
+            Self::SendBatch(Batch { id, unsealed: Some(_), .. }) => {
+                write!(f, "send-batch {id} unsealed")
+            }
+            Self::SendBatch(Batch { id, entries, .. }) => {
                 let bytes: usize = entries.iter().map(Entry::size).sum();
                 write!(f, "send-batch {id} entries={} bytes={bytes}", entries.len())
             }

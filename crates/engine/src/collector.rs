@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use headwaters_wire::aggregate::Unsealed;
 use headwaters_wire::{Entry, HashKey};
 
+use crate::check_sums::CheckSums;
 use crate::held::{Claim, Held};
 use crate::in_flight::{Cargo, Flight, Load};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord, NOTHING};
@@ -75,7 +76,7 @@ impl Collector {
                 asked = waiting.len();
             }
         }
-        (!self.entries.is_empty()).then(|| self.seal(lanes.generation))
+        (!self.entries.is_empty()).then(|| self.into_load(lanes.generation))
     }
 
     /// What a lane may send in its turn.
@@ -199,20 +200,14 @@ impl Collector {
         self.flights.push(Flight { cargo: Cargo::Aggregate(aggregate), lane });
     }
 
-    /// Makes the check sums of new aggregates side by side.
-    fn seal(mut self, generation: u32) -> Load {
-        let (places, unsealed): (Vec<usize>, Vec<Unsealed>) = self.unsealed.into_iter().unzip();
-        for (at, entry) in places.into_iter().zip(Unsealed::seal_all(unsealed)) {
-            if let Cargo::Aggregate(aggregate) = &mut self.flights[at].cargo {
-                aggregate.content = Content::Sealed(entry.clone());
-            }
-            self.entries[at] = entry;
-        }
-        let Self { entries, flights, records, mut turns, .. } = self;
+    fn into_load(self, generation: u32) -> Load {
+        let Self { entries, flights, records, mut turns, unsealed, .. } = self;
         // A lane can have several turns.
         turns.sort_unstable();
         turns.dedup_by_key(|&mut (lane, _)| lane);
-        Load { case: None, entries: entries.into(), flights, generation, records, turns }
+        let unsealed = (!unsealed.is_empty()).then(|| CheckSums::new(unsealed));
+        let entries = entries.into();
+        Load { case: None, entries, flights, generation, records, turns, unsealed }
     }
 }
 

@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use headwaters_wire::{AttemptError, ErrorCode};
+use headwaters_wire::{AttemptError, Entries, ErrorCode};
 
 use crate::action::{Action, Batch, BatchId, Wakeup, WakeupReason};
 use crate::answers::Answer;
@@ -143,6 +143,24 @@ impl Engine {
 
     /// What to do next.
     pub fn poll(&mut self) -> Action {
+        self.next_action(true)
+    }
+
+    /// The same, but a batch may lack [check sums](Batch::unsealed): for a driver that shares the engine behind a lock,
+    /// and computes them without it. Until [`seal`](Self::seal) has them the batch cannot be sent.
+    pub fn poll_unsealed(&mut self) -> Action {
+        self.next_action(false)
+    }
+
+    /// Takes the check sums that a batch lacks, and returns it to be sent. `None` if it is not to be sent any more (say
+    /// [`Event::BatchCancelled`], then), or lacks none.
+    pub fn seal(&mut self, batch: BatchId, check_sums: &[[u8; 16]]) -> Option<Batch> {
+        let entries = self.in_flight.seal(batch, check_sums)?;
+        Some(Batch { entries, id: batch, unsealed: None })
+    }
+
+    #[inline(always)]
+    fn next_action(&mut self, seals: bool) -> Action {
         loop {
             if let Some(action) = self.actions.pop_front() {
                 return action;
@@ -166,7 +184,7 @@ impl Engine {
         }
         while self.is_batch_due() {
             let held_back = self.lanes.held_back();
-            if let Some(batch) = self.collect() {
+            if let Some(batch) = self.collect(seals) {
                 return Action::SendBatch(batch);
             }
             debug_assert!(self.lanes.held_back() > held_back, "what is due leaves or is held back");
@@ -358,12 +376,15 @@ impl Engine {
     }
 
     /// Makes a batch of what leaves next; `None` if the limiters let nothing pass.
-    fn collect(&mut self) -> Option<Batch> {
+    fn collect(&mut self, seals: bool) -> Option<Batch> {
         self.lanes.elapse(self.now);
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
         let cut = self.lanes.why(self.config.collection_max_count, self.config.collection_max_size);
-        let load = collector.collect(&mut self.lanes, self.now)?;
+        let mut load = collector.collect(&mut self.lanes, self.now)?;
+        if seals {
+            load.seal();
+        }
         self.stats.requests_cut.note(cut);
         Some(self.start(load))
     }
@@ -382,9 +403,11 @@ impl Engine {
             self.lanes.get_mut(lane).figures.dwell.note(age);
         }
         let timeout = self.now.after(self.config.request_timeout);
-        let entries = load.entries.clone();
+        let unsealed = load.unsealed.clone();
+        // What lacks something is nobody else's.
+        let entries = if unsealed.is_none() { load.entries.clone() } else { Entries::default() };
         let id = self.in_flight.start(load, self.now, timeout);
-        Batch { entries, id }
+        Batch { entries, id, unsealed }
     }
 
     /// Forgets records that have their outcomes.

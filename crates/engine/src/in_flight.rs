@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use headwaters_wire::{Entries, Entry, ErrorCode, HashKey, ShardId};
 
 use crate::action::BatchId;
+use crate::check_sums::{CheckSums, Digest};
 use crate::held::{Claim, Held};
-use crate::kinesis_record::{Aggregate, KinesisRecord};
+use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -53,6 +54,8 @@ pub(crate) struct Load {
     pub(crate) records: usize,
     /// The lanes that it left, and the oldest record from each, by its place in the order of acceptance.
     pub(crate) turns: Vec<(u32, u64)>,
+    /// Aggregates among the entries that lack their check sums, and are not there as long as they do.
+    pub(crate) unsealed: Option<CheckSums>,
 }
 
 /// What is kept of a Kinesis record while its entry is on the way.
@@ -112,6 +115,33 @@ impl Cargo {
 }
 
 impl Load {
+    /// Makes the check sums that are missing.
+    pub(crate) fn seal(&mut self) {
+        if let Some(unsealed) = &self.unsealed {
+            let digests = unsealed.compute();
+            self.seal_with(&digests);
+        }
+    }
+
+    /// Takes the check sums that are missing; false if none are, or it is another number of them.
+    pub(crate) fn seal_with(&mut self, digests: &[Digest]) -> bool {
+        let Some(unsealed) = self.unsealed.take() else { return false };
+        let aggregates = unsealed.into_aggregates();
+        if aggregates.len() != digests.len() {
+            self.unsealed = Some(CheckSums::new(aggregates));
+            return false;
+        }
+        let entries = self.entries.get_mut().expect("nobody has them before they are sealed");
+        for ((at, unsealed), digest) in aggregates.into_iter().zip(digests) {
+            let entry = unsealed.seal_with(*digest);
+            if let Cargo::Aggregate(aggregate) = &mut self.flights[at].cargo {
+                aggregate.content = Content::Sealed(entry.clone());
+            }
+            entries[at] = entry;
+        }
+        true
+    }
+
     /// The Kinesis records again.
     pub(crate) fn land(self) -> impl Iterator<Item = KinesisRecord> {
         let Self { entries, flights, .. } = self;
@@ -144,7 +174,7 @@ impl InFlight {
         if slot.generation != id.generation {
             return None;
         }
-        let request = slot.request.take()?;
+        let mut request = slot.request.take()?;
         // A generation that runs out takes its slot with it, so that no name is ever used twice.
         if let Some(next) = slot.generation.checked_add(1) {
             slot.generation = next;
@@ -152,6 +182,7 @@ impl InFlight {
         }
         self.records -= request.load.records;
         self.requests -= 1;
+        request.load.seal();
         Some(request)
     }
 
@@ -176,6 +207,7 @@ impl InFlight {
                 let request = request.as_mut()?;
                 let slot = u32::try_from(slot).unwrap_or(u32::MAX);
                 let id = BatchId { slot, generation: *generation };
+                request.load.seal();
                 Some((id, request.start, core::mem::take(&mut request.load)))
             })
             .collect()
@@ -207,6 +239,14 @@ impl InFlight {
             }
             self.graces.pop_front();
         }
+    }
+
+    /// Takes the check sums that a request lacks, and says what to send; `None` if it lacks none, or is not to be sent
+    /// any more.
+    pub(crate) fn seal(&mut self, id: BatchId, digests: &[Digest]) -> Option<Entries> {
+        let request = self.get_mut(id)?;
+        let sealed = request.load.seal_with(digests) && request.cancelled.is_none();
+        sealed.then(|| request.load.entries.clone())
     }
 
     fn get(&self, id: BatchId) -> Option<&Request> {

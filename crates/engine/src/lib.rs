@@ -195,6 +195,7 @@ mod arrivals;
 mod bisection;
 mod bounds;
 mod budget;
+mod check_sums;
 mod closing;
 mod collector;
 mod completion;
@@ -231,6 +232,7 @@ mod window;
 pub use action::{Action, Batch, BatchId, FlushId, Requeue, Wakeup, WakeupReason};
 pub use bounds::Bounds;
 pub use budget::RetryBudget;
+pub use check_sums::CheckSums;
 pub use completion::{Attempt, Attempts, Cause, Completion, Outcome};
 pub use config::{
     Config, ConfigBuilder, ConfigConflict, ConfigError, ConfigFault, ShardPrediction,

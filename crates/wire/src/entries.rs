@@ -10,6 +10,13 @@ use crate::Entry;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Entries(Arc<Vec<Entry>>);
 
+impl Entries {
+    /// The entries, to be changed, as long as nobody shares them.
+    pub fn get_mut(&mut self) -> Option<&mut [Entry]> {
+        Arc::get_mut(&mut self.0).map(Vec::as_mut_slice)
+    }
+}
+
 impl From<Vec<Entry>> for Entries {
     fn from(entries: Vec<Entry>) -> Self {
         Self(Arc::new(entries))

@@ -11,9 +11,11 @@ use crate::{Entry, HashKey, PartitionKey};
 /// Most of the time that an aggregate takes goes into this check sum, so it can be computed apart: outside a lock,
 /// or for many aggregates side by side.
 ///
-/// `Debug` prints sizes only.
+/// `Debug` prints sizes only. Cloning copies the bytes.
+#[derive(Clone)]
 pub struct Unsealed(Repr);
 
+#[derive(Clone)]
 enum Repr {
     Aggregate { data: Vec<u8>, start: usize, hash_key: HashKey, partition_key: PartitionKey },
     Plain(Entry),
@@ -73,10 +75,18 @@ impl Unsealed {
     /// Computes the trailers of many records side by side in SIMD lanes: from two on faster than one after the
     /// other, with dozens many times so. The entries come in the order of the records.
     pub fn seal_all(records: Vec<Self>) -> Vec<Entry> {
+        let digests = Self::digest_all(&records);
+        records.into_iter().zip(digests).map(|(one, digest)| one.seal_with(digest)).collect()
+    }
+
+    /// The trailers of many records, for [`seal_with`](Self::seal_with): as [`seal_all`](Self::seal_all) computes them,
+    /// for whoever only borrows the records. Those of records that go plain mean nothing.
+    pub fn digest_all<'a>(records: impl IntoIterator<Item = &'a Self>) -> Vec<[u8; TRAILER_BYTES]> {
+        let records: Vec<&Self> = records.into_iter().collect();
         let mut digests = vec![[0; TRAILER_BYTES]; records.len()];
         let bodies = records.iter().zip(&mut digests);
         headwaters_md5::digest_many(bodies.flat_map(|(one, digest)| Some((one.body()?, digest))));
-        records.into_iter().zip(digests).map(|(one, digest)| one.seal_with(digest)).collect()
+        digests
     }
 
     /// Takes the trailer as it is: `digest` must be the MD5 of [`body`](Self::body), or consumers will read
