@@ -5,7 +5,7 @@ use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use headwaters_engine::{Event, Instant, Requeue};
+use headwaters_engine::{Batch, Event, Instant, Requeue, Sent};
 use headwaters_transport::{Clock, Transport};
 
 use crate::requests::Requests;
@@ -109,13 +109,28 @@ impl<T: Transport, C: Clock> Drive<T, C> {
     }
 
     fn perform(&mut self, todo: &mut Todo) {
+        todo.batches.drain(..).for_each(|batch| self.send(batch));
         todo.cancels.drain(..).for_each(|batch| self.requests.cancel(batch));
-        todo.batches.drain(..).for_each(|batch| self.requests.send(batch));
         if let Some(listing) = todo.listing.take() {
             self.requests.list(listing);
         }
         todo.requeues.drain(..).for_each(|requeue| self.trace(&requeue));
         self.tell(todo);
+    }
+
+    /// Sends a batch; the check sums of its aggregates are computed without the lock.
+    fn send(&mut self, batch: Batch) {
+        let Batch { id, unsealed: Some(unsealed), .. } = batch else {
+            return self.requests.send(batch);
+        };
+        let check_sums = unsealed.compute();
+        drop(unsealed);
+        let sealed = self.shared.lock().engine.seal(id, &check_sums);
+        match sealed {
+            Some(batch) => self.requests.send(batch),
+            // It was purged meanwhile.
+            None => self.events.push(Event::BatchCancelled { batch: id, sent: Sent::No }),
+        }
     }
 
     /// Waits for the time. A timer that is set for an earlier time stays: it is cheaper to come once too often.
