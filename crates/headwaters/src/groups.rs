@@ -50,6 +50,12 @@ impl Groups {
         self.groups.iter_mut().find(|group| group.id == id)
     }
 
+    pub(crate) fn note(&mut self, id: u32, note: impl FnOnce(&mut Group)) {
+        if let Some(group) = self.get(id) {
+            note(group);
+        }
+    }
+
     pub(crate) fn end(&mut self, id: u32) -> Option<Group> {
         let at = self.groups.iter().position(|group| group.id == id)?;
         Some(self.groups.swap_remove(at))

@@ -22,7 +22,8 @@ impl Permit {
     /// Puts a record, now and for certain: whatever can be wrong with it comes as its outcome.
     ///
     /// That is [`Cause::RefusedTooLarge`](crate::Cause::RefusedTooLarge) for a record that is larger than the
-    /// stream takes, [`Cause::Closed`](crate::Cause::Closed) if the producer was closed meanwhile, and
+    /// stream takes, [`Cause::Closed`](crate::Cause::Closed) if the producer was closed meanwhile,
+    /// [`Cause::RefusedShardFull`](crate::Cause::RefusedShardFull) if too much waits for its shard, and
     /// [`Cause::RefusedFull`](crate::Cause::RefusedFull) for one that is larger than what was
     /// [reserved](crate::Producer::reserve_for), if there is no room for it.
     pub fn put(self, record: UserRecord) -> Ticket {

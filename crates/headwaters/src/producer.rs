@@ -11,7 +11,7 @@ use crate::close::{CloseReport, Undelivered};
 use crate::permit::Permit;
 use crate::put_all::put_all;
 use crate::report::Report;
-use crate::shared::{InLine, Shared, unlock};
+use crate::shared::{Attempt, InLine, Shared, unlock};
 use crate::slots::Want;
 use crate::stats::Stats;
 use crate::ticket::Ticket;
@@ -142,7 +142,10 @@ impl Producer {
             let now = shared.now();
             line.poll(waker, |state| {
                 let size = size.min(state.engine.config().max_user_record_size());
-                state.reserve(size, now)
+                match state.reserve(size, now) {
+                    Some(kept) => Attempt::Done(kept),
+                    None => Attempt::Full,
+                }
             })
         });
         Permit::new(Arc::clone(shared), kept.await)

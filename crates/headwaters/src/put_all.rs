@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use headwaters_engine::{Event, Instant, Refused, RefusedReason, Timing, UserRecord};
 
 use crate::alarms::AlarmId;
+use crate::groups::Group;
 use crate::report::{Failure, Report, Why};
-use crate::shared::{InLine, Shared, unlock};
+use crate::shared::{Attempt, InLine, Shared, unlock};
 use crate::slots::Want;
 use crate::state::State;
 
@@ -97,45 +98,41 @@ impl<'a> Call<'a> {
         done
     }
 
-    /// Puts what there is room for; `None` if that is not all.
+    /// Puts what there is room for.
     fn put_into(
         &self,
         state: &mut State,
         chunk: &mut VecDeque<UserRecord>,
         now: Instant,
-    ) -> Option<Next> {
+    ) -> Attempt<Next> {
         let left = self.send_by.since(now);
         let ttl = state.engine.config().record_ttl().map_or(left, |ttl| ttl.min(left));
         let timing = Timing { ttl: Some(Some(ttl)), ..Timing::default() };
         while let Some(record) = chunk.pop_front() {
-            let group = state.groups.get(self.group)?;
-            let Some(index) = group.next() else {
+            let Some(index) = state.groups.get(self.group).and_then(|group| group.next()) else {
                 chunk.push_front(record);
-                return Some(Next::Stop);
+                return Attempt::Done(Next::Stop);
             };
             let want = Want::Member { group: self.group, index };
             let refused = match state.add(record, timing, want, now) {
                 Ok(_) => {
-                    state.groups.get(self.group)?.put();
+                    state.groups.note(self.group, Group::put);
                     continue;
                 }
                 Err(refused) => refused,
             };
-            match refused.reason {
-                RefusedReason::Full => {
-                    chunk.push_front(refused.record);
-                    return None;
-                }
-                RefusedReason::TooLarge { .. } => {
-                    state.groups.get(self.group)?.skip(Why::Refused(refused));
-                }
-                _ => {
-                    chunk.push_front(refused.record);
-                    return Some(Next::Stop);
-                }
+            if matches!(refused.reason, RefusedReason::TooLarge { .. }) {
+                state.groups.note(self.group, |group| group.skip(Why::Refused(refused)));
+                continue;
             }
+            chunk.push_front(refused.record);
+            return match refused.reason {
+                RefusedReason::Full => Attempt::Full,
+                RefusedReason::ShardFull => Attempt::ShardFull,
+                _ => Attempt::Done(Next::Stop),
+            };
         }
-        Some(Next::More)
+        Attempt::Done(Next::More)
     }
 
     /// Notes what was taken from the input, and not put.

@@ -76,6 +76,7 @@ impl Failure {
             Why::Refused(refused) => Some(match refused.reason {
                 RefusedReason::TooLarge { limit } => Cause::RefusedTooLarge { limit },
                 RefusedReason::Full => Cause::RefusedFull,
+                RefusedReason::ShardFull => Cause::RefusedShardFull,
                 _ => Cause::Closed,
             }),
         }

@@ -11,7 +11,7 @@ use crate::budget::Budget;
 use crate::slots::Want;
 use crate::state::State;
 use crate::sync::{Mutex, MutexGuard, lock};
-use crate::waiters::Place;
+use crate::waiters::{Left, Place};
 
 /// What the handles, the tickets and the driver share: a state behind one short lock.
 ///
@@ -86,36 +86,55 @@ pub(crate) fn unlock(mut state: MutexGuard<'_, State>) {
 }
 
 /// Somebody who may have to wait for room. Those who wait are served in the order in which they came; dropping
-/// this gives the turn to the next.
+/// this gives the turn to the next. Who waits for room for one shard keeps nobody else up.
 pub(crate) struct InLine<'a> {
     place: Option<Place>,
+    shard_place: Option<Place>,
     shared: &'a Shared,
+}
+
+/// What became of an attempt to put something.
+pub(crate) enum Attempt<T> {
+    Done(T),
+    /// There is no room.
+    Full,
+    /// There is none for its shard.
+    ShardFull,
 }
 
 impl<'a> InLine<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Self {
-        Self { place: None, shared }
+        Self { place: None, shard_place: None, shared }
     }
 
-    /// Does what needs room if it is its turn; `None` of `attempt` means that there is none, and keeps the turn.
+    /// Does what needs room if it is its turn.
     pub(crate) fn poll<T>(
         &mut self,
         waker: &Waker,
-        attempt: impl FnOnce(&mut State) -> Option<T>,
+        attempt: impl FnOnce(&mut State) -> Attempt<T>,
     ) -> Poll<T> {
         let mut state = self.shared.lock();
-        if state.room.is_next(self.place)
-            && let Some(done) = attempt(&mut state)
-        {
-            let left = state.room.leave(&mut self.place);
-            unlock(state);
-            left.pass_on();
-            return Poll::Ready(done);
-        }
-        let spare = state.room.wait(&mut self.place, waker);
+        let is_its_turn = self.shard_place.is_some() || state.room.is_next(self.place);
+        let attempted = if is_its_turn { attempt(&mut state) } else { Attempt::Full };
+        let (place, shard_place) = (&mut self.place, &mut self.shard_place);
+        let (poll, left, spare) = match attempted {
+            Attempt::Done(done) => {
+                let left = (state.room.leave(place), state.shard_room.leave(shard_place));
+                (Poll::Ready(done), left, None)
+            }
+            Attempt::Full => {
+                let left = (Left::default(), state.shard_room.leave(shard_place));
+                (Poll::Pending, left, state.room.wait(place, waker))
+            }
+            Attempt::ShardFull => {
+                let left = (state.room.leave(place), Left::default());
+                (Poll::Pending, left, state.shard_room.wait(shard_place, waker))
+            }
+        };
         unlock(state);
-        drop(spare);
-        Poll::Pending
+        left.0.pass_on();
+        drop((left.1, spare));
+        poll
     }
 
     /// Puts a record, which is back where it was if there is no room.
@@ -127,21 +146,36 @@ impl<'a> InLine<'a> {
         waker: &Waker,
     ) -> Poll<Result<Token, Refused>> {
         let now = self.shared.now();
-        self.poll(waker, |state| match state.add(record.take()?, timing, want, now) {
-            Err(Refused { reason: RefusedReason::Full, record: back, .. }) => {
-                *record = Some(back);
-                None
+        self.poll(waker, |state| {
+            let Some(put) = record.take() else { return Attempt::Full };
+            let refused = match state.add(put, timing, want, now) {
+                Ok(token) => return Attempt::Done(Ok(token)),
+                Err(refused) => refused,
+            };
+            match refused.reason {
+                RefusedReason::Full => {
+                    *record = Some(refused.record);
+                    Attempt::Full
+                }
+                RefusedReason::ShardFull => {
+                    *record = Some(refused.record);
+                    Attempt::ShardFull
+                }
+                _ => Attempt::Done(Err(refused)),
             }
-            done => Some(done),
         })
     }
 }
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        if self.place.is_some() {
-            let left = self.shared.lock().room.leave(&mut self.place);
+        if self.place.is_some() || self.shard_place.is_some() {
+            let mut state = self.shared.lock();
+            let left = state.room.leave(&mut self.place);
+            let other = state.shard_room.leave(&mut self.shard_place);
+            drop(state);
             left.pass_on();
+            drop(other);
         }
     }
 }

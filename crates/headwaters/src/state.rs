@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) groups: Groups,
     /// Those who wait for room.
     pub(crate) room: Waiters,
+    /// Those who wait for room for a shard of which too much waits, while there is room for others.
+    pub(crate) shard_room: Waiters,
     pub(crate) slots: Slots,
     /// Set when the driver has ended: nothing will be driven any more.
     pub(crate) report: Option<CloseReport>,
@@ -108,6 +110,7 @@ impl State {
             report: None,
             reserved: NOTHING,
             room: Waiters::default(),
+            shard_room: Waiters::default(),
             slots: Slots::default(),
             this,
             todo: Todo::default(),
@@ -318,8 +321,10 @@ impl State {
             Action::ListShards(listing) => self.todo.listing = Some(listing),
             // The engine has done it already.
             Action::Requeue(requeue) => self.todo.requeues.push(requeue),
-            // Whoever waits is told after each outcome.
-            Action::RoomAvailable => self.todo.wakers.extend(self.room.first()),
+            Action::RoomAvailable => {
+                self.todo.wakers.extend(self.room.first());
+                self.todo.wakers.extend(self.shard_room.take_all());
+            }
             Action::Complete(_) | Action::SendBatch(_) | Action::Wait(_) => {}
         }
     }
@@ -399,6 +404,7 @@ impl State {
         wakers.extend(self.flushes.finish_all());
         wakers.extend(self.closers.take_all());
         wakers.extend(self.room.first());
+        wakers.extend(self.shard_room.take_all());
     }
 
     /// Hands everything back.
@@ -420,7 +426,7 @@ impl State {
             engine: self.engine.stats(),
             longest_hold: self.longest_hold,
             outcomes_kept: self.slots.done() as u64,
-            puts_waiting: self.room.len() as u64,
+            puts_waiting: (self.room.len() + self.shard_room.len()) as u64,
             wakeups: self.wakeups,
         }
     }
