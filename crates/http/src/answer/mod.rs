@@ -1,0 +1,30 @@
+//! What a server answers, read.
+//!
+//! [`scan`] reads the usual answer to PutRecords, in which everything was stored, in one pass. All others, and
+//! those to ListShards, go through [`Reader`], which has one form for JSON and one for CBOR. What is not valid
+//! is [`Malformed`] as a whole: nobody can know what such an answer says.
+
+mod cbor;
+mod failure;
+mod json;
+mod list_shards;
+mod put_records;
+mod reader;
+mod scan;
+
+pub(crate) use failure::read_failure;
+pub(crate) use list_shards::read_shard_page;
+pub(crate) use put_records::read_results;
+#[cfg(feature = "__internals")]
+pub(crate) use {put_records::parse_results, scan::scan_all_stored};
+
+use headwaters_wire::{AttemptError, ErrorCode, Message};
+
+/// An answer that cannot be read: not of its format, cut off, or with members that are not what they must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Malformed;
+
+/// The error of a request whose answer is of no use.
+pub(crate) fn unusable(why: &str) -> AttemptError {
+    AttemptError { code: ErrorCode::UnusableAnswer, message: Message::new(why) }
+}

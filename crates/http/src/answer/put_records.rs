@@ -1,0 +1,164 @@
+use core::str::FromStr;
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use headwaters_transport::PutRecordsResult;
+use headwaters_wire::{AttemptError, ErrorCode, Message, Placement, SequenceNumber, ShardId};
+
+use super::cbor::Cbor;
+use super::json::Json;
+use super::reader::{Reader, set};
+use super::{Malformed, scan, unusable};
+use crate::body::Protocol;
+
+/// What became of one entry.
+pub(crate) type EntryResult = Result<Placement, AttemptError>;
+
+/// Reads the answer to a PutRecords request of so many entries. The sequence numbers keep `body` alive.
+///
+/// The count of failed entries in the answer is not believed: the entries say it themselves.
+pub(crate) fn read_results(protocol: Protocol, body: &Bytes, entries: usize) -> PutRecordsResult {
+    if protocol == Protocol::Json
+        && let Some(results) = scan::scan_all_stored(body, entries)
+    {
+        return Ok(results);
+    }
+    match parse_results(protocol, body, entries) {
+        Ok(results) if results.len() == entries => Ok(results),
+        Ok(results) => {
+            Err(unusable(&format!("{} results for {entries} entries", results.len())))
+        }
+        Err(Malformed) => Err(unusable("the answer to PutRecords cannot be read")),
+    }
+}
+
+/// Reads as many results as there are, but no more than one more than `entries`.
+pub(crate) fn parse_results(
+    protocol: Protocol,
+    body: &Bytes,
+    entries: usize,
+) -> Result<Vec<EntryResult>, Malformed> {
+    match protocol {
+        Protocol::Cbor => results(&mut Cbor::new(body), body, entries),
+        Protocol::Json => results(&mut Json::new(body)?, body, entries),
+    }
+}
+
+fn results<'a>(
+    reader: &mut impl Reader<'a>,
+    body: &'a Bytes,
+    entries: usize,
+) -> Result<Vec<EntryResult>, Malformed> {
+    let mut results = None;
+    reader.object()?;
+    while let Some(name) = reader.member()? {
+        match &*name {
+            "Records" => set(&mut results, records(reader, body, entries)?)?,
+            _ => reader.skip()?,
+        }
+    }
+    reader.end()?;
+    results.ok_or(Malformed)
+}
+
+fn records<'a>(
+    reader: &mut impl Reader<'a>,
+    body: &'a Bytes,
+    entries: usize,
+) -> Result<Vec<EntryResult>, Malformed> {
+    let mut results: Vec<EntryResult> = Vec::with_capacity(entries);
+    let mut errors = Errors::default();
+    reader.array()?;
+    while reader.element()? {
+        let entry = Entry::read(reader)?;
+        // One too many shows that the count is wrong; the others are only read.
+        if results.len() <= entries {
+            results.push(entry.result(body, &mut errors));
+        }
+    }
+    Ok(results)
+}
+
+/// An entry of the answer; what is null is not there.
+#[derive(Default)]
+struct Entry<'a> {
+    code: Option<Cow<'a, str>>,
+    message: Option<Cow<'a, str>>,
+    sequence_number: Option<Cow<'a, str>>,
+    shard: Option<Cow<'a, str>>,
+}
+
+impl<'a> Entry<'a> {
+    fn read(reader: &mut impl Reader<'a>) -> Result<Self, Malformed> {
+        let (mut code, mut message, mut sequence_number, mut shard) = (None, None, None, None);
+        reader.object()?;
+        while let Some(name) = reader.member()? {
+            let place = match &*name {
+                "ErrorCode" => &mut code,
+                "ErrorMessage" => &mut message,
+                "SequenceNumber" => &mut sequence_number,
+                "ShardId" => &mut shard,
+                _ => {
+                    reader.skip()?;
+                    continue;
+                }
+            };
+            set(place, reader.text()?)?;
+        }
+        Ok(Self {
+            code: code.flatten(),
+            message: message.flatten(),
+            sequence_number: sequence_number.flatten(),
+            shard: shard.flatten(),
+        })
+    }
+
+    /// Stored if there is a placement and no error; failed if there is an error and no sequence number. All
+    /// others contradict themselves, and nobody can know.
+    fn result(&self, body: &Bytes, errors: &mut Errors) -> EntryResult {
+        match (&self.sequence_number, &self.shard, &self.code) {
+            (Some(number), Some(shard), None) => placement(number, shard, body)
+                .ok_or_else(|| unusable("a sequence number or a shard id breaks the rules")),
+            (None, _, Some(code)) => {
+                Err(errors.get(code, self.message.as_deref().unwrap_or_default()))
+            }
+            (Some(_), _, Some(_)) => Err(unusable("a sequence number and an error for one entry")),
+            (None, _, None) | (Some(_), None, None) => {
+                Err(unusable("neither a placement nor an error for an entry"))
+            }
+        }
+    }
+}
+
+fn placement(number: &Cow<'_, str>, shard: &str, body: &Bytes) -> Option<Placement> {
+    let digits = match number {
+        Cow::Borrowed(digits) => body.slice_ref(digits.as_bytes()),
+        Cow::Owned(digits) => Bytes::copy_from_slice(digits.as_bytes()),
+    };
+    let sequence_number = SequenceNumber::from_bytes(digits).ok()?;
+    Some(Placement { sequence_number, shard: ShardId::from_str(shard).ok()? })
+}
+
+/// The last error: entries that fail together fail alike, and share what it says.
+#[derive(Default)]
+struct Errors(Option<(String, String, AttemptError)>);
+
+impl Errors {
+    fn get(&mut self, code: &str, message: &str) -> AttemptError {
+        match &self.0 {
+            Some((last_code, last_message, error))
+                if last_code == code && last_message == message =>
+            {
+                error.clone()
+            }
+            _ => {
+                let error = AttemptError {
+                    code: ErrorCode::parse(code),
+                    message: Message::new(message),
+                };
+                self.0 = Some((code.to_owned(), message.to_owned(), error.clone()));
+                error
+            }
+        }
+    }
+}

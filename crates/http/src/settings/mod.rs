@@ -1,0 +1,3 @@
+mod environment;
+
+pub(crate) use environment::Environment;

@@ -1,0 +1,75 @@
+use core::sync::atomic::{AtomicI64, Ordering};
+use core::time::Duration;
+use std::time::SystemTime;
+
+use crate::date::{Date, unix_seconds};
+use crate::time::WallClock;
+
+/// The time of day as the server sees it: that of this machine, and how far it is off.
+pub(crate) struct ServerTime {
+    clock: WallClock,
+    /// Seconds to add.
+    offset: AtomicI64,
+}
+
+/// How far a clock may be off without being put right. The service takes five minutes. Source: the AWS SDKs.
+const TOLERANCE: Duration = Duration::from_secs(240);
+
+impl ServerTime {
+    pub(crate) const fn new(clock: WallClock) -> Self {
+        Self { clock, offset: AtomicI64::new(0) }
+    }
+
+    /// What this machine's clock says.
+    pub(crate) fn local(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    /// What a signature should say.
+    pub(crate) fn date(&self) -> Date {
+        Date::from_unix(unix_seconds(self.local()) + self.offset.load(Ordering::Relaxed))
+    }
+
+    /// The service refused a signature and said what time it is: from now on its time is taken, if ours
+    /// was too far from it. Whether it was.
+    pub(crate) fn learn(&self, date: Option<&str>) -> bool {
+        let Some(server) = date.and_then(Date::parse_http) else { return false };
+        let offset = server - unix_seconds(self.local());
+        let last = self.offset.load(Ordering::Relaxed);
+        let is_off = offset.abs_diff(last) > TOLERANCE.as_secs();
+        if is_off {
+            self.offset.store(offset, Ordering::Relaxed);
+        }
+        is_off
+    }
+}
+
+impl core::fmt::Debug for ServerTime {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let offset = self.offset.load(Ordering::Relaxed);
+        f.debug_struct("ServerTime").field("offset", &offset).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_clock_that_is_off_is_put_right() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let time = ServerTime::new(Arc::new(move || start));
+        let learn = |date: &str| time.learn(Some(date));
+        assert!(!learn("Sun, 06 Nov 1994 08:53:37 GMT"), "four minutes do no harm");
+        assert_eq!(time.date().to_string(), "19941106T084937Z");
+        assert!(learn("Sun, 06 Nov 1994 09:49:37 GMT"));
+        assert_eq!(time.date().to_string(), "19941106T094937Z");
+        assert!(!learn("Sun, 06 Nov 1994 09:49:38 GMT"), "it is right now");
+        // This machine's clock was put right meanwhile.
+        assert!(learn("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(time.date().to_string(), "19941106T084937Z");
+        assert!(!learn("nonsense"));
+        assert!(!time.learn(None));
+    }
+}

@@ -1,0 +1,124 @@
+use core::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwaters_transport::{ListShards, ListShardsResult, PutRecords, PutRecordsResult, Transport};
+use headwaters_wire::{StreamArn, StreamName};
+
+use crate::answer::{read_results, read_shard_page};
+use crate::body::{Buffers, Stream};
+use crate::builder::HttpBuilder;
+use crate::service::{Call, Destination, Service};
+
+/// A [`Transport`] to the service, or to any server that speaks its protocol.
+///
+/// Cloning shares everything: connections, credentials and what was learned of the server's clock.
+///
+/// It needs a tokio runtime with input, output and time (`enable_all`). `Debug` prints endpoints and no
+/// credentials.
+#[derive(Clone)]
+pub struct HttpTransport {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) buffers: Buffers,
+    /// Where shards are listed, if not where records go: the endpoints of an account differ.
+    pub(crate) control: Option<Destination>,
+    pub(crate) data: Destination,
+    pub(crate) service: Service,
+    pub(crate) stream: Option<StreamArn>,
+}
+
+/// Most bytes of an answer to PutRecords: so many, and so many for each entry. An entry of the service's has
+/// about 110, one with an error and a long message less than 500.
+const PUT_ANSWER_BYTES: usize = 64 * 1024;
+const PUT_ANSWER_ENTRY_BYTES: usize = 1_024;
+/// Most bytes of an answer to ListShards: a thousand shards have about 350,000, and a page token may have
+/// a million.
+const LIST_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+impl HttpTransport {
+    /// Begins with nothing: at least [credentials](HttpBuilder::credentials) and a
+    /// [region](HttpBuilder::region) are needed.
+    pub fn builder() -> HttpBuilder {
+        HttpBuilder::default()
+    }
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Where records are sent.
+    pub fn endpoint(&self) -> &crate::Endpoint {
+        &self.inner.data.connector.endpoint
+    }
+}
+
+impl Inner {
+    /// How a request names the stream: by its ARN, if that was given.
+    fn stream<'a>(&'a self, name: &'a StreamName) -> Stream<'a> {
+        let arn = self.stream.as_ref().filter(|arn| arn.stream_name() == name);
+        arn.map_or(Stream::Name(name), Stream::Arn)
+    }
+
+    async fn list(&self, request: ListShards) -> ListShardsResult {
+        let protocol = self.service.protocol;
+        let stream = self.stream(&request.stream);
+        let body = || {
+            let mut body = Vec::new();
+            protocol.list_shards(&mut body, stream, request.next_token.as_ref());
+            Bytes::from(body)
+        };
+        let call = Call {
+            body: &body,
+            departure: None,
+            limit: LIST_ANSWER_BYTES,
+            operation: "ListShards",
+        };
+        let destination = self.control.as_ref().unwrap_or(&self.data);
+        let answer = self.service.ask(destination, call).await?;
+        read_shard_page(protocol, &answer)
+    }
+
+    async fn put(&self, request: PutRecords) -> PutRecordsResult {
+        let protocol = self.service.protocol;
+        let stream = self.stream(&request.stream);
+        let entries = &request.entries;
+        let body = || self.buffers.fill(|body| protocol.put_records(body, stream, entries));
+        let call = Call {
+            body: &body,
+            departure: Some(request.departure.clone()),
+            limit: PUT_ANSWER_BYTES + PUT_ANSWER_ENTRY_BYTES * entries.len(),
+            operation: "PutRecords",
+        };
+        let answer = self.service.ask(&self.data, call).await?;
+        read_results(protocol, &answer, entries.len())
+    }
+}
+
+impl Transport for HttpTransport {
+    fn list_shards(&self, request: ListShards) -> impl Future<Output = ListShardsResult> + Send {
+        let inner = Arc::clone(&self.inner);
+        async move { inner.list(request).await }
+    }
+
+    fn put_records(&self, request: PutRecords) -> impl Future<Output = PutRecordsResult> + Send {
+        // Here and not in the future, or else one that is never polled might have been sent.
+        request.departure.hold();
+        let inner = Arc::clone(&self.inner);
+        async move { inner.put(request).await }
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { control, data, service, stream, .. } = &*self.inner;
+        f.debug_struct("HttpTransport")
+            .field("control", control)
+            .field("data", data)
+            .field("service", service)
+            .field("stream", stream)
+            .finish_non_exhaustive()
+    }
+}
