@@ -5,6 +5,7 @@ use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
 use headwaters_tests::aggregates::{Recipe, decode_anything, round_trip};
+use headwaters_tests::answers;
 use headwaters_tests::operations::{Operation, config, perform};
 
 /// Calls `each` with every input of a target; there must be some.
@@ -46,4 +47,12 @@ fn engine_ops() {
             perform(config(), &operations);
         }
     });
+}
+
+#[test]
+fn answers_of_servers() {
+    replay("put_records_response_json", answers::put_records_json);
+    replay("put_records_response_cbor", answers::put_records_cbor);
+    replay("list_shards_response", answers::list_shards);
+    replay("endpoint_and_arn", answers::endpoint_and_arn);
 }

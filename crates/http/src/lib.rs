@@ -10,6 +10,9 @@ mod connector;
 mod credentials;
 mod date;
 mod endpoint;
+#[cfg(feature = "__internals")]
+#[doc(hidden)]
+pub mod __internals;
 mod names;
 mod pool;
 mod proxy;

@@ -126,3 +126,46 @@ pub(crate) fn host(
         None => format!("kinesis{fips}.{region}.{suffix}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    struct Botocore {
+        endpoints: Vec<Chosen>,
+    }
+
+    #[derive(Deserialize)]
+    struct Chosen {
+        region: String,
+        partition: String,
+        fips: bool,
+        dual_stack: bool,
+        operation: Option<String>,
+        url: String,
+    }
+
+    #[test]
+    fn botocore_chooses_the_same() {
+        let file: Botocore =
+            serde_json::from_str(include_str!("../tests/vectors/botocore.json")).expect("vectors");
+        assert!(file.endpoints.len() > 400);
+        for chosen in file.endpoints {
+            let region = Region::new(&chosen.region).expect("a region");
+            assert_eq!(partition(&region), chosen.partition);
+            let arn =
+                format!("arn:{}:kinesis:{region}:123456789012:stream/orders", chosen.partition);
+            let stream = StreamArn::new(&arn).expect("an ARN");
+            let variant = Variant { dual_stack: chosen.dual_stack, fips: chosen.fips };
+            let (stream, plane) = match chosen.operation.as_deref() {
+                None => (None, Plane::Data),
+                Some("data") => (Some(&stream), Plane::Data),
+                Some(_) => (Some(&stream), Plane::Control),
+            };
+            let host = host(&region, variant, stream, plane);
+            assert_eq!(format!("https://{host}"), chosen.url, "{region} {variant:?} {plane:?}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub(crate) use failure::read_failure;
 pub(crate) use list_shards::read_shard_page;
 pub(crate) use put_records::read_results;
 #[cfg(feature = "__internals")]
-pub(crate) use {put_records::parse_results, scan::scan_all_stored};
+pub(crate) use {put_records::EntryResult, put_records::parse_results, scan::scan_all_stored};
 
 use headwaters_wire::{AttemptError, ErrorCode, Message};
 
