@@ -39,7 +39,10 @@ fn the_usual_answer_is_scanned() {
             assert_eq!(scan_all_stored(&body, entries - 1), None);
         }
         let body = Bytes::from(cbor(&answer));
-        assert!(read_results(Protocol::Cbor, &body, entries).is_ok_and(|results| results.len() == entries));
+        assert!(
+            read_results(Protocol::Cbor, &body, entries)
+                .is_ok_and(|results| results.len() == entries)
+        );
     }
     // As kinesis-mock writes it.
     let body = Bytes::from_static(
@@ -69,7 +72,11 @@ fn an_entry_that_contradicts_itself_is_maybe_stored() {
             [(Protocol::Json, json_bytes(&answer)), (Protocol::Cbor, cbor(&answer).into())]
         {
             let results = read_results(protocol, &bytes, 1).expect("one result for one entry");
-            assert_eq!(results[0].as_ref().err().map(|error| error.code.clone()), expected, "{mask}");
+            assert_eq!(
+                results[0].as_ref().err().map(|error| error.code.clone()),
+                expected,
+                "{mask}"
+            );
         }
     }
 }
@@ -79,19 +86,35 @@ fn what_is_no_answer_is_of_no_use() {
     let deep = format!("{{\"x\":{}1{},\"Records\":[]}}", "[".repeat(200), "]".repeat(200));
     let fitting = format!("{{\"x\":{}1{},\"Records\":[]}}", "[".repeat(126), "]".repeat(126));
     for text in [
-        "", "{}", "[]", "null", "{\"Records\":null}", "{\"Records\":[]}x", "{\"Records\":[],}", "{\"Records\":[]",
-        "{\"Records\":[],\"Records\":[]}", "{\"Records\":[{\"ShardId\":\"a\",\"ShardId\":\"a\"}]}",
-        "{\"Records\":[{\"ShardId\":7}]}", "{\"Records\":[7]}", "{\"x\":\"\\ud800\",\"Records\":[]}",
-        "{\"x\":\"\\ud800\\u0020\",\"Records\":[]}", "{\"x\":01,\"Records\":[]}", "{\"x\":tru,\"Records\":[]}",
-        "{\"x\":\"\u{1}\",\"Records\":[]}", &deep,
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"Records\":null}",
+        "{\"Records\":[]}x",
+        "{\"Records\":[],}",
+        "{\"Records\":[]",
+        "{\"Records\":[],\"Records\":[]}",
+        "{\"Records\":[{\"ShardId\":\"a\",\"ShardId\":\"a\"}]}",
+        "{\"Records\":[{\"ShardId\":7}]}",
+        "{\"Records\":[7]}",
+        "{\"x\":\"\\ud800\",\"Records\":[]}",
+        "{\"x\":\"\\ud800\\u0020\",\"Records\":[]}",
+        "{\"x\":01,\"Records\":[]}",
+        "{\"x\":tru,\"Records\":[]}",
+        "{\"x\":\"\u{1}\",\"Records\":[]}",
+        &deep,
     ] {
         let body = Bytes::copy_from_slice(text.as_bytes());
         assert_eq!(parse_results(Protocol::Json, &body, 500), None, "{text}");
         answers::put_records_json(text.as_bytes());
     }
     for text in [
-        "{\"x\":{\"y\":[1,-2.5e+3,true,null,{}]},\"Records\":[]}", "{\"x\":99999999999999999999999,\"Records\":[]}",
-        "{\"x\":\"\\ud83d\\ude00\\u00e9\\n\\/\",\"Records\":[]}", "{\"\\u0052ecords\":[]}", &fitting,
+        "{\"x\":{\"y\":[1,-2.5e+3,true,null,{}]},\"Records\":[]}",
+        "{\"x\":99999999999999999999999,\"Records\":[]}",
+        "{\"x\":\"\\ud83d\\ude00\\u00e9\\n\\/\",\"Records\":[]}",
+        "{\"\\u0052ecords\":[]}",
+        &fitting,
     ] {
         let body = Bytes::copy_from_slice(text.as_bytes());
         assert_eq!(parse_results(Protocol::Json, &body, 500), Some(vec![]), "{text}");
@@ -133,7 +156,8 @@ fn closed_shards_are_left_out() {
                 "HashKeyRange": { "StartingHashKey": "0", "EndingHashKey": "340282366920938463463374607431768211455" },
                 "SequenceNumberRange": { "StartingSequenceNumber": "1", "EndingSequenceNumber": end } })
     };
-    let answer = json!({ "Shards": [shard(1, json!("2")), shard(2, Value::Null)], "NextToken": "more" });
+    let answer =
+        json!({ "Shards": [shard(1, json!("2")), shard(2, Value::Null)], "NextToken": "more" });
     for (protocol, bytes) in
         [(Protocol::Json, answer.to_string().into_bytes()), (Protocol::Cbor, cbor(&answer))]
     {
@@ -147,19 +171,32 @@ fn closed_shards_are_left_out() {
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
-        Just("Records".to_owned()), Just("SequenceNumber".to_owned()), Just("ShardId".to_owned()),
-        Just("ErrorCode".to_owned()), Just("ErrorMessage".to_owned()), Just("FailedRecordCount".to_owned()),
-        Just("Shards".to_owned()), Just("NextToken".to_owned()), Just("HashKeyRange".to_owned()),
-        Just("StartingHashKey".to_owned()), Just("EndingHashKey".to_owned()),
-        Just("SequenceNumberRange".to_owned()), Just("EndingSequenceNumber".to_owned()), any::<String>(),
+        Just("Records".to_owned()),
+        Just("SequenceNumber".to_owned()),
+        Just("ShardId".to_owned()),
+        Just("ErrorCode".to_owned()),
+        Just("ErrorMessage".to_owned()),
+        Just("FailedRecordCount".to_owned()),
+        Just("Shards".to_owned()),
+        Just("NextToken".to_owned()),
+        Just("HashKeyRange".to_owned()),
+        Just("StartingHashKey".to_owned()),
+        Just("EndingHashKey".to_owned()),
+        Just("SequenceNumberRange".to_owned()),
+        Just("EndingSequenceNumber".to_owned()),
+        any::<String>(),
     ]
 }
 
 fn leaf() -> impl Strategy<Value = Value> {
     prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from), any::<String>().prop_map(Value::from),
-        "[0-9]{1,40}".prop_map(Value::from), "shardId-[0-9]{12}".prop_map(Value::from),
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "[0-9]{1,40}".prop_map(Value::from),
+        "shardId-[0-9]{12}".prop_map(Value::from),
         Just(Value::from("InternalFailure")),
     ]
 }

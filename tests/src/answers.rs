@@ -29,7 +29,11 @@ pub fn put_records_json(bytes: &[u8]) {
     }
     let count = parsed.as_ref().map_or(1, Vec::len);
     if let Some(scanned) = scan_all_stored(&body, count) {
-        assert_eq!(Some(&scanned), parsed.as_ref(), "the scanner is not to find more than the parser");
+        assert_eq!(
+            Some(&scanned),
+            parsed.as_ref(),
+            "the scanner is not to find more than the parser"
+        );
     }
     for entries in [0, 1, count.saturating_sub(1), count, count + 1] {
         check_read(Protocol::Json, &body, entries, parsed.as_deref());
@@ -176,7 +180,7 @@ fn shard(shard: &Document) -> Option<Option<ListedShard>> {
     let (start, end) = (bound("StartingHashKey")?, bound("EndingHashKey")?);
     let hash_keys = HashKeyRange::new(start, end)?;
     let has_numbers = shard.members()?.iter().any(|(name, _)| name == "SequenceNumberRange");
-    let is_closed = has_numbers
-        && shard.member("SequenceNumberRange")?.text("EndingSequenceNumber")?.is_some();
+    let is_closed =
+        has_numbers && shard.member("SequenceNumberRange")?.text("EndingSequenceNumber")?.is_some();
     Some((!is_closed).then_some(ListedShard { hash_keys, id }))
 }

@@ -10,9 +10,10 @@ use crate::credentials::{CachedCredentials, ProvideCredentials};
 use crate::endpoint::{Endpoint, EndpointError, Scheme};
 use crate::names::{self, Plane, Variant};
 use crate::pool::Pool;
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy};
 use crate::region::Region;
 use crate::service::{Destination, Service};
+use crate::settings::Environment;
 use crate::sign::Signer;
 use crate::skew::ServerTime;
 use crate::time::{WallClock, system_clock};
@@ -32,13 +33,21 @@ pub struct HttpBuilder {
     idle_max: Option<usize>,
     idle_timeout: Option<Duration>,
     protocol: Protocol,
-    proxy: Option<Proxy>,
+    proxy: ProxyChoice,
     region: Option<Region>,
     request_timeout: Option<Duration>,
     roots: Roots,
     stream: Option<StreamArn>,
     variant: Variant,
     wall_clock: Option<WallClock>,
+}
+
+#[derive(Debug, Default)]
+enum ProxyChoice {
+    Environment(Environment),
+    Fixed(Proxy),
+    #[default]
+    None,
 }
 
 /// How long a connection may take, name look-up, proxy and TLS included.
@@ -112,11 +121,17 @@ impl HttpBuilder {
         self
     }
 
-    /// The way leads through this proxy. Without it there is none: see
-    /// [`AwsSettings`](crate::AwsSettings) for what the environment says.
+    /// The way leads through this proxy. There is none by default; [`AwsSettings`](crate::AwsSettings) takes
+    /// the one of the environment.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.proxy = Some(proxy);
+        self.proxy = ProxyChoice::Fixed(proxy);
+        self
+    }
+
+    /// The way leads through the proxy that the environment has for the endpoint.
+    pub(crate) fn proxy_of(mut self, environment: Environment) -> Self {
+        self.proxy = ProxyChoice::Environment(environment);
         self
     }
 
@@ -182,10 +197,11 @@ impl HttpBuilder {
             Scheme::Http => None,
             Scheme::Https => Some(tls::connector(&self.roots).map_err(BuildError::Tls)?),
         };
+        let proxy = self.proxy_for(&data)?;
         let destination = |endpoint| Destination {
             connector: Connector {
                 endpoint,
-                proxy: self.proxy.clone(),
+                proxy: proxy.clone(),
                 timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
                 tls: tls.clone(),
             },
@@ -207,10 +223,23 @@ impl HttpBuilder {
         // An ARN's region is a label already.
         let own = Region::new(stream.region()).map_err(|_| BuildError::RegionMissing)?;
         let region = self.region.clone().unwrap_or_else(|| own.clone());
-        if region != own || (self.endpoint.is_none() && stream.partition() != names::partition(&own)) {
+        if region != own
+            || (self.endpoint.is_none() && stream.partition() != names::partition(&own))
+        {
             return Err(BuildError::StreamElsewhere);
         }
         Ok(region)
+    }
+
+    fn proxy_for(&self, endpoint: &Endpoint) -> Result<Option<Proxy>, BuildError> {
+        match &self.proxy {
+            ProxyChoice::Environment(environment) => {
+                proxy::of_environment(endpoint, |name| environment.variable(name))
+                    .map_err(BuildError::Proxy)
+            }
+            ProxyChoice::Fixed(proxy) => Ok(Some(proxy.clone())),
+            ProxyChoice::None => Ok(None),
+        }
     }
 
     fn endpoint_for(&self, region: &Region, plane: Plane) -> Result<Endpoint, BuildError> {
@@ -246,6 +275,8 @@ pub enum BuildError {
     Endpoint(EndpointError),
     /// The endpoint is `http://` and not on this machine.
     PlainHttp,
+    /// The proxy of the environment.
+    Proxy(EndpointError),
     /// There is no region.
     RegionMissing,
     /// The ARN of the stream names another region, or one of another partition.
@@ -262,6 +293,7 @@ impl fmt::Display for BuildError {
             Self::PlainHttp => f.write_str(
                 "the endpoint is http:// and not on this machine: use https://, or allow plain HTTP",
             ),
+            Self::Proxy(error) => write!(f, "the proxy of the environment: {error}"),
             Self::RegionMissing => f.write_str("the transport has no region"),
             Self::StreamElsewhere => {
                 f.write_str("the stream's ARN is of another region or partition than the transport")

@@ -126,8 +126,10 @@ impl Host {
         }
         // What ends in a number is an address in one of the many forms that some programs read (RFC 3986,
         // 7.4; the URL standard), and no name.
-        let ends_in_a_number =
-            text.rsplit('.').next().is_some_and(|label| label.starts_with(|c: char| c.is_ascii_digit()));
+        let ends_in_a_number = text
+            .rsplit('.')
+            .next()
+            .is_some_and(|label| label.starts_with(|c: char| c.is_ascii_digit()));
         let is_name = text.len() <= HOST_CHARS_MAX && text.split('.').all(is_label);
         (is_name && !ends_in_a_number).then(|| Self::Name(text.to_ascii_lowercase().into()))
     }
@@ -230,7 +232,11 @@ mod tests {
     #[test]
     fn an_endpoint_prints_as_it_was() {
         for (url, printed, authority) in [
-            ("https://kinesis.eu-central-1.amazonaws.com", None, "kinesis.eu-central-1.amazonaws.com"),
+            (
+                "https://kinesis.eu-central-1.amazonaws.com",
+                None,
+                "kinesis.eu-central-1.amazonaws.com",
+            ),
             ("http://localhost:4567/", Some("http://localhost:4567"), "localhost:4567"),
             ("https://[::1]:443", Some("https://[::1]"), "[::1]"),
             ("http://127.0.0.1:80", Some("http://127.0.0.1"), "127.0.0.1"),

@@ -2,6 +2,9 @@
 //! its protocol.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "__internals")]
+#[doc(hidden)]
+pub mod __internals;
 mod answer;
 mod body;
 mod builder;
@@ -10,9 +13,6 @@ mod connector;
 mod credentials;
 mod date;
 mod endpoint;
-#[cfg(feature = "__internals")]
-#[doc(hidden)]
-pub mod __internals;
 mod names;
 mod pool;
 mod proxy;
@@ -30,10 +30,12 @@ mod transport;
 pub use body::Protocol;
 pub use builder::{BuildError, HttpBuilder};
 pub use credentials::{
-    Credentials, CredentialsError, CredentialsFuture, EnvironmentCredentials, ProvideCredentials,
+    Credentials, CredentialsError, CredentialsFuture, EnvironmentCredentials, ProfileCredentials,
+    ProvideCredentials,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use proxy::Proxy;
 pub use region::{Region, RegionError};
+pub use settings::{AwsSettings, SettingsError};
 pub use tls::TlsError;
 pub use transport::HttpTransport;

@@ -34,12 +34,7 @@ struct Partition {
 
 /// The first one is that of all regions that no other has.
 const PARTITIONS: [Partition; 8] = [
-    Partition {
-        name: "aws",
-        regions: &[],
-        suffix: "amazonaws.com",
-        dual_stack_suffix: "api.aws",
-    },
+    Partition { name: "aws", regions: &[], suffix: "amazonaws.com", dual_stack_suffix: "api.aws" },
     Partition {
         name: "aws-cn",
         regions: &["cn"],

@@ -56,8 +56,7 @@ impl Proxy {
         to: &Endpoint,
     ) -> Result<(), TunnelError> {
         let to = format!("{}:{}", to.host(), to.port());
-        let mut request =
-            Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n"));
+        let mut request = Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n"));
         if let Some(authorization) = &self.authorization {
             request.extend(["Proxy-Authorization: ", authorization, "\r\n"]);
         }
@@ -204,7 +203,10 @@ mod tests {
         assert_eq!(authorization, Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
         assert_eq!(proxy.endpoint.to_string(), "http://proxy.example:3128");
         assert!(!format!("{proxy:?}").contains("QWxh"));
-        assert_eq!(Proxy::new("proxy.example:3128").map(|proxy| proxy.endpoint), Ok(proxy.endpoint));
+        assert_eq!(
+            Proxy::new("proxy.example:3128").map(|proxy| proxy.endpoint),
+            Ok(proxy.endpoint)
+        );
         for (wrong, error) in [
             ("https://proxy.example", EndpointError::Scheme),
             ("socks5://proxy.example", EndpointError::Scheme),
@@ -226,7 +228,11 @@ mod tests {
             let found = of_environment(&endpoint, variable).expect("a proxy");
             found.map(|proxy| proxy.endpoint.to_string())
         };
-        let set = [("HTTPS_PROXY", "http://p:1"), ("HTTP_PROXY", "http://p:2"), ("NO_PROXY", "b.c, 10.0.0.1")];
+        let set = [
+            ("HTTPS_PROXY", "http://p:1"),
+            ("HTTP_PROXY", "http://p:2"),
+            ("NO_PROXY", "b.c, 10.0.0.1"),
+        ];
         assert_eq!(proxy("https://a.example", &set).as_deref(), Some("http://p:1"));
         assert_eq!(proxy("http://a.example", &set), None, "HTTP_PROXY in capitals is not believed");
         assert_eq!(proxy("https://b.c", &set), None);

@@ -134,8 +134,9 @@ impl Service {
         headers.push((USER_AGENT, AGENT));
         for (name, value) in headers {
             let is_secret = name == AUTHORIZATION || name == SECURITY_TOKEN;
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| error(ErrorCode::NotSent, "a header has characters that it cannot have"))?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                error(ErrorCode::NotSent, "a header has characters that it cannot have")
+            })?;
             value.set_sensitive(is_secret);
             map.insert(name, value);
         }

@@ -173,7 +173,10 @@ mod tests {
         fn credentials(&self) -> Credentials {
             let new = Credentials::new(&*self.access_key_id, &*self.secret_access_key);
             let with = |keys: Credentials, token: &String| keys.with_session_token(token.as_str());
-            self.token.iter().fold(new, |keys, token| keys.and_then(|keys| with(keys, token))).expect("valid")
+            self.token
+                .iter()
+                .fold(new, |keys, token| keys.and_then(|keys| with(keys, token)))
+                .expect("valid")
         }
     }
 
@@ -222,7 +225,8 @@ mod tests {
     #[test]
     fn the_published_test_suite_passes() {
         let suite: Vec<Vector> =
-            serde_json::from_str(include_str!("../tests/vectors/sigv4-suite.json")).expect("vectors");
+            serde_json::from_str(include_str!("../tests/vectors/sigv4-suite.json"))
+                .expect("vectors");
         assert_eq!(suite.len(), 38);
         for vector in &suite {
             let headers = vector.headers();
@@ -233,7 +237,8 @@ mod tests {
             let mut line = || lines.next().expect("three lines at least");
             let (method, path, query) = (line(), line(), line());
             let body = vector.request.split_once("\n\n").map_or("", |(_, body)| body);
-            let request = Canonical { method, path, query, headers: &headers, body: body.as_bytes() };
+            let request =
+                Canonical { method, path, query, headers: &headers, body: body.as_bytes() };
             assert_eq!(request.text(), vector.canonical_request, "{}", vector.name);
 
             let region = Region::new(&vector.context.region).expect("a region");
@@ -241,11 +246,19 @@ mod tests {
             let signer = Signer::new(region, "service");
             let unix = Date::parse_iso(&vector.context.timestamp).expect("a date");
             let date = Date::from_unix(unix);
-            let text = string_to_sign(&request.text(), &date.to_string(), &signer.scope(&date.to_string()));
+            let text = string_to_sign(
+                &request.text(),
+                &date.to_string(),
+                &signer.scope(&date.to_string()),
+            );
             assert_eq!(text, vector.string_to_sign, "{}", vector.name);
             let credentials = vector.context.credentials.credentials();
             let authorization = signer.authorization(&request, &credentials, date);
-            assert!(authorization.ends_with(&format!("Signature={}", vector.signature)), "{}", vector.name);
+            assert!(
+                authorization.ends_with(&format!("Signature={}", vector.signature)),
+                "{}",
+                vector.name
+            );
         }
     }
 
@@ -278,7 +291,8 @@ mod tests {
         let mut signers: BTreeMap<String, Signer> = BTreeMap::new();
         for signed in file.signatures {
             let region = Region::new(&signed.region).expect("a region");
-            let signer = signers.entry(signed.region).or_insert_with(|| Signer::new(region, "kinesis"));
+            let signer =
+                signers.entry(signed.region).or_insert_with(|| Signer::new(region, "kinesis"));
             let keys = Keys {
                 access_key_id: signed.access_key_id,
                 secret_access_key: signed.secret_access_key,

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use headwaters_transport::{Sent, Transport};
 use headwaters_wire::{Certainty, ErrorCode};
-use support::{Server, Step, answer, builder, code, failure, put, request, sized_request, stored, transport};
+use support::{
+    Server, Step, answer, builder, code, failure, put, request, sized_request, stored, transport,
+};
 
 #[tokio::test]
 async fn what_is_stored_is_stored() {
@@ -43,7 +45,10 @@ async fn every_fault_is_told_as_what_it_is() {
         // F09: answers of another kind.
         (Step::Answer(answer("200 OK", "", "")), UnusableAnswer),
         (Step::Answer(answer("204 No Content", "", "")), UnusableAnswer),
-        (Step::Answer(answer("200 OK", "Content-Type: text/html\r\n", "<html>ok</html>")), UnusableAnswer),
+        (
+            Step::Answer(answer("200 OK", "Content-Type: text/html\r\n", "<html>ok</html>")),
+            UnusableAnswer,
+        ),
         (Step::Answer(answer("200 OK", "Content-Encoding: gzip\r\n", "\x1f")), UnusableAnswer),
         (Step::AnswerAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), UnusableAnswer),
         (Step::AnswerAndClose(format!("{chunked}zz\r\n").into_bytes()), ConnectionLost),
@@ -53,17 +58,37 @@ async fn every_fault_is_told_as_what_it_is() {
         (Step::Answer(stored(2)), UnusableAnswer),
         (Step::Answer(answer("200 OK", "", "{\"Records\":[{}]}")), UnusableAnswer),
         // Errors of the service, and of others.
-        (Step::Answer(failure("400 Bad Request", "com.amazonaws#ResourceNotFoundException")), ErrorCode::ResourceNotFoundException),
+        (
+            Step::Answer(failure("400 Bad Request", "com.amazonaws#ResourceNotFoundException")),
+            ErrorCode::ResourceNotFoundException,
+        ),
         (Step::Answer(failure("500 Internal Server Error", "InternalFailure")), InternalFailure),
         (Step::Answer(answer("500 Internal Server Error", "", "oops")), InternalFailure),
         (Step::Answer(answer("503 Service Unavailable", "", "")), ErrorCode::ServiceUnavailable),
         (Step::Answer(answer("502 Bad Gateway", "", "<html>")), ErrorCode::ServiceUnavailable),
         (Step::Answer(answer("413 Payload Too Large", "", "")), ErrorCode::RequestEntityTooLarge),
         (Step::Answer(answer("418 I'm a teapot", "", "")), other("HTTP 418")),
-        (Step::Answer(answer("400 Bad Request", "x-amzn-ErrorType: ValidationException:http://x\r\n", "")), ErrorCode::ValidationException),
+        (
+            Step::Answer(answer(
+                "400 Bad Request",
+                "x-amzn-ErrorType: ValidationException:http://x\r\n",
+                "",
+            )),
+            ErrorCode::ValidationException,
+        ),
         // F25: redirects.
-        (Step::Answer(answer("307 Temporary Redirect", "Location: http://127.0.0.1:9/\r\n", "")), UnusableAnswer),
-        (Step::Answer(answer("301 Moved Permanently", "Location: http://attacker.example/\r\n", "{}")), UnusableAnswer),
+        (
+            Step::Answer(answer("307 Temporary Redirect", "Location: http://127.0.0.1:9/\r\n", "")),
+            UnusableAnswer,
+        ),
+        (
+            Step::Answer(answer(
+                "301 Moved Permanently",
+                "Location: http://attacker.example/\r\n",
+                "{}",
+            )),
+            UnusableAnswer,
+        ),
     ];
     for (step, expected) in cases {
         let server = Server::start([step.clone()]).await;
@@ -73,7 +98,10 @@ async fn every_fault_is_told_as_what_it_is() {
         assert_eq!(sent, Sent::Unknown, "{step:?}");
         // And the transport lives on.
         assert_eq!(put(&transport).await, (Ok(()), Sent::Unknown), "{step:?}");
-        assert_eq!(server.received().len() + usize::from(matches!(step, Step::ResetAtFirstByte)), 2);
+        assert_eq!(
+            server.received().len() + usize::from(matches!(step, Step::ResetAtFirstByte)),
+            2
+        );
     }
 }
 
@@ -95,7 +123,8 @@ async fn nobody_listens() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
     let port = free.local_addr().expect("it listens").port();
     drop(free);
-    let transport = builder(&format!("http://127.0.0.1:{port}")).build().expect("nothing is missing");
+    let transport =
+        builder(&format!("http://127.0.0.1:{port}")).build().expect("nothing is missing");
     assert_eq!(put(&transport).await, (Err(ErrorCode::ConnectFailed), Sent::No));
     drop(server);
 }
@@ -125,7 +154,8 @@ async fn a_reset_amid_a_large_request() {
 #[tokio::test]
 async fn an_answer_before_the_end_of_the_request_counts() {
     // The server reads one byte, refuses, and keeps the connection open for a while.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
+    let listener =
+        tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
     let port = listener.local_addr().expect("it listens").port();
     tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,7 +166,8 @@ async fn an_answer_before_the_end_of_the_request_counts() {
         let mut sink = vec![0; 64 * 1024];
         while socket.read(&mut sink).await.is_ok_and(|bytes| bytes > 0) {}
     });
-    let transport = builder(&format!("http://127.0.0.1:{port}")).build().expect("nothing is missing");
+    let transport =
+        builder(&format!("http://127.0.0.1:{port}")).build().expect("nothing is missing");
     let result = transport.put_records(sized_request(10, 1024 * 1024)).await;
     assert_eq!(code(&result), Err(ErrorCode::RequestEntityTooLarge));
 }
@@ -202,24 +233,28 @@ async fn a_cancel_says_what_is_known() {
     // In flight: unknown.
     let request_two = request(1);
     let departure = request_two.departure.clone();
-    let sending = tokio::time::timeout(Duration::from_millis(200), transport.put_records(request_two));
+    let sending =
+        tokio::time::timeout(Duration::from_millis(200), transport.put_records(request_two));
     assert!(sending.await.is_err(), "nobody answers");
     assert_eq!(departure.sent(), Sent::Unknown);
     assert_eq!(server.received().len(), 1);
     // While it connects: not sent. Nobody accepts, so the handshake of TLS never ends.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
     let port = silent.local_addr().expect("it listens").port();
-    let transport = builder(&format!("https://127.0.0.1:{port}")).build().expect("nothing is missing");
+    let transport =
+        builder(&format!("https://127.0.0.1:{port}")).build().expect("nothing is missing");
     let request_three = request(1);
     let departure = request_three.departure.clone();
-    let sending = tokio::time::timeout(Duration::from_millis(200), transport.put_records(request_three));
+    let sending =
+        tokio::time::timeout(Duration::from_millis(200), transport.put_records(request_three));
     assert!(sending.await.is_err(), "nobody answers");
     assert_eq!(departure.sent(), Sent::No);
 }
 
 #[tokio::test]
 async fn a_server_goes_down_and_comes_back() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
+    let listener =
+        tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
     let server = Server::new(&listener, []);
     let accepting = server.clone();
     let first = tokio::spawn(async move {

@@ -144,7 +144,9 @@ impl<'a> Cbor<'a> {
             return Err(Malformed);
         }
         match self.string(head)? {
-            Cow::Borrowed(bytes) => core::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Malformed),
+            Cow::Borrowed(bytes) => {
+                core::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Malformed)
+            }
             Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Malformed),
         }
     }

@@ -56,7 +56,9 @@ fn said<'a>(reader: &mut impl Reader<'a>) -> Result<Said<'a>, Malformed> {
 /// says less.
 fn of_status(status: StatusCode, message: Message) -> AttemptError {
     let code = match status.as_u16() {
-        300..=399 => return unusable(&format!("HTTP {}: redirects are not followed", status.as_u16())),
+        300..=399 => {
+            return unusable(&format!("HTTP {}: redirects are not followed", status.as_u16()));
+        }
         408 => ErrorCode::RequestTimeout,
         413 => ErrorCode::RequestEntityTooLarge,
         429 => ErrorCode::ThrottlingException,

@@ -7,6 +7,7 @@ use headwaters_wire::{HashKey, HashKeyRange, ListedShard, NextToken, ShardId, Sh
 use super::cbor::Cbor;
 use super::json::Json;
 use super::reader::{Reader, set};
+use super::texts::texts;
 use super::{Malformed, unusable};
 use crate::body::Protocol;
 
@@ -54,12 +55,12 @@ fn shard<'a>(reader: &mut impl Reader<'a>) -> Result<Option<ListedShard>, Malfor
     while let Some(name) = reader.member()? {
         match &*name {
             "HashKeyRange" => {
-                let [start, end] = pair(reader, ["StartingHashKey", "EndingHashKey"])?;
+                let [start, end] = texts(reader, ["StartingHashKey", "EndingHashKey"])?;
                 let range = HashKeyRange::new(hash_key(start)?, hash_key(end)?);
                 set(&mut hash_keys, range.ok_or(Malformed)?)?;
             }
             "SequenceNumberRange" => {
-                let [end] = pair(reader, ["EndingSequenceNumber"])?;
+                let [end] = texts(reader, ["EndingSequenceNumber"])?;
                 set(&mut is_closed, end.is_some())?;
             }
             "ShardId" => {
@@ -71,22 +72,6 @@ fn shard<'a>(reader: &mut impl Reader<'a>) -> Result<Option<ListedShard>, Malfor
     }
     let (id, hash_keys) = (id.ok_or(Malformed)?, hash_keys.ok_or(Malformed)?);
     Ok((!is_closed.unwrap_or(false)).then_some(ListedShard { hash_keys, id }))
-}
-
-/// The texts of an object that are called so.
-fn pair<'a, const N: usize>(
-    reader: &mut impl Reader<'a>,
-    names: [&str; N],
-) -> Result<[Option<Cow<'a, str>>; N], Malformed> {
-    let mut texts = [const { None }; N];
-    reader.object()?;
-    while let Some(name) = reader.member()? {
-        match names.iter().position(|wanted| *wanted == name) {
-            Some(at) => set(&mut texts[at], reader.text()?)?,
-            None => reader.skip()?,
-        }
-    }
-    Ok(texts.map(Option::flatten))
 }
 
 fn hash_key(text: Option<Cow<'_, str>>) -> Result<HashKey, Malformed> {

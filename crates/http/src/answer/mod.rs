@@ -11,10 +11,12 @@ mod list_shards;
 mod put_records;
 mod reader;
 mod scan;
+mod texts;
 
 pub(crate) use failure::read_failure;
 pub(crate) use list_shards::read_shard_page;
 pub(crate) use put_records::read_results;
+pub(crate) use texts::read_texts;
 #[cfg(feature = "__internals")]
 pub(crate) use {put_records::EntryResult, put_records::parse_results, scan::scan_all_stored};
 

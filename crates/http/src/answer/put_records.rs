@@ -25,9 +25,7 @@ pub(crate) fn read_results(protocol: Protocol, body: &Bytes, entries: usize) -> 
     }
     match parse_results(protocol, body, entries) {
         Ok(results) if results.len() == entries => Ok(results),
-        Ok(results) => {
-            Err(unusable(&format!("{} results for {entries} entries", results.len())))
-        }
+        Ok(results) => Err(unusable(&format!("{} results for {entries} entries", results.len()))),
         Err(Malformed) => Err(unusable("the answer to PutRecords cannot be read")),
     }
 }
@@ -152,10 +150,8 @@ impl Errors {
                 error.clone()
             }
             _ => {
-                let error = AttemptError {
-                    code: ErrorCode::parse(code),
-                    message: Message::new(message),
-                };
+                let error =
+                    AttemptError { code: ErrorCode::parse(code), message: Message::new(message) };
                 self.0 = Some((code.to_owned(), message.to_owned(), error.clone()));
                 error
             }

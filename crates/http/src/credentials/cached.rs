@@ -66,7 +66,9 @@ impl CachedCredentials {
             drop(turn);
             answer
         });
-        asked.await.map_err(|_| CredentialsError::new("the provider of the credentials panicked"))?
+        asked
+            .await
+            .map_err(|_| CredentialsError::new("the provider of the credentials panicked"))?
     }
 
     /// The service refused these: the provider is asked again before the next request.
@@ -161,14 +163,20 @@ mod tests {
     }
 
     async fn key(cached: &CachedCredentials, now: SystemTime) -> String {
-        cached.get(now).await.map_or_else(|error| error.to_string(), |found| found.access_key_id().into())
+        cached
+            .get(now)
+            .await
+            .map_or_else(|error| error.to_string(), |found| found.access_key_id().into())
     }
 
     #[tokio::test]
     async fn new_ones_are_asked_for_before_the_end() {
         let (cached, asked, start) = rotating();
         assert_eq!(key(&cached, start).await, "KEY0");
-        assert_eq!(key(&cached, start + HOUR - REFRESH_BEFORE - Duration::from_secs(1)).await, "KEY0");
+        assert_eq!(
+            key(&cached, start + HOUR - REFRESH_BEFORE - Duration::from_secs(1)).await,
+            "KEY0"
+        );
         assert_eq!(asked.load(Ordering::Acquire), 1);
         assert_eq!(key(&cached, start + HOUR - REFRESH_BEFORE).await, "KEY1");
         // The third question fails: those that are there serve on, and the provider has a pause.

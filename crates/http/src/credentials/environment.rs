@@ -60,7 +60,8 @@ mod tests {
         let both = [(ACCESS_KEY_ID, "AKID"), (SECRET_ACCESS_KEY, "secret")];
         assert_eq!(read(&both), Credentials::new("AKID", "secret"));
         let all = [both[0], both[1], (SESSION_TOKEN, "token")];
-        let session = Credentials::new("AKID", "secret").and_then(|found| found.with_session_token("token"));
+        let session =
+            Credentials::new("AKID", "secret").and_then(|found| found.with_session_token("token"));
         assert_eq!(read(&all), session);
         let error = read(&both[..1]).expect_err("one is missing");
         assert!(error.to_string().contains(SECRET_ACCESS_KEY));

@@ -2,10 +2,13 @@
 
 mod cached;
 mod environment;
+mod process;
+mod profile;
 mod provider;
 
 pub(crate) use cached::CachedCredentials;
 pub use environment::EnvironmentCredentials;
+pub use profile::ProfileCredentials;
 pub use provider::{CredentialsError, CredentialsFuture, ProvideCredentials};
 
 use core::fmt;

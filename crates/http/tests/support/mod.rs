@@ -230,7 +230,8 @@ async fn read_request<S: AsyncRead + Unpin>(
     }
     let mut received =
         Received { head: String::from_utf8(head).ok()?, body: Vec::new(), connection };
-    let length = received.header("content-length").map_or(0, |value| value.parse().expect("a number"));
+    let length =
+        received.header("content-length").map_or(0, |value| value.parse().expect("a number"));
     received.body = vec![0; length];
     socket.read_exact(&mut received.body).await.ok()?;
     Some(received)
