@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A document, as far as answers are looked at.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "it is all that documents are made of")]
 pub enum Document {
     /// Elements in their order.
     Array(Vec<Self>),

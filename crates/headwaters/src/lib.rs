@@ -30,8 +30,9 @@
 //! - An entry that the service refused is sent again by itself, without its neighbours; one that the
 //!   service says it stored never is (unless it is an aggregate that a reshard put where consumers drop it).
 //! - [`Config`] bounds what is held, in bytes and records, and names every time there is.
-//! - [`Transport`] and [`Clock`] are the only seams: bring your own of either. With the feature `mock` there
-//!   is `headwaters::mock`, a Kinesis in process that throttles by the book and fails on command.
+//! - [`Transport`] and [`Clock`] are the only seams: bring your own of either. With the feature `http` there is
+//!   `headwaters::http`, the way to Kinesis over HTTP; with the feature `mock` there is `headwaters::mock`, a Kinesis in
+//!   process that throttles by the book and fails on command.
 //!
 //! The decisions are all made in [`headwaters_engine`], which has no I/O and runs without tokio.
 #![forbid(unsafe_code)]
@@ -79,6 +80,8 @@ pub use headwaters_engine::{
     RecordError, Refused, RefusedReason, RetryBudget, RetryPolicy, ShardPrediction, ShardShare,
     ShardStats, Stats as EngineStats, Times, Timing, UserRecord, wire,
 };
+#[cfg(feature = "http")]
+pub use headwaters_http as http;
 #[cfg(feature = "mock")]
 pub use headwaters_mock as mock;
 pub use headwaters_transport::{

@@ -1,7 +1,8 @@
 //! Dates as the protocols write them. All are in UTC and count whole seconds since 1970-01-01.
 
 use core::fmt;
-use std::time::{Duration, SystemTime};
+use core::time::Duration;
+use std::time::SystemTime;
 
 /// A day and a time in UTC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use headwaters_transport::{Sent, Transport};
 use headwaters_wire::{Certainty, ErrorCode};

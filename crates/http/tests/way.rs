@@ -3,9 +3,10 @@
 
 mod support;
 
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use headwaters_http::{
     BuildError, Credentials, CredentialsError, CredentialsFuture, Endpoint, HttpTransport,

@@ -115,8 +115,14 @@ impl<'a> Entry<'a> {
     /// others contradict themselves, and nobody can know.
     fn result(&self, body: &Bytes, errors: &mut Errors) -> EntryResult {
         match (&self.sequence_number, &self.shard, &self.code) {
-            (Some(number), Some(shard), None) => placement(number, shard, body)
-                .ok_or_else(|| unusable("a sequence number or a shard id breaks the rules")),
+            (Some(number), Some(shard), None) => {
+                let digits = match number {
+                    Cow::Borrowed(digits) => body.slice_ref(digits.as_bytes()),
+                    Cow::Owned(digits) => Bytes::copy_from_slice(digits.as_bytes()),
+                };
+                placement(digits, shard)
+                    .ok_or_else(|| unusable("a sequence number or a shard id breaks the rules"))
+            }
             (None, _, Some(code)) => {
                 Err(errors.get(code, self.message.as_deref().unwrap_or_default()))
             }
@@ -128,11 +134,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn placement(number: &Cow<'_, str>, shard: &str, body: &Bytes) -> Option<Placement> {
-    let digits = match number {
-        Cow::Borrowed(digits) => body.slice_ref(digits.as_bytes()),
-        Cow::Owned(digits) => Bytes::copy_from_slice(digits.as_bytes()),
-    };
+fn placement(digits: Bytes, shard: &str) -> Option<Placement> {
     let sequence_number = SequenceNumber::from_bytes(digits).ok()?;
     Some(Placement { sequence_number, shard: ShardId::from_str(shard).ok()? })
 }

@@ -248,35 +248,47 @@ mod tests {
         [tests]\naws_access_key_id = TESTS\naws_secret_access_key = s\naws_session_token = t\n";
     const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "ENV"), ("AWS_SECRET_ACCESS_KEY", "s")];
 
+    /// The profile of the command line and the variables; then the region, the endpoint and the access key
+    /// that come of them.
+    struct Case<'a> {
+        named: Option<&'a str>,
+        variables: &'a [(&'a str, &'a str)],
+        region: &'a str,
+        endpoint: Option<&'a str>,
+        key: &'a str,
+    }
+
     #[tokio::test]
     async fn the_places_have_their_order() {
         let home = Home::new("order", CONFIG, CREDENTIALS);
         let profile = [("AWS_PROFILE", "tests")];
         let both = [KEYS[0], KEYS[1], profile[0], ("AWS_REGION", "ap-south-1")];
-        // Named on the command line, variables, region, endpoint, access key.
         let local = Some("http://localhost:4567");
-        let cases: [(Option<&str>, &[(&str, &str)], &str, Option<&str>, &str); 7] = [
-            (None, &[], "eu-central-1", None, "DEFAULT"),
-            (None, &profile, "us-east-1", local, "TESTS"),
-            (Some("tests"), &[], "us-east-1", local, "TESTS"),
-            (None, &both, "ap-south-1", local, "ENV"),
-            (Some("tests"), &both, "ap-south-1", local, "TESTS"),
-            (None, &[("AWS_DEFAULT_REGION", "eu-west-1")], "eu-west-1", None, "DEFAULT"),
-            (
+        let case = |named, variables, region, endpoint, key| Case {
+            named,
+            variables,
+            region,
+            endpoint,
+            key,
+        };
+        for Case { named, variables, region, endpoint, key } in [
+            case(None, &[], "eu-central-1", None, "DEFAULT"),
+            case(None, &profile, "us-east-1", local, "TESTS"),
+            case(Some("tests"), &[], "us-east-1", local, "TESTS"),
+            case(None, &both, "ap-south-1", local, "ENV"),
+            case(Some("tests"), &both, "ap-south-1", local, "TESTS"),
+            case(None, &[("AWS_DEFAULT_REGION", "eu-west-1")], "eu-west-1", None, "DEFAULT"),
+            case(
                 None,
                 &[("AWS_ENDPOINT_URL", "https://a.example")],
                 "eu-central-1",
                 Some("https://a.example"),
                 "DEFAULT",
             ),
-        ];
-        for (named, variables, region, endpoint, key) in cases {
+        ] {
             let settings = home.load(named, variables).expect("valid settings");
-            assert_eq!(
-                settings.region.as_ref().map(Region::as_str),
-                Some(region),
-                "{named:?} {variables:?}"
-            );
+            let found = settings.region.as_ref().map(Region::as_str);
+            assert_eq!(found, Some(region), "{named:?} {variables:?}");
             let found = settings.endpoint.as_ref().map(ToString::to_string);
             assert_eq!(found.as_deref(), endpoint, "{named:?} {variables:?}");
             let found = credentials(&settings).await.expect("there are some");

@@ -1,9 +1,9 @@
 //! A server that does as a script says, on this machine.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use headwaters_http::{Credentials, Endpoint, HttpBuilder, HttpTransport, Region};
 use headwaters_transport::{PutRecords, PutRecordsResult, Sent, Transport};
@@ -171,9 +171,7 @@ impl Server {
             if matches!(step, Step::ResetAtFirstByte) {
                 return Some(socket);
             }
-            let Some(received) = read_request(&mut socket, first[0], number).await else {
-                return None;
-            };
+            let received = read_request(&mut socket, first[0], number).await?;
             self.lock().received.push(received);
             match step {
                 Step::Answer(bytes) => socket.write_all(&bytes).await.ok()?,
