@@ -41,7 +41,7 @@ Exit codes:
     1  some are not stored, maybe stored, rejected or unread; the report says which
     2  wrong usage, or a file that cannot be opened
   130  stopped by Ctrl-C, in order; 143: the same by SIGTERM
-  253  a setting is out of its bounds
+  253  a setting is out of its bounds; no region, or no credentials that are taken
   254  the service refused: what failed was refused for good, such as a stream that does not exist
   255  a report could not be written, or what is stored is not what was reported
 ";

@@ -3,7 +3,6 @@ use core::convert::Infallible;
 use core::pin::pin;
 use core::time::Duration;
 
-use headwaters::mock::Mock;
 use headwaters::{Clock, EngineStats, Instant, Producer, Refused, RefusedReason, TokioClock};
 use indicatif::HumanCount;
 use tokio::sync::Semaphore;
@@ -17,6 +16,7 @@ use crate::readback::Digest;
 use crate::settle::{Pending, Settler, WAITING_BYTES, room};
 use crate::stop::{Reason, Signal, Signals, Stop};
 use crate::tally::{SharedTally, Tally, count};
+use crate::target::Target;
 
 /// One run: records go from the reader into the producer, and their outcomes to the settler.
 ///
@@ -32,12 +32,12 @@ pub(crate) struct Load<'a> {
     pub(crate) console: &'a Console,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) files: Files,
-    pub(crate) mock: Mock<TokioClock>,
     pub(crate) producer: Producer,
     /// How much more may wait for its outcome.
     pub(crate) room: Semaphore,
     pub(crate) start: Instant,
     pub(crate) stop: Stop,
+    pub(crate) target: Target,
     pub(crate) tally: SharedTally,
     /// Why the input was not read to its end, if a file was the reason.
     pub(crate) failure: Cell<Option<Failure>>,
@@ -99,7 +99,7 @@ impl<'a> Load<'a> {
         clock: TokioClock,
         console: &'a Console,
         files: Files,
-        mock: Mock<TokioClock>,
+        target: Target,
         producer: Producer,
     ) -> Self {
         Self {
@@ -109,12 +109,12 @@ impl<'a> Load<'a> {
             deadline: None,
             failure: Cell::new(None),
             files,
-            mock,
             producer,
             room: Semaphore::new(WAITING_BYTES),
             // The clock was made when the command began.
             start: Instant::ZERO,
             stop: Stop::default(),
+            target,
             tally: Cell::new(Tally::default()),
             unread: Cell::new(Some(Position::start_of(0))),
         }
@@ -237,6 +237,10 @@ impl<'a> Load<'a> {
                 let within = left.map_or(SIGNAL_GRACE, |left| left.min(SIGNAL_GRACE));
                 self.producer.close(Some(within)).await;
             }
+            // What waits for better ones would wait for ever.
+            () = self.target.credentials_refused() => {
+                self.producer.close(Some(Duration::ZERO)).await;
+            }
             _ = self.producer.close(left) => {}
         }
     }
@@ -260,12 +264,19 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Orders to stop when the deadline wants no more to be read.
+    /// Orders to stop when the deadline wants no more to be read, or the credentials are no good.
     async fn stop_in_time(&self) -> Infallible {
-        if let Some(deadline) = self.deadline {
-            self.clock.sleep_until(deadline.read_by).await;
-            self.stop.order(Reason::Deadline);
-        }
+        let deadline = async {
+            if let Some(deadline) = self.deadline {
+                self.clock.sleep_until(deadline.read_by).await;
+                self.stop.order(Reason::Deadline);
+            }
+        };
+        let credentials = async {
+            self.target.credentials_refused().await;
+            self.stop.order(Reason::Credentials);
+        };
+        tokio::join!(deadline, credentials);
         core::future::pending().await
     }
 
@@ -288,16 +299,18 @@ impl<'a> Load<'a> {
         let done = accepted - buffered - in_flight;
         let elapsed = self.clock.now().since(self.start).as_secs_f64();
         let rate = if elapsed > 0.0 { done as f64 / elapsed } else { 0.0 };
-        let shards = self.mock.shards();
-        let throttled_shards = shards.iter().filter(|shard| shard.throttled > 0).count();
+        let shards = self.target.shards().map_or_else(String::new, |shards| {
+            let throttled = shards.iter().filter(|shard| shard.throttled > 0).count();
+            format!(" in {throttled} of {} shards", shards.len())
+        });
+        let failing =
+            self.target.last_failure().map_or_else(String::new, |error| format!(", {error}"));
         let text = format!(
-            "{} records, {rate:.0}/s, {} in flight, {} retries, {} throttled in {throttled_shards} \
-             of {} shards, {} bad",
+            "{} records, {rate:.0}/s, {} in flight, {} retries, {} throttled{shards}, {} bad{failing}",
             HumanCount(done),
             HumanCount(in_flight),
             HumanCount(requeued),
             HumanCount(throttled),
-            shards.len(),
             HumanCount(self.tally.get().rejected),
         );
         Far { part: self.bytes_done().zip(self.files.size()), text }
@@ -341,6 +354,7 @@ fn bad(refused: Refused) -> Result<Box<BadInput>, Closed> {
 mod tests {
     use core::num::NonZeroU32;
 
+    use headwaters::mock::Mock;
     use headwaters::wire::StreamName;
     use headwaters::{Config, RetryPolicy, UserRecord};
 
@@ -365,18 +379,19 @@ mod tests {
         // So slow that virtual time passes with few requests.
         let latency = Duration::from_secs(1);
         let mock = Mock::builder(name, NonZeroU32::MIN).latency(latency).build(clock);
+        let target = Target::Local(mock);
         let config = Config::builder().aggregation_enabled(false).record_ttl(None);
         let config = config.retry(RetryPolicy::Kpl).build();
         let producer = Producer::builder()
             .clock(clock)
             .config(config.expect("a valid configuration"))
             .stream("orders")
-            .transport(mock.clone())
+            .transport(target.clone())
             .start()
             .expect("there is a runtime");
         let inputs = Inputs::open(&[], |_| Format::Lines, Format::counts_lines)
             .expect("there is a standard input");
-        Load::new(clock, console, inputs.files, mock, producer)
+        Load::new(clock, console, inputs.files, target, producer)
     }
 
     fn console() -> Console {

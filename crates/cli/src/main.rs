@@ -6,6 +6,7 @@ mod acks;
 mod aggregate;
 mod args;
 mod complaints;
+mod connect;
 mod console;
 mod decode;
 mod exit;
@@ -24,6 +25,7 @@ mod sink;
 mod stop;
 mod summary;
 mod tally;
+mod target;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -1,10 +1,8 @@
-use core::time::Duration;
-
-use headwaters::mock::Mock;
-use headwaters::{Bounds, Clock, Config, Producer, TokioClock};
+use headwaters::{Bounds, Clock, Config, Order, Producer, TokioClock};
 
 use crate::acks::{Acks, Place};
-use crate::args::{Local, Output, PutArguments};
+use crate::args::{Output, PutArguments};
+use crate::connect;
 use crate::console::Console;
 use crate::exit::{Abort, Exit};
 use crate::failed::Failed;
@@ -14,7 +12,7 @@ use crate::progress::Progress;
 use crate::reports;
 use crate::settle::Settler;
 use crate::sink::Sink;
-use crate::stop::{Signal, Signals};
+use crate::stop::{Reason, Signal, Signals};
 use crate::summary::{self, Summary};
 
 /// Runs `headwaters put`.
@@ -67,15 +65,15 @@ impl<'a> Setup<'a> {
     ) -> Result<Exit, Abort> {
         let mut signals = Signals::catch().map_err(Abort::internal)?;
         let Self { acks, arguments, config, failed, inputs, keys } = self;
-        let mock = local_stream(arguments, clock);
+        let target = connect::target(arguments, clock).await?;
         let producer = Producer::builder()
             .clock(clock)
             .config(config)
-            .stream(arguments.stream.as_str())
-            .transport(mock.clone())
+            .stream(arguments.stream.name.as_str())
+            .transport(target.clone())
             .start()
             .map_err(Abort::internal)?;
-        let mut load = Load::new(clock, console, inputs.files.clone(), mock, producer);
+        let mut load = Load::new(clock, console, inputs.files.clone(), target, producer);
         load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
         let brings_keys = |(format, _): &(Format, _)| *format == Format::Records;
         if matches!(keys.key, Key::Random) && !inputs.readers.iter().all(brings_keys) {
@@ -100,6 +98,12 @@ fn config(arguments: &PutArguments) -> Result<Config, Abort> {
         .rate_limit(arguments.rate_limit)
         .record_ttl(arguments.ttl.0)
         .retry(arguments.retry.policy());
+    if arguments.ordered {
+        config = config.order(Order::PerPartitionKey);
+    }
+    if let Some(linger) = arguments.linger {
+        config = config.record_max_buffered_time(linger);
+    }
     if let Some(size) = arguments.aggregation_max_size {
         config = config.aggregation_max_size(size);
     }
@@ -109,21 +113,10 @@ fn config(arguments: &PutArguments) -> Result<Config, Abort> {
     config.build().map_err(|error| {
         let text = format!(
             "{error} (--ttl is `record_ttl`, --max-bytes is `bounds.bytes`, --rate-limit is \
-             `rate_limit.percent`)"
+             `rate_limit.percent`, --linger is `record_max_buffered_time`)"
         );
         Abort { exit: Exit::Configuration, text }
     })
-}
-
-/// How long the stream inside the command takes to answer: as a service that is near. An answer at
-/// once would let a throttled load spend all its time on sending again.
-const LOCAL_LATENCY: Duration = Duration::from_millis(10);
-
-fn local_stream(arguments: &PutArguments, clock: TokioClock) -> Mock<TokioClock> {
-    let local = arguments.local.clone();
-    let Local { name, shards } = local.expect("it is the only stream there is, so it was required");
-    let name = name.unwrap_or_else(|| arguments.stream.clone());
-    Mock::builder(name, shards.count()).latency(LOCAL_LATENCY).build(clock)
 }
 
 /// The second signal: only what is known at once.
@@ -144,19 +137,19 @@ async fn report(
     let tally = load.tally.get();
     let elapsed = load.clock.now().since(load.start).as_secs_f64();
     let mut summary =
-        Summary::new(arguments.stream.as_str(), tally, load.producer.stats().engine, elapsed);
+        Summary::new(arguments.stream.name.as_str(), tally, load.producer.stats().engine, elapsed);
     summary.stopped = load.stop.reason().map(summary::reason);
     summary.unread = load.unread().map(|position| Place::new(&load.files, position));
-    let shards = load.mock.shards();
-    summary.kinesis_records = shards.iter().map(|shard| shard.records).sum();
     let acks = settler.acks.iter().map(|acks| acks.sink.report());
     summary.reports =
         acks.chain(settler.failed.iter().map(|failed| failed.sink.report())).collect();
-    if summary.without_outcome == 0 {
-        let stored = load.mock.records();
-        summary.read_back = Some(settler.read_back.compare(&stored, &shards));
+    if let Some((stored, shards)) = load.target.content() {
+        if summary.without_outcome == 0 {
+            summary.read_back = Some(settler.read_back.compare(&stored, &shards));
+        }
+        summary.kinesis_records = Some(shards.iter().map(|shard| shard.records).sum());
+        summary.shards = Some(shards.into_iter().map(Into::into).collect());
     }
-    summary.shards = shards.into_iter().map(Into::into).collect();
     tell(load, &summary, settler.refusal.as_deref(), settler.failed.is_some());
     let exit = judge(load, &summary);
     summary.exit_code = exit.code();
@@ -195,6 +188,8 @@ fn tell(load: &Load<'_>, summary: &Summary<'_>, refusal: Option<&str>, keeps: bo
     }
     if let Some(refusal) = refusal {
         console.error(format_args!("the service refused: {refusal}"));
+    } else if let Some(failure) = load.target.last_failure() {
+        console.error(format_args!("the last request failed: {failure}"));
     }
     for report in &summary.reports {
         if let Some(error) = &report.error {
@@ -225,6 +220,8 @@ fn judge(load: &Load<'_>, summary: &Summary<'_>) -> Exit {
         Exit::Internal
     } else if let Some(signal) = load.stop.signal() {
         signal.into()
+    } else if load.stop.reason() == Some(Reason::Credentials) {
+        Exit::Configuration
     } else if failure == Some(Failure::Usage) {
         Exit::Usage
     } else if undelivered > 0 && undelivered == tally.refused {

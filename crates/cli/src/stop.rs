@@ -3,6 +3,8 @@ use tokio::sync::watch;
 /// Why reading stops before the input ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reason {
+    /// The service refuses the credentials.
+    Credentials,
     /// The time is up.
     Deadline,
     /// A report cannot be written.

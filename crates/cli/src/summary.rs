@@ -34,14 +34,16 @@ pub(crate) struct Summary<'a> {
     /// Kinesis records in those, sent again or not: an aggregate is one.
     pub(crate) entries: u64,
     /// Kinesis records that the stream holds.
-    pub(crate) kinesis_records: u64,
+    /// `None` if they cannot be seen from here.
+    pub(crate) kinesis_records: Option<u64>,
     pub(crate) elapsed_seconds: f64,
     pub(crate) records_per_second: f64,
     /// Why reading stopped before the end of the input.
     pub(crate) stopped: Option<&'static str>,
     /// Where the input begins that was not put.
     pub(crate) unread: Option<Place<'a>>,
-    pub(crate) shards: Vec<Shard>,
+    /// `None` if they cannot be seen from here.
+    pub(crate) shards: Option<Vec<Shard>>,
     pub(crate) read_back: Option<Comparison>,
     pub(crate) reports: Vec<SinkReport>,
     pub(crate) exit_code: u8,
@@ -104,12 +106,12 @@ impl<'a> Summary<'a> {
             throttled: stats.throttled,
             requests: stats.requests,
             entries: stats.entries,
-            kinesis_records: 0,
+            kinesis_records: None,
             elapsed_seconds,
             records_per_second: if rate.is_finite() { rate } else { 0.0 },
             stopped: None,
             unread: None,
-            shards: Vec::new(),
+            shards: None,
             read_back: None,
             reports: Vec::new(),
             exit_code: Exit::Delivered.code(),
@@ -120,6 +122,7 @@ impl<'a> Summary<'a> {
 /// The reason in words.
 pub(crate) const fn reason(reason: Reason) -> &'static str {
     match reason {
+        Reason::Credentials => "the service refuses the credentials",
         Reason::Deadline => "the deadline came",
         Reason::Output => "a report could not be written",
         Reason::Refused => "the service refuses whatever comes",
@@ -155,7 +158,9 @@ impl fmt::Display for Summary<'_> {
         }
         row(f, "retries", self.retries, &[(self.throttled, "entries throttled")])?;
         row(f, "requests", self.requests, &[(self.entries, "entries")])?;
-        row(f, "kinesis records", self.kinesis_records, &[])?;
+        if let Some(records) = self.kinesis_records {
+            row(f, "kinesis records", records, &[])?;
+        }
         let (elapsed, rate) = (self.elapsed_seconds, self.records_per_second);
         let bytes = HumanBytes(input.bytes);
         writeln!(f, "{:<16}{elapsed:>10.3} s  ({rate:.0} records/s, {bytes})", "elapsed")?;
@@ -171,23 +176,21 @@ impl fmt::Display for Summary<'_> {
         if let Some(comparison) = &self.read_back {
             writeln!(f, "{:<16}{comparison}", "read back")?;
         }
-        self.write_shards(f)
+        self.shards.as_deref().map_or(Ok(()), |shards| write_shards(f, shards))
     }
 }
 
-impl Summary<'_> {
-    fn write_shards(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.shards.iter().map(|shard| shard.shard.len()).max().unwrap_or_default();
-        writeln!(
-            f,
-            "\n{:<width$}{:>18}{:>16}{:>12}",
-            "shard", "kinesis records", "bytes", "throttled"
-        )?;
-        for Shard { shard, kinesis_records, bytes, throttled } in &self.shards {
-            writeln!(f, "{shard:<width$}{kinesis_records:>18}{bytes:>16}{throttled:>12}")?;
-        }
-        Ok(())
+fn write_shards(f: &mut fmt::Formatter<'_>, shards: &[Shard]) -> fmt::Result {
+    let width = shards.iter().map(|shard| shard.shard.len()).max().unwrap_or_default();
+    writeln!(
+        f,
+        "\n{:<width$}{:>18}{:>16}{:>12}",
+        "shard", "kinesis records", "bytes", "throttled"
+    )?;
+    for Shard { shard, kinesis_records, bytes, throttled } in shards {
+        writeln!(f, "{shard:<width$}{kinesis_records:>18}{bytes:>16}{throttled:>12}")?;
     }
+    Ok(())
 }
 
 impl fmt::Display for SinkReport {

@@ -22,7 +22,10 @@ fn elapsed(run: &Run) -> f64 {
 #[test]
 fn wrong_usage() {
     for (words, said) in [
-        (&["orders"][..], "add --local"),
+        (&["orders", "--region", "x@y"][..], "label of a host name"),
+        (&["orders", "--endpoint-url", "http://me:secret@host"], "no user"),
+        (&["arn:aws:kinesis:eu-west-1:1:stream/x"], "the account is not 12 digits"),
+        (&["orders", "--local", "--profile", "x"], "cannot be used with"),
         (&["orders", "--local", "--acks=-", "--output=json"], "both want the standard output"),
         (&["or ders", "--local"], "outside [a-zA-Z0-9_.-]"),
         (&["orders", "--local", "--key", ""], "the partition key is empty"),

@@ -49,6 +49,18 @@ impl HttpTransport {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Asks for the credentials, as the first request would, and sends nothing. They are kept if there are any.
+    ///
+    /// # Errors
+    /// What their provider says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the waiting.
+    pub async fn check_credentials(&self) -> Result<(), crate::CredentialsError> {
+        let service = &self.inner.service;
+        service.credentials.get(service.time.local()).await.map(drop)
+    }
+
     /// Where records are sent.
     pub fn endpoint(&self) -> &crate::Endpoint {
         &self.inner.data.connector.endpoint

@@ -3,6 +3,7 @@
 mod aggregate;
 mod decode;
 mod put;
+mod service;
 mod sim;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use decode::DecodeArguments;
 pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
+pub(crate) use service::ServiceArguments;
 pub(crate) use sim::{
     PlanArguments, ReplayArguments, RunArguments, Seeds, ShrinkArguments, SimCommand, Trace, World,
 };
@@ -38,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   headwaters put orders --local orders.jsonl --key-field .customer.id
   headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
+  headwaters put orders --region eu-central-1 orders.jsonl --key-field .id
   headwaters put orders --local --input records failed.jsonl
   tail -f app.log | headwaters put logs --local --acks -
   headwaters aggregate records.jsonl | headwaters decode
@@ -52,7 +55,7 @@ pub(crate) enum Command {
     #[command(help_template = TEMPLATE)]
     Decode(DecodeArguments),
     #[command(before_help = put::EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
-    Put(PutArguments),
+    Put(Box<PutArguments>),
     #[command(subcommand, before_help = sim::EXAMPLES, after_help = exit::SIM_CODES)]
     #[command(help_template = TEMPLATE)]
     Sim(SimCommand),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use headwaters::wire::{PartitionKey, PartitionKeyError, StreamName};
 use headwaters::{RateLimit, RetryPolicy};
 
+use super::service::{ServiceArguments, StreamArgument};
 use super::{refusal, size};
 use crate::input::{Column, Format, JsonPath, Key, STDIN};
 use crate::shards::Shards;
@@ -14,6 +15,8 @@ use crate::shards::Shards;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   headwaters put orders --local orders.jsonl --key-field .customer.id
+  headwaters put orders --region eu-central-1 orders.jsonl --key-field .id
+  headwaters put orders --endpoint-url http://localhost:4567 --linger 1s orders.txt
   headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
   headwaters put orders --local --input records failed.jsonl
   tail -f app.log | headwaters put logs --local --acks -";
@@ -21,9 +24,9 @@ Examples:
 /// Put the records of files, or of the standard input, into a stream
 #[derive(Args, Debug)]
 pub(crate) struct PutArguments {
-    /// The stream
+    /// The stream: its name or its ARN
     #[arg(value_name = "STREAM")]
-    pub(crate) stream: StreamName,
+    pub(crate) stream: StreamArgument,
 
     /// Input files; none or `-` is the standard input
     #[arg(value_name = "FILE")]
@@ -69,6 +72,16 @@ pub(crate) struct PutArguments {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
     pub(crate) deadline: Option<Duration>,
 
+    /// Store the records of one partition key in the order of the input
+    #[arg(long, help_heading = "Delivery")]
+    pub(crate) ordered: bool,
+
+    /// How long a record may wait for others that are packed and sent with it
+    /// [default: 100ms]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
+    #[arg(verbatim_doc_comment)]
+    pub(crate) linger: Option<Duration>,
+
     /// A Kinesis record for each record, instead of packing them as the KPL does
     /// for consumers that can unpack them
     #[arg(long, help_heading = "Delivery", verbatim_doc_comment)]
@@ -100,6 +113,9 @@ pub(crate) struct PutArguments {
     /// How much may be held for delivery: bytes, KiB, MiB or GiB [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
     pub(crate) max_bytes: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) service: ServiceArguments,
 
     /// Write a JSON line for each record, in the order of the input: where it
     /// was, outcome, shard, sequence number, attempts. `-` is the standard
@@ -227,11 +243,6 @@ impl PutArguments {
     /// Looks at what no single argument can tell.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         let conflict = |text: &str| Err(refusal("put", ErrorKind::ArgumentConflict, text));
-        if self.local.is_none() {
-            let text = "this build has only the stream inside the command: add --local (transports over \
-                        the network come later)";
-            return Err(refusal("put", ErrorKind::MissingRequiredArgument, text));
-        }
         if self.failed.as_deref() == Some(Path::new(STDIN)) {
             return conflict("--failed needs a file: what fails must outlive the command");
         }
@@ -316,7 +327,7 @@ mod tests {
     use super::*;
     use crate::args::{Arguments, Command};
 
-    fn put(words: &str) -> Result<PutArguments, clap::Error> {
+    fn put(words: &str) -> Result<Box<PutArguments>, clap::Error> {
         let words = ["headwaters", "put", "orders"].into_iter().chain(words.split_whitespace());
         let Command::Put(arguments) = Arguments::try_parse_from(words)?.command else {
             unreachable!("the word says so")
@@ -385,7 +396,9 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_refused_with_a_reason() {
         for (words, reason) in [
-            ("", "add --local"),
+            ("--local --region eu-central-1", "cannot be used with"),
+            ("--region x@y", "label of a host name"),
+            ("--endpoint-url http://user@host", "no user"),
             ("--local --acks - --output json", "both want the standard output"),
             ("--local --failed -", "--failed needs a file"),
             ("--local --key a --key-field .a", "cannot be used with"),

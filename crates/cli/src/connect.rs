@@ -1,0 +1,66 @@
+//! Finds the stream that the records go to.
+
+use core::time::Duration;
+use std::fs;
+
+use headwaters::TokioClock;
+use headwaters::http::{AwsSettings, BuildError, HttpTransport};
+use headwaters::mock::Mock;
+
+use crate::args::{Local, PutArguments, ServiceArguments};
+use crate::exit::{Abort, Exit};
+use crate::target::{Service, Target};
+
+/// How long the stream inside the command takes to answer: as a service that is near. An answer at
+/// once would let a throttled load spend all its time on sending again.
+const LOCAL_LATENCY: Duration = Duration::from_millis(10);
+
+/// The stream of the command line. Of a service only the credentials are looked at: nothing is sent.
+pub(crate) async fn target(arguments: &PutArguments, clock: TokioClock) -> Result<Target, Abort> {
+    if let Some(Local { name, shards }) = arguments.local.clone() {
+        let name = name.unwrap_or_else(|| arguments.stream.name.clone());
+        let mock = Mock::builder(name, shards.count()).latency(LOCAL_LATENCY).build(clock);
+        return Ok(Target::Local(mock));
+    }
+    let transport = transport(arguments)?;
+    let checked = transport.check_credentials().await;
+    checked.map_err(|error| configuration(format!("no credentials: {error}")))?;
+    Ok(Target::Service(Service::new(transport)))
+}
+
+fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
+    let ServiceArguments { allow_plain_http, ca_bundle, endpoint_url, profile, region } =
+        &arguments.service;
+    let settings = AwsSettings::load(profile.as_deref());
+    let mut builder = settings.map_err(|error| configuration(error.to_string()))?.transport();
+    if let Some(endpoint) = endpoint_url {
+        builder = builder.endpoint(endpoint.clone());
+    }
+    if *allow_plain_http {
+        builder = builder.allow_plain_http();
+    }
+    if let Some(region) = region {
+        builder = builder.region(region.clone());
+    }
+    if let Some(path) = ca_bundle {
+        let failed = |error| Abort::usage(format!("cannot read {}: {error}", path.display()));
+        builder = builder.ca_bundle(fs::read(path).map_err(failed)?);
+    }
+    if let Some(arn) = &arguments.stream.arn {
+        builder = builder.stream_arn(arn.clone());
+    }
+    builder.build().map_err(|error| {
+        configuration(match error {
+            BuildError::RegionMissing => String::from(
+                "there is no region: give --region, set AWS_REGION, or configure one in the AWS profile \
+                 (--local puts into a stream inside this command)",
+            ),
+            BuildError::PlainHttp => format!("{error} (--allow-plain-http)"),
+            other => other.to_string(),
+        })
+    })
+}
+
+const fn configuration(text: String) -> Abort {
+    Abort { exit: Exit::Configuration, text }
+}
