@@ -42,6 +42,12 @@ pub(crate) struct Call<'a> {
     pub(crate) operation: &'static str,
 }
 
+/// An answer that is a success, and how it is written: not always as it was asked for.
+pub(crate) struct Success {
+    pub(crate) body: Bytes,
+    pub(crate) protocol: Protocol,
+}
+
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -50,7 +56,7 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const AGENT: &str = concat!("headwaters/", env!("CARGO_PKG_VERSION"));
 
 impl Service {
-    /// Asks, and brings the body of a success.
+    /// Asks, and brings what a success says.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; the departure says whether anything left through it.
@@ -58,7 +64,7 @@ impl Service {
         &self,
         destination: &Destination,
         call: Call<'_>,
-    ) -> Result<Bytes, AttemptError> {
+    ) -> Result<Success, AttemptError> {
         let deadline = Deadline::after(self.timeout);
         // Without one of the caller's, one of our own tells at the deadline whether anything was sent.
         let departure = call.departure.clone().unwrap_or_default();
@@ -78,7 +84,7 @@ impl Service {
         &self,
         destination: &Destination,
         call: &Call<'_>,
-    ) -> Result<Bytes, AttemptError> {
+    ) -> Result<Success, AttemptError> {
         let credentials = self.credentials.get(self.time.local()).await.map_err(|why| {
             error(ErrorCode::MissingAuthenticationToken, &format!("no credentials: {why}"))
         })?;
@@ -147,17 +153,18 @@ impl Service {
         Ok(request)
     }
 
-    /// The body of a success, or the error that the service told.
-    fn read(&self, answer: Answer, credentials: &Credentials) -> Result<Bytes, AttemptError> {
+    /// What a success says, or the error that the service told.
+    fn read(&self, answer: Answer, credentials: &Credentials) -> Result<Success, AttemptError> {
         let Answer { body, headers, status } = answer;
         if headers.contains_key(CONTENT_ENCODING) {
             return Err(unusable("the answer is encoded in a way that nobody asked for"));
         }
-        if status.is_success() {
-            return Ok(body);
-        }
         let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let mut failure = read_failure(self.protocol, status, header(ERROR_TYPE), &body);
+        let protocol = header(CONTENT_TYPE).and_then(Protocol::of).unwrap_or(self.protocol);
+        if status.is_success() {
+            return Ok(Success { body, protocol });
+        }
+        let mut failure = read_failure(protocol, status, header(ERROR_TYPE), &body);
         if failure.code.class() == Class::Credentials {
             // With the right time, or with new credentials, the next attempt may succeed.
             if self.time.learn(header(DATE)) {

@@ -90,7 +90,7 @@ impl Inner {
         };
         let destination = self.control.as_ref().unwrap_or(&self.data);
         let answer = self.service.ask(destination, call).await?;
-        read_shard_page(protocol, &answer)
+        read_shard_page(answer.protocol, &answer.body)
     }
 
     async fn put(&self, request: PutRecords) -> PutRecordsResult {
@@ -105,7 +105,7 @@ impl Inner {
             operation: "PutRecords",
         };
         let answer = self.service.ask(&self.data, call).await?;
-        read_results(protocol, &answer, entries.len())
+        read_results(answer.protocol, &answer.body, entries.len())
     }
 }
 

@@ -290,6 +290,13 @@ async fn cbor_says_that_it_is() {
         builder(&server.url()).protocol(Protocol::Cbor).build().expect("nothing is missing");
     assert_eq!(put(&transport).await.0, Ok(()));
     assert_eq!(server.received()[0].header("content-type"), Some("application/x-amz-cbor-1.1"));
+    // Some answer in JSON, and say so.
+    let json = "Content-Type: application/x-amz-json-1.1\r\n";
+    let refusal = "{\"__type\":\"ResourceNotFoundException\"}";
+    server
+        .script([Step::Answer(answer("400 Bad Request", json, refusal)), Step::Answer(stored(1))]);
+    assert_eq!(put(&transport).await.0, Err(ErrorCode::ResourceNotFoundException));
+    assert_eq!(put(&transport).await.0, Ok(()));
 }
 
 #[tokio::test]

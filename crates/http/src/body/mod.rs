@@ -65,6 +65,18 @@ impl Protocol {
         }
     }
 
+    /// How something of this type is written, if it is one of the two.
+    pub(crate) fn of(content_type: &str) -> Option<Self> {
+        let kind = content_type.split(';').next()?.trim().to_ascii_lowercase();
+        if kind.contains("cbor") {
+            Some(Self::Cbor)
+        } else if kind.contains("json") {
+            Some(Self::Json)
+        } else {
+            None
+        }
+    }
+
     pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::Cbor => "application/x-amz-cbor-1.1",

@@ -1,0 +1,132 @@
+use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+
+use headwaters::http::{Credentials, Endpoint, HttpBuilder, HttpTransport, Protocol, Region};
+use headwaters::mock::Mock;
+use headwaters::wire::StreamName;
+use headwaters::{
+    ListShards, ListShardsResult, PutRecords, PutRecordsResult, TokioClock, Transport,
+};
+
+use crate::admin::Admin;
+use crate::servers::Running;
+use crate::stand::Stand;
+
+/// A transport and a server.
+#[derive(Debug)]
+pub struct Arm {
+    pub(crate) name: &'static str,
+    pub(crate) place: Place,
+    pub(crate) quirks: Quirks,
+    streams: AtomicU32,
+}
+
+/// Where the streams are.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In the mock.
+    Mock,
+    /// In a server that is reached over HTTP.
+    Server { protocol: Protocol, running: Running },
+}
+
+/// What a server cannot do, or does otherwise than the service.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quirks {
+    /// It does not take the ARN of a stream for all that is asked here.
+    pub(crate) no_arn: bool,
+    /// It does not list by a page token alone.
+    pub(crate) no_paging: bool,
+    /// It takes records beyond the limit of the stream, or says so in a way of its own.
+    pub(crate) no_record_limit: bool,
+    /// It is slow: few records, and requests below 500 kB.
+    pub(crate) slow: bool,
+    /// It does not throttle.
+    pub(crate) no_throttling: bool,
+}
+
+/// What became of an arm.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it ran or it did not")]
+pub enum Outcome {
+    /// It is there, and can be run.
+    Ready(Arm),
+    /// It cannot be run here.
+    Skipped(String),
+}
+
+impl Arm {
+    pub(crate) const fn new(name: &'static str, place: Place, quirks: Quirks) -> Self {
+        Self { name, place, quirks, streams: AtomicU32::new(0) }
+    }
+
+    /// A new stream.
+    pub(crate) async fn stream(&self, shards: u32) -> Stand<'_> {
+        let number = self.streams.fetch_add(1, Ordering::Relaxed);
+        let name = StreamName::new(&format!("stream-{number}")).expect("a valid name");
+        let way = match &self.place {
+            Place::Mock => {
+                let shards = NonZeroU32::new(shards).expect("a stream has shards");
+                Way::Mock(Mock::builder(name.clone(), shards).build(TokioClock::new()))
+            }
+            Place::Server { running, .. } => {
+                Admin::new(running.port).create(name.as_str(), shards).await;
+                Way::Http(self.http().build().expect("nothing is missing"))
+            }
+        };
+        Stand { arm: self, name, way }
+    }
+
+    /// Where to ask what a producer does not.
+    pub(crate) fn admin(&self) -> Option<Admin> {
+        self.port().map(Admin::new)
+    }
+
+    /// Where the server listens.
+    pub(crate) const fn port(&self) -> Option<u16> {
+        match &self.place {
+            Place::Mock => None,
+            Place::Server { running, .. } => Some(running.port),
+        }
+    }
+
+    /// A transport to the server, to be changed.
+    pub(crate) fn http(&self) -> HttpBuilder {
+        let Place::Server { protocol, running } = &self.place else {
+            unreachable!("there is no HTTP to the mock")
+        };
+        http(running.port).protocol(*protocol)
+    }
+}
+
+pub(crate) fn http(port: u16) -> HttpBuilder {
+    HttpTransport::builder()
+        .credentials(Credentials::new("AKID", "secret").expect("valid credentials"))
+        .endpoint(Endpoint::new(&format!("http://127.0.0.1:{port}")).expect("a valid endpoint"))
+        .region(Region::new("us-east-1").expect("a valid region"))
+        .request_timeout(Duration::from_secs(60))
+}
+
+/// A transport of either kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    Http(HttpTransport),
+    Mock(Mock<TokioClock>),
+}
+
+impl Transport for Way {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        match self {
+            Self::Http(transport) => transport.list_shards(request).await,
+            Self::Mock(transport) => transport.list_shards(request).await,
+        }
+    }
+
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        match self {
+            Self::Http(transport) => transport.put_records(request).await,
+            Self::Mock(transport) => transport.put_records(request).await,
+        }
+    }
+}

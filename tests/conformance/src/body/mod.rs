@@ -1,0 +1,108 @@
+//! What holds over every transport, against every server.
+
+mod listing;
+mod loads;
+mod requests;
+mod ways;
+
+use core::time::Duration;
+
+use crate::arm::Outcome;
+
+/// Runs the body. An arm that is skipped says so, and fails where CI is set.
+///
+/// # Panics
+/// Something does not hold: which, was printed before.
+pub async fn run(outcome: Outcome) {
+    let arm = match outcome {
+        Outcome::Ready(arm) => arm,
+        Outcome::Skipped(why) => {
+            println!("SKIPPED: {why}");
+            assert!(std::env::var_os("CI").is_none(), "no arm may be skipped here: {why}");
+            return;
+        }
+    };
+    let mut failed = Vec::new();
+    macro_rules! cases {
+        ($($room:ident::$case:ident)*) => {
+            $(
+                let start = now();
+                let result = caught($room::$case(&arm)).await;
+                let verdict = match result {
+                    Ok(Verdict::Held) => "ok",
+                    Ok(Verdict::Skipped) => "not for this server",
+                    Err(Failed) => { failed.push(stringify!($case)); "FAILED" }
+                };
+                println!("{}: {}: {verdict} ({} ms)", arm.name, stringify!($case), start.elapsed().as_millis());
+            )*
+        };
+    }
+    cases! {
+        requests::one_record_is_stored_as_it_is
+        requests::results_come_in_the_order_of_the_entries
+        requests::sequence_numbers_grow_within_a_shard
+        requests::keys_are_hashed_to_their_shards
+        requests::explicit_hash_keys_reach_both_ends_of_each_shard
+        requests::data_of_any_bytes_and_no_bytes
+        requests::keys_of_any_characters
+        requests::five_hundred_entries
+        requests::a_record_of_a_megabyte
+        requests::a_record_beyond_the_limit_is_refused
+        requests::a_stream_that_is_not_there
+        requests::what_is_throttled_is_told_entry_by_entry
+        listing::the_shards_divide_all_hash_keys
+        listing::closed_shards_are_not_listed
+        listing::pages_follow_each_other
+        listing::a_stream_that_is_not_there_has_no_shards
+        loads::plain_records
+        loads::packed_records
+        loads::few_records_at_a_time
+        loads::explicit_hash_keys_packed
+        loads::keys_in_order_packed
+        loads::keys_in_order_plain
+        loads::more_than_a_shard_takes
+        loads::two_producers_on_one_stream
+        loads::a_split_amid_the_load
+        loads::a_merge_amid_the_load
+        loads::many_reshards_amid_an_ordered_load
+        loads::a_stream_that_is_not_there_fails_for_good
+        ways::a_stream_by_its_arn
+        ways::through_tls
+        ways::connections_that_break
+        ways::credentials_that_are_exchanged
+        ways::an_outage
+    }
+    assert!(failed.is_empty(), "{}: {failed:?}", arm.name);
+}
+
+/// Whether a case held, or the server is not one for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdict {
+    Held,
+    Skipped,
+}
+
+struct Failed;
+
+/// How long a case may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs a case; a panic is its failure, and was printed.
+#[expect(clippy::disallowed_methods, reason = "the servers live in real time")]
+async fn caught(case: impl Future<Output = Verdict>) -> Result<Verdict, Failed> {
+    let case = async { tokio::time::timeout(PATIENCE, case).await.expect("it ends in time") };
+    let mut case = core::pin::pin!(case);
+    core::future::poll_fn(|cx| {
+        let poll = || case.as_mut().poll(cx);
+        match std::panic::catch_unwind(core::panic::AssertUnwindSafe(poll)) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => core::task::Poll::Ready(Err(Failed)),
+        }
+    })
+    .await
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a case takes is told")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}

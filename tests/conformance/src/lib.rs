@@ -1,0 +1,15 @@
+//! One body of tests for every transport, and the servers that it runs against.
+//!
+//! A server is started by the test that needs it, on this machine, and ends with it. Those that listen on all
+//! interfaces are started only where there is nothing but the loopback interface: `.ci/conformance` sees to that.
+
+mod admin;
+mod arm;
+mod body;
+mod breaking;
+mod servers;
+mod stand;
+
+pub use arm::{Arm, Outcome};
+pub use body::run;
+pub use servers::{ferrokinesis, kinesalite, kinesis_mock, mock};

@@ -1,0 +1,169 @@
+use core::time::Duration;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use ferrokinesis::store::StoreOptions;
+use headwaters::http::Protocol;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::admin::{Admin, pause};
+use crate::arm::{Arm, Outcome, Place, Quirks};
+
+/// A server that ends with the value.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) port: u16,
+    _process: Process,
+}
+
+#[derive(Debug)]
+enum Process {
+    #[expect(dead_code, reason = "it is killed when it is dropped")]
+    Child(Child),
+    Task(JoinHandle<()>),
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Self::Task(task) = self {
+            task.abort();
+        }
+    }
+}
+
+/// The mock: what the service does, in this process.
+pub fn mock() -> Outcome {
+    let quirks = Quirks { no_arn: true, ..Quirks::default() };
+    Outcome::Ready(Arm::new("mock", Place::Mock, quirks))
+}
+
+/// ferrokinesis, as a library.
+///
+/// One mutex around it: it hangs when records are read and put at once.
+///
+/// # Panics
+/// There is no free port.
+pub async fn ferrokinesis(protocol: Protocol) -> Outcome {
+    let options = StoreOptions {
+        create_stream_ms: 0,
+        delete_stream_ms: 0,
+        enforce_limits: true,
+        shard_limit: 1_000,
+        update_stream_ms: 0,
+        ..StoreOptions::default()
+    };
+    let (router, _store) = ferrokinesis::create_app(options);
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    let one_by_one = move |request: Request, next: Next| {
+        let turn = Arc::clone(&turn);
+        async move {
+            let _turn = turn.lock().await;
+            next.run(request).await
+        }
+    };
+    let router = router
+        .layer(middleware::from_fn(one_by_one))
+        .layer(DefaultBodyLimit::max(64 * 1024 * 1024));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
+    let port = listener.local_addr().expect("it listens").port();
+    let task = tokio::spawn(async move {
+        axum::serve(listener, router).await.expect("it serves until it is aborted");
+    });
+    let running = Running { port, _process: Process::Task(task) };
+    let name = match protocol {
+        Protocol::Cbor => "http (CBOR) to ferrokinesis",
+        Protocol::Json => "http (JSON) to ferrokinesis",
+    };
+    let quirks = Quirks { no_arn: true, no_paging: true, ..Quirks::default() };
+    Outcome::Ready(Arm::new(name, Place::Server { protocol, running }, quirks))
+}
+
+/// kinesis-mock, from npm.
+pub async fn kinesis_mock(protocol: Protocol) -> Outcome {
+    let name = match protocol {
+        Protocol::Cbor => "http (CBOR) to kinesis-mock",
+        Protocol::Json => "http (JSON) to kinesis-mock",
+    };
+    let (plain, tls) = match protocol {
+        Protocol::Cbor => (4_616, 4_615),
+        Protocol::Json => (4_626, 4_625),
+    };
+    let quirks =
+        Quirks { no_record_limit: true, no_throttling: true, slow: true, ..Quirks::default() };
+    let start = |modules: &Path| {
+        let folder = modules.join("kinesis-local");
+        let mut command = Command::new("node");
+        command
+            .arg(folder.join("main.js"))
+            .env("KINESIS_MOCK_CERT_PATH", folder.join("server.json"))
+            .env("KINESIS_MOCK_PLAIN_PORT", plain.to_string())
+            .env("KINESIS_MOCK_TLS_PORT", tls.to_string())
+            .env("SHARD_LIMIT", "500")
+            .env("LOG_LEVEL", "ERROR");
+        command
+    };
+    spawn(name, "kinesis-local", plain, protocol, quirks, start).await
+}
+
+/// kinesalite, from npm. It has CBOR, but corrupts data with it.
+pub async fn kinesalite() -> Outcome {
+    let port = 4_631_u16;
+    let quirks = Quirks { no_arn: true, no_paging: true, no_throttling: true, ..Quirks::default() };
+    let start = |modules: &Path| {
+        let mut command = Command::new("node");
+        command
+            .arg(modules.join("kinesalite/cli.js"))
+            .args(["--port", &port.to_string(), "--shardLimit", "500"])
+            .args(["--createStreamMs", "1", "--updateStreamMs", "1", "--deleteStreamMs", "1"]);
+        command
+    };
+    spawn("http (JSON) to kinesalite", "kinesalite", port, Protocol::Json, quirks, start).await
+}
+
+async fn spawn(
+    name: &'static str,
+    package: &str,
+    port: u16,
+    protocol: Protocol,
+    quirks: Quirks,
+    start: impl FnOnce(&Path) -> Command,
+) -> Outcome {
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/endpoints/node_modules");
+    if !modules.join(package).exists() {
+        return Outcome::Skipped(format!("{package} is not there: run .ci/endpoints"));
+    }
+    if !is_alone() {
+        let why = "it listens on all interfaces, and here are others than the loopback: run .ci/conformance";
+        return Outcome::Skipped(String::from(why));
+    }
+    let mut command = start(&modules);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return Outcome::Skipped(format!("node cannot be run: {error}")),
+    };
+    let admin = Admin::new(port);
+    for _ in 0..Duration::from_secs(30).as_millis() / 50 {
+        if admin.try_ask("ListStreams", &json!({})).await.is_ok_and(|(status, _)| status == 200) {
+            let running = Running { port, _process: Process::Child(child) };
+            return Outcome::Ready(Arm::new(name, Place::Server { protocol, running }, quirks));
+        }
+        pause().await;
+    }
+    Outcome::Skipped(format!("{package} does not answer"))
+}
+
+/// Whether nobody else can reach what listens here: there is the loopback interface and no other.
+fn is_alone() -> bool {
+    let table = fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    let mut names =
+        table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).peekable();
+    names.peek().is_some() && names.all(|name| name == "lo")
+}
