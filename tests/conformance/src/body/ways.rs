@@ -4,11 +4,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
+use headwaters::Outcome;
 use headwaters::http::{
     Credentials, CredentialsError, CredentialsFuture, Endpoint, ProvideCredentials,
 };
 use headwaters::wire::{ErrorCode, StreamArn};
-use headwaters::{Outcome, Stats};
 
 use super::Verdict;
 use super::loads::{check, plain, put_all, record, start};
@@ -68,7 +68,7 @@ pub(super) async fn connections_that_break(arm: &Arm) -> Verdict {
         plain().collection_max_count(20).record_max_buffered_time(Duration::from_millis(10));
     let producer = start(&stand, config);
     let deliveries = put_all(&producer, (0..600).map(record)).await;
-    let Stats { requeued, .. } = producer.close(None).await.stats;
+    let requeued = producer.close(None).await.stats.engine.requeued;
     let duplicates = check(&stand, &deliveries, 0).await;
     let marked = deliveries.iter().filter(|delivery| {
         matches!(delivery.outcome, Outcome::Stored { maybe_duplicate: true, .. })
