@@ -99,15 +99,15 @@ fn cost_of_adding(engine: &mut Engine, records: Vec<UserRecord>) -> (f64, f64) {
     (live / count, (change.allocations + change.reallocations) as f64 / count)
 }
 
-/// A record that goes plain takes 128 bytes beside its payload and its key, which it brings along. (A queue that
-/// grows has room for up to as many again; here it is just full.)
+/// A record that goes plain takes 128 bytes beside its payload and its key, which it brings along, and its part of the
+/// list of the pieces of its queue.
 #[test]
-fn a_plain_record_takes_128_bytes_and_allocates_nothing() {
+fn a_plain_record_takes_128_bytes_and_shares_an_allocation() {
     let _alone = alone();
     let mut engine = engine(false);
     let (bytes, allocations) = cost_of_adding(&mut engine, records(16 * 4_096));
-    assert!(bytes <= 128.5, "{bytes} bytes a record");
-    assert!(allocations < 0.01, "{allocations} allocations a record");
+    assert!(bytes <= 129.5, "{bytes} bytes a record");
+    assert!(allocations < 0.04, "{allocations} allocations a record");
     println!("{bytes} bytes and {allocations} allocations a record");
 }
 

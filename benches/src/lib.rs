@@ -19,7 +19,8 @@ pub const SHARDS: u32 = 16;
 pub fn settings(records: usize) -> ConfigBuilder {
     let bounds = Bounds { bytes: usize::MAX / 2, records };
     let rate_limit = RateLimit::Fixed { percent: u32::MAX };
-    Config::builder().bounds(bounds).record_ttl(None).rate_limit(rate_limit)
+    // The records share one payload, so that it costs nothing.
+    Config::builder().bounds(bounds).copy_shared_up_to(0).record_ttl(None).rate_limit(rate_limit)
 }
 
 /// `count` records of `size` bytes that share one payload, so that the payload costs nothing. Each has an explicit

@@ -9,6 +9,7 @@ use headwaters_wire::limits::PARTITION_KEY_CHARS_MAX;
 use crate::config::Config;
 use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
+use crate::memory::{self, Memory};
 use crate::order::Order;
 use crate::record::UserRecord;
 use crate::time::Instant;
@@ -52,6 +53,13 @@ pub(crate) struct Limits {
 pub(crate) struct Encoders(
     #[expect(clippy::vec_box, reason = "they go to and fro, and are large")] Vec<Box<Encoder>>,
 );
+
+impl Encoders {
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        self.0.iter().map(|encoder| size_of::<Encoder>() + encoder.memory()).sum()
+    }
+}
 
 /// Whether a record was packed with those that are there, and what that changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -212,13 +220,14 @@ impl Aggregator {
                 let mut encoder = spare.0.pop().unwrap_or_else(|| {
                     Box::new(Encoder::new(self.limits.capacity, self.limits.outer_key))
                 });
-                encoder.append(first.record.as_member());
-                if encoder.try_append(held.record.as_member(), most).is_err() {
-                    encoder.finish();
+                let [one, other] = [&first, &held].map(|held| held.record.as_member());
+                if encoder.size_of_two(one, other) > most {
                     spare.0.push(encoder);
                     self.open = Open::One(first);
                     return Some(held);
                 }
+                encoder.append(one);
+                encoder.append(other);
                 // With a little more room than was usual.
                 let usual = self.usual.min(CLAIMS_AT_ONCE_MAX);
                 let mut claims = Vec::with_capacity(usual + usual / 8 + 2);
@@ -299,6 +308,20 @@ impl Aggregator {
                     sequence,
                     size,
                 })))
+            }
+        }
+    }
+
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        match &self.open {
+            Open::Empty => 0,
+            Open::One(held) => held.behind(),
+            Open::Many { claims, encoder, keys } => {
+                memory::of_claims(claims)
+                    + memory::of_vec(keys)
+                    + size_of::<Encoder>()
+                    + encoder.memory()
             }
         }
     }

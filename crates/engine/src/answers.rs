@@ -20,6 +20,7 @@ use crate::event::{PutRecordsResult, Sent};
 use crate::held::{Claim, Past};
 use crate::in_flight::{Cargo, Flight, Load, Request};
 use crate::kinesis_record::{Aggregate, KinesisRecord};
+use crate::memory;
 use crate::record::Token;
 use crate::requeues::Requeues;
 use crate::retry::{self, RetryPolicy, Verdict};
@@ -54,6 +55,13 @@ enum Results {
     Each(IntoIter<Result<Placement, AttemptError>>),
     /// The same for all.
     Failed(AttemptError),
+}
+
+impl Answer {
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        memory::of_load(&self.entries, self.flights.as_slice())
+    }
 }
 
 impl Results {

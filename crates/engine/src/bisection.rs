@@ -43,6 +43,7 @@ use crate::engine::Engine;
 use crate::held::{Claim, Held, Past};
 use crate::in_flight::{Cargo, Flight, Load, Request};
 use crate::kinesis_record::{Aggregate, KinesisRecord};
+use crate::memory::{self, Memory};
 use crate::requeues::Requeues;
 use crate::time::Instant;
 
@@ -114,6 +115,14 @@ impl Case {
         self.all().map(KinesisRecord::records).sum()
     }
 
+    /// Bytes of memory behind what waits to be sent.
+    fn memory(&self) -> usize {
+        let of = |part: &Vec<KinesisRecord>| {
+            memory::of_vec(part) + part.iter().map(Memory::behind).sum::<usize>()
+        };
+        self.parts.iter().map(of).sum()
+    }
+
     /// What waits to be sent, in its order.
     fn drain(&mut self) -> Vec<KinesisRecord> {
         core::mem::take(&mut self.parts).into_iter().rev().flatten().collect()
@@ -139,6 +148,11 @@ const fn halvings(count: usize) -> u32 {
 }
 
 impl Bisection {
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        self.cases.values().map(Case::memory).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.cases.is_empty()
     }

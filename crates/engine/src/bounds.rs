@@ -2,13 +2,15 @@ use headwaters_wire::Entry;
 
 use crate::held::Held;
 use crate::in_flight::Flight;
+use crate::order::Order;
 
 /// How much the engine may hold, from acceptance to outcome: buffered, waiting for a retry, in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "the two measures there are")]
 pub struct Bounds {
     /// Bytes: data, partition key and [`Bounds::RECORD_OVERHEAD`] of each record, and the attempts that are
-    /// kept of those that failed. A payload that is a slice of a larger buffer counts for itself only.
+    /// kept of those that failed. A payload that is a slice of a larger buffer counts for itself only, and small ones are
+    /// copied ([`Config::copy_shared_up_to`](crate::Config::copy_shared_up_to)).
     pub bytes: usize,
     /// Records.
     pub records: usize,
@@ -19,6 +21,19 @@ impl Bounds {
     /// its entry and what is kept beside it. (A member of an aggregate takes less; it counts as much.)
     pub const RECORD_OVERHEAD: usize =
         larger(size_of::<Held>(), size_of::<Entry>() + size_of::<Flight>());
+
+    /// What a record takes on top of it where order is kept
+    /// ([`Order::PerPartitionKey`](crate::Order::PerPartitionKey)), in bytes: in the trees of those that wait for their
+    /// turn, or in that of the hash keys.
+    pub const ORDER_OVERHEAD: usize = 96;
+
+    /// What each record takes beside [`RECORD_OVERHEAD`](Self::RECORD_OVERHEAD).
+    pub(crate) const fn overhead_of(order: Order) -> usize {
+        match order {
+            Order::PerPartitionKey => Self::ORDER_OVERHEAD,
+            Order::Unordered => 0,
+        }
+    }
 }
 
 const fn larger(one: usize, other: usize) -> usize {
@@ -33,6 +48,8 @@ pub(crate) struct Room {
     records: usize,
     /// Whether somebody was refused since room was last announced.
     wanted: bool,
+    /// What each record takes beside what is said of it.
+    overhead: usize,
 }
 
 /// Why there is no room.
@@ -45,12 +62,13 @@ pub(crate) enum NoRoom {
 }
 
 impl Room {
-    pub(crate) const fn new(bounds: Bounds) -> Self {
-        Self { bounds, bytes: 0, records: 0, wanted: false }
+    pub(crate) const fn new(bounds: Bounds, overhead: usize) -> Self {
+        Self { bounds, bytes: 0, records: 0, wanted: false, overhead }
     }
 
     /// Takes room for a record that needs so many bytes, all told.
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        let bytes = bytes + self.overhead;
         if bytes > self.bounds.bytes {
             return Err(NoRoom::Never);
         }
@@ -82,7 +100,7 @@ impl Room {
     pub(crate) fn forget(&mut self, records: usize, bytes: usize) {
         debug_assert!(self.records >= records, "more records given back than taken");
         self.records -= records;
-        self.give_back(bytes);
+        self.give_back(bytes + records * self.overhead);
     }
 
     pub(crate) const fn set(&mut self, bounds: Bounds) {
@@ -102,12 +120,17 @@ impl Room {
 
     /// The largest record that fits when nothing else is held.
     pub(crate) const fn largest(&self) -> usize {
-        self.bounds.bytes.saturating_sub(Bounds::RECORD_OVERHEAD)
+        self.bounds.bytes.saturating_sub(Bounds::RECORD_OVERHEAD + self.overhead)
     }
 
     /// The bytes that may be taken.
     pub(crate) const fn free(&self) -> usize {
         self.bounds.bytes.saturating_sub(self.bytes)
+    }
+
+    /// What each record takes beside what is said of it.
+    pub(crate) const fn overhead(&self) -> usize {
+        self.overhead
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -125,7 +148,7 @@ mod tests {
 
     #[test]
     fn both_measures_bound_and_room_is_announced_once_per_refusal() {
-        let mut room = Room::new(Bounds { bytes: 20, records: 2 });
+        let mut room = Room::new(Bounds { bytes: 20, records: 2 }, 0);
         assert_eq!(room.take(10), Ok(()));
         assert_eq!(room.take(11), Err(NoRoom::Full), "bytes");
         assert_eq!(room.take(9), Ok(()));
@@ -139,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_can_never_fit_is_told_apart() {
-        let mut room = Room::new(Bounds { bytes: 10, records: 1 });
+        let mut room = Room::new(Bounds { bytes: 10, records: 1 }, 0);
         assert_eq!(room.take(11), Err(NoRoom::Never));
         assert!(!room.announce(), "waiting would not help");
     }

@@ -201,10 +201,14 @@ impl Collector {
     }
 
     fn into_load(self, generation: u32) -> Load {
-        let Self { entries, flights, records, mut turns, unsealed, .. } = self;
+        let Self { mut entries, mut flights, records, mut turns, unsealed, .. } = self;
+        // Most requests that are not full are far from it.
+        entries.shrink_to_fit();
+        flights.shrink_to_fit();
         // A lane can have several turns.
         turns.sort_unstable();
         turns.dedup_by_key(|&mut (lane, _)| lane);
+        turns.shrink_to_fit();
         let unsealed = (!unsealed.is_empty()).then(|| CheckSums::new(unsealed));
         let entries = entries.into();
         Load { case: None, entries, flights, generation, records, turns, unsealed }

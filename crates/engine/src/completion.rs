@@ -140,6 +140,11 @@ impl Attempts {
         self.kept.last()
     }
 
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        if self.kept.spilled() { self.kept.capacity() * size_of::<Attempt>() } else { 0 }
+    }
+
     /// The only attempt.
     #[inline(always)]
     pub(crate) fn one(attempt: Attempt) -> Self {

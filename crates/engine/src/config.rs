@@ -68,6 +68,11 @@ settings! {
     /// Bytes (data and partition keys) at which a request is full. Default: 5 MiB, at most 10 MiB. A record
     /// that is larger goes alone.
     collection_max_size: usize,
+    /// Largest payload that is copied, with its key, when it may be a part of a larger buffer: somebody else has a handle
+    /// to its buffer, as when both were cut out of one that was read. Else a few bytes can keep all of it in memory, and
+    /// [`bounds`](Self::bounds) count only those few. 0 copies none. Default: 4 KiB. A record that is packed is
+    /// copied anyway.
+    copy_shared_up_to: usize,
     /// Whether a record that the service throttles fails at once. Default: false.
     fail_if_throttled: bool,
     /// Most requests at a time, those being cancelled included. Default: 24 (the KPL's `MaxConnections`), at
@@ -172,6 +177,7 @@ impl Default for Config {
             collection_max_count: REQUEST_ENTRIES_MAX,
             collection_max_size: 5 * 1024 * 1024,
             collection_max_shard_size: 256 * 1024,
+            copy_shared_up_to: 4 * 1024,
             fail_if_throttled: false,
             max_requests_in_flight: 24,
             order: Order::Unordered,
@@ -257,13 +263,14 @@ impl ConfigBuilder {
             bounds,
             max_requests_in_flight,
             max_user_record_size,
+            order,
             rate_limit,
             retry_budget,
             shard_share,
             ..
         } = self.config;
         // The largest record must fit, with the attempts that are kept of it.
-        let overhead = Bounds::RECORD_OVERHEAD + Attempts::BYTES;
+        let overhead = Bounds::RECORD_OVERHEAD + Bounds::overhead_of(order) + Attempts::BYTES;
         let room = max_user_record_size.saturating_add(overhead);
         check.count("bounds.bytes", bounds.bytes, room as u64, u64::MAX);
         check.count("bounds.records", bounds.records, 1, u64::MAX);

@@ -63,6 +63,8 @@ pub struct Engine {
     /// Whether the stream distributes by itself.
     pub(crate) scattered: Option<Scattered>,
     pub(crate) shares: Shares,
+    /// How many records had been accepted when memory was given back the last time.
+    pub(crate) shrunk: u64,
     pub(crate) stats: Stats,
     pub(crate) strays: Vec<Stray>,
     /// `None` where records overtake each other.
@@ -94,9 +96,10 @@ impl Engine {
             next_sequence: 0,
             now,
             random,
-            room: Room::new(config.bounds),
+            room: Room::new(config.bounds, Bounds::overhead_of(config.order)),
             scattered: None,
             shares: Shares::new(config.shard_share, config.bounds),
+            shrunk: 0,
             stats: Stats::default(),
             strays: Vec::new(),
             turnstile: (config.order == Order::PerPartitionKey).then(Turnstile::default),
@@ -192,6 +195,7 @@ impl Engine {
         if self.has_share_again() {
             return Action::RoomAvailable;
         }
+        self.shrink();
         self.check();
         Action::Wait(self.wakeup())
     }

@@ -222,6 +222,11 @@ impl Past {
         past.is_some_and(|past| past.strayed)
     }
 
+    /// Bytes of memory that it takes, with the two counts of its [`Arc`].
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + 2 * size_of::<usize>() + self.attempts.memory()
+    }
+
     /// The attempts, for a completion.
     pub(crate) fn attempts(past: Option<&Arc<Self>>) -> Attempts {
         past.map(|past| past.attempts.clone()).unwrap_or_default()

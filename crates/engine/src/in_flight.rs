@@ -8,6 +8,7 @@ use crate::action::BatchId;
 use crate::check_sums::{CheckSums, Digest};
 use crate::held::{Claim, Held};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
+use crate::memory;
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -275,6 +276,16 @@ impl InFlight {
 
     pub(crate) fn next_grace(&self) -> Option<Instant> {
         self.graces.front().map(|&(at, _)| at)
+    }
+
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        let requests = self.slots.iter().filter_map(|slot| slot.request.as_ref());
+        let of = |Load { entries, flights, turns, .. }: &Load| {
+            memory::of_load(entries, flights) + memory::of_vec(turns)
+        };
+        let loads = requests.map(|request| of(&request.load));
+        memory::of_vec(&self.slots) + loads.sum::<usize>()
     }
 
     /// What must hold between calls.

@@ -216,21 +216,11 @@ impl Aggregate {
         let mut join = Joiner::new(past.as_ref());
         let held = |(record, mut claim): (UserRecord, Claim)| {
             claim.past = join.join(claim.past, room);
-            Held { record: detached(&record), claim, deadline }
+            Held { record: record.detached(), claim, deadline }
         };
         let held = records.into_iter().zip(self.claims).map(held).collect();
         join.end(room);
         Past::forget(past, room);
         held
     }
-}
-
-/// A copy of a record that shares no buffer with its former neighbours.
-pub(crate) fn detached(record: &UserRecord) -> UserRecord {
-    let entry = Entry {
-        data: Bytes::copy_from_slice(record.data()),
-        explicit_hash_key: record.explicit_hash_key(),
-        partition_key: record.partition_key().detached(),
-    };
-    UserRecord::hashed(entry, record.hash_key())
 }

@@ -1,6 +1,5 @@
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::iter::once_with;
 
 use headwaters_wire::{Entry, HashKey, ListedShard};
 
@@ -9,6 +8,8 @@ use crate::figures::Figures;
 use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{KinesisRecord, NOTHING};
 use crate::limiter::Limiter;
+use crate::memory::{self, Memory};
+use crate::queue::Queue;
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -32,7 +33,7 @@ pub(crate) struct Lane {
     /// Bytes that the lane may still send before it is the next lane's turn (deficit round robin).
     pub(crate) deficit: usize,
     /// What came in order and was not sent before.
-    fresh: VecDeque<KinesisRecord>,
+    fresh: Queue<KinesisRecord>,
     fresh_size: usize,
     /// The others, by deadline and place in the order of acceptance.
     ordered: BTreeMap<Key, KinesisRecord>,
@@ -77,7 +78,7 @@ impl Lane {
             hastened: None,
             deficit: 0,
             elsewhere: 0,
-            fresh: VecDeque::new(),
+            fresh: Queue::new(),
             fresh_size: 0,
             late: 0,
             late_size: 0,
@@ -101,13 +102,7 @@ impl Lane {
     pub(crate) fn append(&mut self, record: UserRecord, stamp: Stamp) {
         self.fresh_size += record.size();
         self.room += Held::room_of(&record);
-        // Room first, then the record: so it is built where it belongs, while `push_back` would have it built, kept for
-        // the case that there is no room, and copied.
-        let mut record = Some(record);
-        self.fresh.extend(once_with(|| {
-            let record = record.take().expect("asked once");
-            KinesisRecord::Plain(stamp.on(record))
-        }));
+        self.fresh.push_with(|| KinesisRecord::Plain(stamp.on(record)));
     }
 
     /// Adds a Kinesis record that was not sent before.
@@ -117,7 +112,7 @@ impl Lane {
         }
         self.fresh_size += record.size();
         self.room += record.room();
-        self.fresh.push_back(record);
+        self.fresh.push_with(|| record);
     }
 
     /// Adds a Kinesis record wherever its deadline belongs.
@@ -323,6 +318,21 @@ impl Lane {
     pub(crate) fn records(&self) -> usize {
         let all = self.fresh.iter().chain(self.ordered.values());
         all.map(KinesisRecord::records).sum::<usize>() + self.aggregator.len()
+    }
+
+    /// Gives back what memory it can, if it is empty.
+    pub(crate) fn shrink(&mut self) {
+        self.fresh.shrink();
+    }
+
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        let records = self.fresh.iter().chain(self.ordered.values());
+        self.fresh.memory()
+            + memory::of_tree::<Key, KinesisRecord>(self.ordered.len())
+            + memory::of_tree::<(Instant, Key), ()>(self.expirations.len())
+            + records.map(Memory::behind).sum::<usize>()
+            + self.aggregator.memory()
     }
 
     /// What must hold between calls.

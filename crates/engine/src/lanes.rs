@@ -11,6 +11,7 @@ use crate::held::{Held, Stamp};
 use crate::kinesis_record::KinesisRecord;
 use crate::lane::{Lane, Marks};
 use crate::limiter::{Limiter, RateLimit};
+use crate::memory;
 use crate::record::UserRecord;
 use crate::shard_map::ShardMap;
 use crate::time::Instant;
@@ -54,12 +55,22 @@ pub(crate) struct Lanes {
 #[derive(Debug)]
 pub(crate) struct Settings {
     aggregate: bool,
+    copy_shared_up_to: usize,
     full_at: usize,
     pub(crate) limits: Limits,
     rate_limit: RateLimit,
 }
 
 impl Settings {
+    /// Copies a record that may keep a larger buffer in memory.
+    #[inline(always)]
+    pub(crate) fn own(&self, record: &mut UserRecord) {
+        let data = record.data();
+        if data.len() <= self.copy_shared_up_to && !data.is_empty() && !data.is_unique() {
+            *record = record.detached();
+        }
+    }
+
     /// An empty lane with a limiter for so many shards.
     pub(crate) fn lane(&self, shard: Option<ListedShard>, shards: u32) -> Lane {
         Lane::new(shard, Limiter::new(self.rate_limit, shards), Aggregator::new(self.limits))
@@ -80,6 +91,7 @@ impl Lanes {
     pub(crate) fn new(config: &Config) -> Self {
         let settings = Settings {
             aggregate: config.aggregation_enabled,
+            copy_shared_up_to: config.copy_shared_up_to,
             full_at: config.collection_max_shard_size,
             limits: Limits::of(config),
             rate_limit: config.rate_limit,
@@ -181,12 +193,13 @@ impl Lanes {
 
     /// Takes a new record: for its shard's aggregate, or by itself.
     #[inline(always)]
-    pub(crate) fn accept(&mut self, record: UserRecord, stamp: Stamp, now: Instant) {
+    pub(crate) fn accept(&mut self, mut record: UserRecord, stamp: Stamp, now: Instant) {
         let at = self.predict(record.hash_key());
         self.records += 1;
         if self.packs(at) {
             return self.join(at, record, stamp, now);
         }
+        self.settings.own(&mut record);
         let lane = &mut self.lanes[at as usize];
         let size = record.size();
         if !lane.is_in_order(stamp.deadline, stamp.expiration) {
@@ -220,12 +233,13 @@ impl Lanes {
     }
 
     /// Takes a record that is not packed any more: for its shard's aggregate, or by itself.
-    pub(crate) fn add(&mut self, held: Held, now: Instant) {
+    pub(crate) fn add(&mut self, mut held: Held, now: Instant) {
         let at = self.predict(held.record.hash_key());
         self.records += 1;
         if self.packs(at) {
             self.fill(at, held, now);
         } else {
+            self.settings.own(&mut held.record);
             self.push(at, KinesisRecord::Plain(held));
         }
     }
@@ -541,6 +555,18 @@ impl Lanes {
     /// How many user records there are.
     pub(crate) const fn records(&self) -> usize {
         self.records
+    }
+
+    /// Gives back what memory is kept for more of the same.
+    pub(crate) fn shrink(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::shrink);
+        self.spare = Encoders::default();
+    }
+
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        let lanes: usize = self.lanes.iter().map(Lane::memory).sum();
+        lanes + memory::of_vec(&self.lanes) + self.spare.memory()
     }
 
     /// What must hold between calls.

@@ -1,5 +1,6 @@
 //! Keeps records of one hash key in the order of their acceptance.
 
+use alloc::boxed::Box;
 use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use crate::engine::Engine;
 use crate::held::{Held, Past, Stamp};
 use crate::kinesis_record::KinesisRecord;
 use crate::lanes::Lanes;
+use crate::memory::{self, Memory};
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -51,8 +53,8 @@ pub enum Order {
 #[derive(Debug, Default)]
 pub(crate) struct Turnstile {
     passed: BTreeMap<HashKey, Passed>,
-    /// Those that wait, by their place in the order of acceptance.
-    behind: BTreeMap<(HashKey, u64), Held>,
+    /// Those that wait, by their place in the order of acceptance. In boxes: a tree has much room that is not used.
+    behind: BTreeMap<(HashKey, u64), Box<Held>>,
     /// Those of them that can expire.
     expirations: BTreeSet<(Instant, HashKey, u64)>,
 }
@@ -87,7 +89,7 @@ impl Turnstile {
         if held.claim.expiration != Instant::NEVER {
             self.expirations.insert((held.claim.expiration, key, sequence));
         }
-        let twin = self.behind.insert((key, sequence), held);
+        let twin = self.behind.insert((key, sequence), Box::new(held));
         debug_assert!(twin.is_none(), "two records with one place in the order of acceptance");
     }
 
@@ -111,7 +113,7 @@ impl Turnstile {
         if let Some(passed) = self.passed.get_mut(&key) {
             passed.behind -= 1;
         }
-        Some(held)
+        Some(*held)
     }
 
     /// Takes out a waiting record that has expired.
@@ -122,17 +124,26 @@ impl Turnstile {
 
     /// All that wait.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Held> {
-        self.behind.values()
+        self.behind.values().map(|held| &**held)
     }
 
     /// Takes out all waiting records, and forgets what has passed.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Held> {
-        core::mem::take(self).behind.into_values()
+        core::mem::take(self).behind.into_values().map(|held| *held)
     }
 
     /// When the next waiting record expires.
     pub(crate) fn next_expiration(&self) -> Option<Instant> {
         self.expirations.first().map(|&(expiration, ..)| expiration)
+    }
+
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        memory::of_tree::<HashKey, Passed>(self.passed.len())
+            + memory::of_tree::<(HashKey, u64), Box<Held>>(self.behind.len())
+            + self.behind.len() * size_of::<Held>()
+            + memory::of_tree::<(Instant, HashKey, u64), ()>(self.expirations.len())
+            + self.behind.values().map(|held| held.behind()).sum::<usize>()
     }
 
     /// How many records wait.
@@ -151,7 +162,7 @@ impl Turnstile {
             "nobody waits in vain"
         );
         let expire = |held: &&Held| held.claim.expiration != Instant::NEVER;
-        debug_assert_eq!(self.behind.values().filter(expire).count(), self.expirations.len());
+        debug_assert_eq!(self.all().filter(expire).count(), self.expirations.len());
         for (one, other) in self.behind.iter().zip(self.behind.iter().skip(1)) {
             let same_key = one.0.0 == other.0.0;
             debug_assert!(!same_key || one.1.deadline <= other.1.deadline, "they hasten");
@@ -239,6 +250,7 @@ impl Engine {
             passed.deadline = deadline;
             self.lanes.hasten(key, passed.leader, deadline);
         }
+        self.lanes.settings.own(&mut held.record);
         self.lanes.wait_elsewhere(key, held.room());
         turnstile.wait(held);
     }

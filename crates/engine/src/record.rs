@@ -116,6 +116,18 @@ impl UserRecord {
         self.data.len() + self.partition_key.len()
     }
 
+    /// The same record in buffers of its own: for one that was cut out of a larger buffer, which it would keep in memory.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let Self { data, hash_key, is_explicit, partition_key } = self;
+        Self {
+            data: Bytes::copy_from_slice(data),
+            hash_key: *hash_key,
+            is_explicit: *is_explicit,
+            partition_key: partition_key.detached(),
+        }
+    }
+
     /// The record on its way into an aggregate.
     pub(crate) const fn as_member(&self) -> Record<'_> {
         let Self { data, hash_key, is_explicit, partition_key } = self;

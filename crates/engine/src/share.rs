@@ -104,7 +104,7 @@ impl Engine {
 
     #[cold]
     fn may_wait(&mut self, key: HashKey, need: usize) -> bool {
-        let free = self.room.free() + need;
+        let free = self.room.free() + need + self.room.overhead();
         let is_only = self.lanes.map.as_ref().is_none_or(|map| map.len() == 1);
         let at = self.lanes.predict(key);
         let held = self.lanes.get(at).held();

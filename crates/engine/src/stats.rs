@@ -21,7 +21,9 @@ pub struct Stats {
     /// Records that wait in the buffer now, for company, for a retry, for their turn or to be sent as part of a request
     /// that was refused.
     pub buffered: u64,
-    /// Bytes held now, bookkeeping included.
+    /// Bytes held now, bookkeeping included: what [`Bounds`](crate::Bounds) are compared with. It counts for each record
+    /// what it takes by itself; what all of them take, some of them packed, is
+    /// [`Engine::memory`](crate::Engine::memory).
     pub bytes_held: u64,
     /// How long the oldest record that a request had for a shard had been held when it left, for the first time or again;
     /// to a millisecond, and to some percent of what is long.

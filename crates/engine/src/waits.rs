@@ -2,6 +2,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::kinesis_record::KinesisRecord;
+use crate::memory::{self, Memory};
 use crate::time::Instant;
 
 /// Kinesis records that may not be sent again yet.
@@ -64,6 +65,15 @@ impl Waits {
     /// How many user records wait.
     pub(crate) const fn records(&self) -> usize {
         self.records
+    }
+
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        let all = self.waiting.values().chain(self.for_credentials.values());
+        let of = |records: &Vec<KinesisRecord>| {
+            memory::of_vec(records) + records.iter().map(Memory::behind).sum::<usize>()
+        };
+        all.map(of).sum()
     }
 
     /// What must hold between calls.

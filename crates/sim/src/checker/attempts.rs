@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use headwaters_engine::{Attempt, Attempts, Bounds, Completion, Instant, Outcome};
+use headwaters_engine::{Attempt, Attempts, Completion, Instant, Outcome};
 
 use super::{Checked, Checker, rule};
 
@@ -31,8 +31,7 @@ impl Checker {
     pub(super) fn note_memory(&mut self) {
         let records = usize::try_from(self.open()).unwrap_or(usize::MAX);
         let bytes = usize::try_from(self.bytes_open).unwrap_or(usize::MAX);
-        let most =
-            bytes.saturating_add(records.saturating_mul(Bounds::RECORD_OVERHEAD + MOST_BYTES));
+        let most = bytes.saturating_add(records.saturating_mul(self.overhead() + MOST_BYTES));
         self.was_memory_short |= most > self.room.bounds.bytes;
     }
 

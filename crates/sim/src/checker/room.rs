@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use headwaters_engine::{Bounds, Refused, RefusedReason, Stats};
+use headwaters_engine::{Bounds, Order, Refused, RefusedReason, Stats};
 
 use super::figures::ended;
 use super::{Checked, Checker, rule};
@@ -45,11 +45,17 @@ impl Checker {
             return Ok(());
         }
         self.room.refused = Some(Waiter { ended: ended(stats), is_resized: false });
-        let needed = stats.bytes_held + (size + Bounds::RECORD_OVERHEAD) as u64;
+        let needed = stats.bytes_held + (size + self.overhead()) as u64;
         let Bounds { bytes, records } = self.room.bounds;
         rule(self.open() >= records as u64 || needed > bytes as u64, || {
             format!("{size} bytes were refused, and there is room: {stats:?}")
         })
+    }
+
+    /// What each record takes beside its bytes.
+    pub(super) fn overhead(&self) -> usize {
+        let is_ordered = self.config.order() == Order::PerPartitionKey;
+        Bounds::RECORD_OVERHEAD + if is_ordered { Bounds::ORDER_OVERHEAD } else { 0 }
     }
 
     /// Who was refused hears that there is room.

@@ -86,7 +86,7 @@ impl Checker {
     pub(crate) fn accepted_share(&mut self, number: usize, held: u64) -> Checked {
         let record = &self.records[number];
         let need = record.size + Bounds::RECORD_OVERHEAD as u64;
-        let free = self.free(held - need);
+        let free = self.free(held - record.size - self.overhead() as u64);
         let Some(percent) = self.share_percent() else { return Ok(()) };
         if held * 100 <= free * percent || !self.is_drained {
             return Ok(());

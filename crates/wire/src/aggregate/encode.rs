@@ -135,6 +135,11 @@ impl Encoder {
         }
     }
 
+    /// Bytes of memory behind it: what is encoded, room that is kept ready, and the tables, which keep theirs.
+    pub fn memory(&self) -> usize {
+        self.records.capacity() + self.keys.memory() + self.hash_keys.memory()
+    }
+
     /// What [`size`](Self::size) would be with one more record.
     pub fn size_with(&self, record: Record<'_>) -> usize {
         match (self.count, &self.first) {
@@ -308,8 +313,8 @@ impl Encoder {
         Need { hash_key, head, key, total }
     }
 
-    /// The size of an aggregate of two, without making it.
-    fn size_of_two(&self, first: Record<'_>, second: Record<'_>) -> usize {
+    /// What [`size`](Self::size) would be with these two alone, without making it. The encoder must be empty.
+    pub fn size_of_two(&self, first: Record<'_>, second: Record<'_>) -> usize {
         let alone = self.need(first).total;
         let mut with = self.need(second).total;
         // In an empty table nothing is found; what the two share is counted twice.

@@ -49,6 +49,13 @@ impl KeyTable {
         Self { encoded: Vec::new(), entries: Vec::new(), slots: Vec::new(), tag }
     }
 
+    /// Bytes of memory behind it.
+    pub(super) const fn memory(&self) -> usize {
+        self.encoded.capacity()
+            + self.entries.capacity() * size_of::<TableEntry>()
+            + self.slots.capacity() * size_of::<u32>()
+    }
+
     pub(super) fn clear(&mut self) {
         // Filling no slots at all takes 65 ns on some machines (measured): a masked store to where nothing is.
         if self.entries.is_empty() {

@@ -65,6 +65,14 @@ impl Unsealed {
         }
     }
 
+    /// Bytes of memory behind it.
+    pub fn memory(&self) -> usize {
+        match &self.0 {
+            Repr::Aggregate { data, .. } => data.capacity(),
+            Repr::Plain(entry) => entry.size(),
+        }
+    }
+
     /// Computes the trailer.
     #[must_use]
     pub fn seal(self) -> Entry {
@@ -97,8 +105,8 @@ impl Unsealed {
             Repr::Aggregate { mut data, start, hash_key, partition_key } => {
                 let trailer = data.len() - TRAILER_BYTES;
                 data[trailer..].copy_from_slice(&digest);
-                // One that was finished early must not keep the room for a full one.
-                if data.len() < data.capacity() / 2 {
+                // One that was finished early must not keep the room for a full one, and none much of it.
+                if data.capacity() - data.len() > data.len() / 16 {
                     data.shrink_to_fit();
                 }
                 let data = Bytes::from(data).slice(start..);
