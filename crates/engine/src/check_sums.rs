@@ -3,6 +3,8 @@ use alloc::vec::Vec;
 
 use headwaters_wire::aggregate::Unsealed;
 
+use crate::memory;
+
 /// The check sums (MD5) that the aggregates of a batch lack. They are most of the work that a batch takes, and can be
 /// done by whoever has borrowed them, while the engine does something else:
 /// [`Engine::poll_unsealed`](crate::Engine::poll_unsealed).
@@ -24,6 +26,12 @@ impl CheckSums {
     /// aggregates are copied.
     pub fn compute(&self) -> Vec<[u8; 16]> {
         Unsealed::digest_all(self.aggregates.iter().map(|(_, aggregate)| aggregate))
+    }
+
+    /// What the aggregates take.
+    pub(crate) fn memory(&self) -> usize {
+        self.aggregates.iter().map(|(_, aggregate)| aggregate.memory()).sum::<usize>()
+            + memory::of_vec(&self.aggregates)
     }
 
     pub(crate) fn into_aggregates(self) -> Vec<(usize, Unsealed)> {

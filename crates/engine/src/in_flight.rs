@@ -281,8 +281,9 @@ impl InFlight {
     /// Bytes of memory behind it.
     pub(crate) fn memory(&self) -> usize {
         let requests = self.slots.iter().filter_map(|slot| slot.request.as_ref());
-        let of = |Load { entries, flights, turns, .. }: &Load| {
-            memory::of_load(entries, flights) + memory::of_vec(turns)
+        let of = |Load { entries, flights, turns, unsealed, .. }: &Load| {
+            let unsealed = unsealed.as_ref().map_or(0, CheckSums::memory);
+            memory::of_load(entries, flights) + memory::of_vec(turns) + unsealed
         };
         let loads = requests.map(|request| of(&request.load));
         memory::of_vec(&self.slots) + loads.sum::<usize>()
