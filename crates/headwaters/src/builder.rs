@@ -22,6 +22,8 @@ pub struct ProducerBuilder<T, C> {
     clock: C,
     config: Config,
     pub(crate) gate: Option<Arc<Gate>>,
+    #[cfg(feature = "metrics")]
+    metrics_shards_max: usize,
     on_outcome: Option<OnOutcome>,
     stream: Result<StreamName, StartError>,
     transport: T,
@@ -41,6 +43,8 @@ impl Producer {
             clock,
             config: Config::default(),
             gate: None,
+            #[cfg(feature = "metrics")]
+            metrics_shards_max: crate::metrics::SHARDS_MAX,
             on_outcome: None,
             stream: Err(StartError::StreamMissing),
             transport: (),
@@ -51,8 +55,29 @@ impl Producer {
 impl<T, C> ProducerBuilder<T, C> {
     /// Another clock.
     pub fn clock<D: Clock>(self, clock: D) -> ProducerBuilder<T, D> {
-        let Self { budget, config, gate, on_outcome, stream, transport, .. } = self;
-        ProducerBuilder { budget, clock, config, gate, on_outcome, stream, transport }
+        self.with(|transport, _| (transport, clock))
+    }
+
+    fn with<U, D>(self, with: impl FnOnce(T, C) -> (U, D)) -> ProducerBuilder<U, D> {
+        let (transport, clock) = with(self.transport, self.clock);
+        ProducerBuilder {
+            budget: self.budget,
+            clock,
+            config: self.config,
+            gate: self.gate,
+            #[cfg(feature = "metrics")]
+            metrics_shards_max: self.metrics_shards_max,
+            on_outcome: self.on_outcome,
+            stream: self.stream,
+            transport,
+        }
+    }
+
+    /// Up to how many shards each has metrics of its own; 100 if nothing is said. Beyond that they would cost more than they
+    /// tell.
+    #[cfg(feature = "metrics")]
+    pub fn metrics_shards_max(self, shards: usize) -> Self {
+        Self { metrics_shards_max: shards, ..self }
     }
 
     /// The settings; the defaults if none are given.
@@ -79,8 +104,7 @@ impl<T, C> ProducerBuilder<T, C> {
 
     /// The way to the service; required.
     pub fn transport<U: Transport>(self, transport: U) -> ProducerBuilder<U, C> {
-        let Self { budget, clock, config, gate, on_outcome, stream, .. } = self;
-        ProducerBuilder { budget, clock, config, gate, on_outcome, stream, transport }
+        self.with(|_, clock| (transport, clock))
     }
 }
 
@@ -109,7 +133,7 @@ impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
     }
 
     fn build_with(self, spawner: Spawner) -> Result<(Producer, Driver), StartError> {
-        let Self { budget, clock, config, gate, on_outcome, stream, transport } = self;
+        let Self { budget, clock, config, gate, on_outcome, stream, transport, .. } = self;
         let stream = stream?;
         let clock = Arc::new(clock);
         let time = Arc::clone(&clock);
@@ -118,6 +142,8 @@ impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
         let shared = Shared::new(stream.clone(), engine, budget, now);
         let requests = Requests::new(stream, Arc::new(transport), gate, spawner);
         let drive = Drive::new(Arc::clone(&shared), clock, requests, on_outcome);
+        #[cfg(feature = "metrics")]
+        let drive = drive.metrics_shards_max(self.metrics_shards_max);
         Ok((Producer::new(shared), drive.into_driver()))
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Drive<T, C> {
     clock: Arc<C>,
     /// What happened, for the engine.
     events: Vec<Event>,
+    #[cfg(feature = "metrics")]
+    meter: crate::metrics::Meter,
     on_outcome: Option<OnOutcome>,
     requests: Requests<T>,
     shared: Arc<Shared>,
@@ -59,7 +61,23 @@ impl<T: Transport, C: Clock> Drive<T, C> {
         requests: Requests<T>,
         on_outcome: Option<OnOutcome>,
     ) -> Self {
-        Self { clock, events: Vec::new(), on_outcome, requests, shared, sleep: None }
+        Self {
+            clock,
+            events: Vec::new(),
+            #[cfg(feature = "metrics")]
+            meter: crate::metrics::Meter::new(&shared.stream),
+            on_outcome,
+            requests,
+            shared,
+            sleep: None,
+        }
+    }
+
+    /// Up to how many shards each has metrics of its own.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn metrics_shards_max(mut self, shards: usize) -> Self {
+        self.meter.set_shards_max(shards);
+        self
     }
 
     pub(crate) fn into_driver(mut self) -> Driver {
@@ -99,8 +117,12 @@ impl<T: Transport, C: Clock> Drive<T, C> {
             let mut todo = state.take_todo();
             // Whatever comes from now on calls the driver.
             let wanted = if waits { state.dismiss_driver(context.waker()) } else { None };
+            #[cfg(feature = "metrics")]
+            let stats = state.engine.stats();
             state.note_hold(self.shared.now().since(begin));
             drop(state);
+            #[cfg(feature = "metrics")]
+            self.meter.tell(&stats, core::mem::take(&mut todo.tally));
             self.perform(&mut todo);
             if waits {
                 return (wanted, todo.closed);

@@ -44,6 +44,8 @@ mod readme {}
 
 mod alarms;
 pub mod blocking;
+#[cfg(all(feature = "boot-clock", target_os = "linux"))]
+mod boot_clock;
 mod budget;
 mod builder;
 mod client;
@@ -54,12 +56,18 @@ mod driver;
 mod flushes;
 mod gate;
 mod groups;
+mod json;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod permit;
 mod producer;
 mod put_all;
 mod report;
 mod requests;
+mod settings;
 mod shared;
+#[cfg(feature = "sink")]
+mod sink;
 mod slots;
 mod state;
 mod stats;
@@ -68,6 +76,8 @@ mod threads;
 mod ticket;
 mod waiters;
 
+#[cfg(all(feature = "boot-clock", target_os = "linux"))]
+pub use boot_clock::BootClock;
 pub use builder::{ProducerBuilder, StartError};
 pub use client::Client;
 #[cfg(feature = "tokio")]
@@ -90,6 +100,9 @@ pub use headwaters_transport::{
 pub use permit::Permit;
 pub use producer::Producer;
 pub use report::{Failure, Report, Why};
+pub use settings::{Settings, SettingsError, SettingsFault};
+#[cfg(feature = "sink")]
+pub use sink::{RecordSink, SinkError};
 pub use stats::Stats;
 pub use threads::{ThreadClock, block_on};
 pub use ticket::{Account, Delivery, Ticket};

@@ -84,6 +84,8 @@ pub(crate) struct Todo {
     /// Producers that share a budget and wait for what was given back.
     pub(crate) others: Vec<Arc<Shared>>,
     pub(crate) tagged: Vec<(u64, Delivery)>,
+    #[cfg(feature = "metrics")]
+    pub(crate) tally: crate::metrics::Tally,
     pub(crate) wakers: Vec<Waker>,
 }
 
@@ -320,7 +322,11 @@ impl State {
             // A later one means that the engine waits for the one before no more.
             Action::ListShards(listing) => self.todo.listing = Some(listing),
             // The engine has done it already.
-            Action::Requeue(requeue) => self.todo.requeues.push(requeue),
+            Action::Requeue(requeue) => {
+                #[cfg(feature = "metrics")]
+                self.todo.tally.error(&requeue.cause.code, requeue.indexes.len() as u64);
+                self.todo.requeues.push(requeue);
+            }
             Action::RoomAvailable => {
                 self.todo.wakers.extend(self.room.first());
                 self.todo.wakers.extend(self.shard_room.take_all());
@@ -332,6 +338,8 @@ impl State {
     fn complete(&mut self, completion: Completion) {
         let Completion { attempts, outcome, tokens, .. } = completion;
         let account = Account { attempts, outcome };
+        #[cfg(feature = "metrics")]
+        self.todo.tally.note(&account, tokens.len() as u64);
         let Outcome::Stored { .. } = &account.outcome else {
             self.note_undelivered(&account.outcome);
             // A record that comes back is not kept alive by a neighbour.
@@ -439,7 +447,7 @@ impl State {
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        let Self { batches, cancels, closed, listing, requeues, others, tagged, wakers } = self;
+        let Self { batches, cancels, closed, listing, requeues, others, tagged, wakers, .. } = self;
         batches.is_empty()
             && cancels.is_empty()
             && !closed

@@ -1,5 +1,6 @@
 use core::cell::Cell;
 use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 use std::task::Wake;
@@ -11,6 +12,9 @@ use headwaters_transport::{Clock, Instant};
 thread_local! {
     /// When the future that this thread drives wants to be polled again, though nobody wakes it.
     static ALARM: Cell<Option<StdInstant>> = const { Cell::new(None) };
+
+    /// Used again by the next call, so that waiting for a record allocates nothing.
+    static BELL: Cell<Option<Arc<Bell>>> = const { Cell::new(None) };
 }
 
 /// The clock of programs without a runtime: the standard library's.
@@ -62,32 +66,54 @@ impl Clock for ThreadClock {
 #[expect(clippy::disallowed_methods, reason = "the thread sleeps until the clock's next alarm")]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    // Another future may be driven further up on this thread: then this is its bell, and there is another.
+    let bell = BELL.take().unwrap_or_default();
+    let waker = Waker::from(Arc::clone(&bell));
     let mut context = Context::from_waker(&waker);
-    // Another future may be driven further up on this thread.
     let outer = ALARM.take();
-    loop {
+    let output = loop {
         ALARM.set(None);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            ALARM.set(outer);
-            return output;
+            break output;
         }
-        match ALARM.get() {
-            Some(at) => thread::park_timeout(at.saturating_duration_since(StdInstant::now())),
-            None => thread::park(),
+        let alarm = ALARM.get();
+        while !bell.rung.swap(false, Ordering::Acquire) {
+            let Some(at) = alarm else {
+                thread::park();
+                continue;
+            };
+            let left = at.saturating_duration_since(StdInstant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
         }
+    };
+    ALARM.set(outer);
+    BELL.set(Some(bell));
+    output
+}
+
+/// Wakes a thread; it knows that it was for this by `rung`, for a thread can be woken for anything.
+struct Bell {
+    rung: AtomicBool,
+    thread: Thread,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self { rung: AtomicBool::new(false), thread: thread::current() }
     }
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
+impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        self.rung.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -111,6 +137,23 @@ mod tests {
             .await;
         });
         assert!(clock.now() >= near && clock.now() < far);
+    }
+
+    /// The inner call sleeps on the same thread, and must not take the wake of the outer one for itself.
+    #[test]
+    fn a_wake_of_the_outer_future_is_not_lost_in_an_inner_one() {
+        let clock = ThreadClock::new();
+        let mut polls = 0;
+        block_on(core::future::poll_fn(|context| {
+            polls += 1;
+            if polls == 1 {
+                context.waker().wake_by_ref();
+                block_on(clock.sleep_until(clock.now().after(Duration::from_millis(2))));
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }));
+        assert_eq!(polls, 2);
     }
 
     #[test]
