@@ -4,10 +4,11 @@ mod common;
 
 use core::time::Duration;
 use std::alloc::System;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{STREAM, build, builder, record};
 use headwaters::blocking::Producer;
-use headwaters::{Bounds, Config, RateLimit, ThreadClock, UserRecord};
+use headwaters::{Bounds, Config, RateLimit, ShardShare, ThreadClock, UserRecord};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -31,9 +32,46 @@ fn producer() -> Producer {
     Producer::start(builder.config(build(config))).expect("a thread")
 }
 
-/// One test, for the allocator counts for all.
+/// Tests run side by side, and the allocator counts for all of them.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A service that never answers, and a caller that puts until there is no room.
+#[test]
+fn what_is_held_is_within_the_bounds() {
+    let _alone = alone();
+    let mock = builder(4).build(ThreadClock::new());
+    mock.on_request(|_, _| headwaters::mock::Fault::NeverAnswer);
+    let bytes = 16 * 1024 * 1024;
+    let config = Config::builder()
+        .bounds(Bounds { bytes, records: 1_000_000 })
+        .record_ttl(None)
+        .request_timeout(Duration::from_secs(600))
+        .shard_share(ShardShare::Off);
+    let builder = Producer::builder().stream(STREAM).transport(mock).config(build(config));
+    let producer = Producer::start(builder).expect("a thread");
+    drop(producer.put(record("first")).expect("room"));
+    let region = Region::new(ALLOCATOR);
+    let mut records = 0_u64;
+    let make = |number| UserRecord::new(format!("key-{number:08}"), vec![7; 1_000]).expect("valid");
+    while let Ok(ticket) = producer.try_put(make(records)) {
+        drop(ticket);
+        records += 1;
+    }
+    let change = region.change();
+    let live = change.bytes_allocated as i64 - change.bytes_deallocated as i64;
+    println!("{live} bytes live for {records} records under a bound of {bytes}");
+    assert!(records > 10_000, "{records}");
+    assert!(live < bytes as i64, "{live} bytes live");
+    assert_eq!(producer.close(Some(Duration::ZERO)).undelivered.len() as u64, records + 1);
+}
+
 #[test]
 fn a_record_with_its_ticket_allocates_nothing_of_its_own() {
+    let _alone = alone();
     let producer = producer();
     assert!(common::is_stored(&{
         let ticket = producer.put(record("first")).expect("room");
