@@ -62,7 +62,8 @@ fn main() {
                     requests += 1;
                     thread::spawn(move || {
                         let result = put_records(&batch.entries, is_first);
-                        events.send(Event::PutRecordsFinished { batch: batch.id, result })
+                        // At the end nobody may be listening any more.
+                        let _ = events.send(Event::PutRecordsFinished { batch: batch.id, result });
                     });
                 }
                 Action::ListShards(request) => {

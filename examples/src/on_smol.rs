@@ -23,7 +23,7 @@ impl Clock for SmolClock {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     let clock = SmolClock(StdInstant::now());
     let shards = NonZeroU32::new(4).ok_or("four is not zero")?;
     let kinesis =

@@ -53,7 +53,14 @@ fn request(stream: &TcpStream) -> (String, String) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
-    while is_chunked {
+    if is_chunked {
+        read_chunks(&mut reader, &mut body);
+    }
+    (path, String::from_utf8(body).expect("text"))
+}
+
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) {
+    loop {
         let mut size = String::new();
         reader.read_line(&mut size).expect("a size");
         let size = usize::from_str_radix(size.trim(), 16).expect("a number");
@@ -61,10 +68,9 @@ fn request(stream: &TcpStream) -> (String, String) {
         reader.read_exact(&mut chunk).expect("a chunk");
         body.extend_from_slice(&chunk[..size]);
         if size == 0 {
-            break;
+            return;
         }
     }
-    (path, String::from_utf8(body).expect("text"))
 }
 
 fn invocation(number: usize, payload: &Value, milliseconds: u128) -> String {
