@@ -217,7 +217,7 @@ fn answer<Id: Copy + Ord>(
 }
 
 fn error(code: &ErrorCode) -> AttemptError {
-    AttemptError { code: code.clone(), message: Message::new("it does happen") }
+    AttemptError::with_message(code.clone(), Message::new("it does happen"))
 }
 
 fn placement(number: usize, shard: u32) -> Placement {

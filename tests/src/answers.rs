@@ -154,10 +154,10 @@ fn result(entry: &Document) -> Option<EntryResult> {
             (Ok(sequence_number), Ok(shard)) => Ok(Placement { sequence_number, shard }),
             _ => unusable,
         },
-        (None, _, Some(code)) => Err(AttemptError {
-            code: ErrorCode::parse(code),
-            message: Message::new(message.unwrap_or_default()),
-        }),
+        (None, _, Some(code)) => Err(AttemptError::with_message(
+            ErrorCode::parse(code),
+            Message::new(message.unwrap_or_default()),
+        )),
         _ => unusable,
     })
 }

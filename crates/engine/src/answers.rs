@@ -141,7 +141,7 @@ impl Engine {
                 let entries = request.load.flights.len();
                 let message = format!("{} results for {entries} entries", results.len());
                 let message = Message::new(&message);
-                Results::Failed(AttemptError { code: ErrorCode::UnusableAnswer, message })
+                Results::Failed(AttemptError::with_message(ErrorCode::UnusableAnswer, message))
             }
             Err(error) if error.code.may_blame_entry() => {
                 return self.refused(batch, request, &error);

@@ -403,7 +403,7 @@ impl Listing {
     /// Takes a list for a failure that the service itself calls a success.
     fn refuse(&mut self, why: fmt::Arguments<'_>, now: Instant) -> Listed {
         let message = Message::new(&format!("{why}"));
-        self.fail(AttemptError { code: ErrorCode::UnusableAnswer, message }, now)
+        self.fail(AttemptError::with_message(ErrorCode::UnusableAnswer, message), now)
     }
 
     fn fail(&mut self, error: AttemptError, now: Instant) -> Listed {

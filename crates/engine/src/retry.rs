@@ -74,6 +74,10 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// looks for new ones every 5 s, and asking more often than once in a second helps nobody.
 const CREDENTIALS_PAUSE_MIN: Duration = Duration::from_secs(1);
 
+/// By how much a server may prolong a wait. Source: the AWS SDKs' retry behaviour, which takes `x-amz-retry-after` from
+/// the wait that they have to five seconds more.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+
 /// What to do with a Kinesis record whose attempt failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
@@ -105,7 +109,9 @@ pub(crate) fn judge(
         Class::Credentials => CREDENTIALS_PAUSE_MIN,
         _ => RETRY_PAUSE_MIN,
     };
-    let not_before = now.after(policy.wait(attempts, jitter).max(pause));
+    let wait = policy.wait(attempts, jitter).max(pause);
+    let asked = error.retry_after.unwrap_or_default().min(wait.saturating_add(RETRY_AFTER_MAX));
+    let not_before = now.after(wait.max(asked));
     let half = now.after(config.record_max_buffered_time / 2);
     Verdict::Retry { not_before, deadline: not_before.max(half) }
 }
@@ -180,6 +186,19 @@ mod tests {
         assert_eq!(leave_by(at(50), at(51), at(1)), at(50));
         assert_eq!(leave_by(at(50), at(21), at(1)), at(11), "it would expire in the buffer");
         assert_eq!(leave_by(at(50), Instant::NEVER, at(1)), at(50));
+    }
+
+    #[test]
+    fn a_server_may_ask_for_five_seconds_more() {
+        let linear = RetryPolicy::Linear { max_attempts: 10, step: Duration::from_millis(100) };
+        let config = Config::builder().retry(linear).build().expect("a valid configuration");
+        for (asked, not_before) in [(0, 1_100), (50, 1_100), (700, 1_700), (60_000, 6_100)] {
+            let retry_after = Some(Duration::from_millis(asked));
+            let error =
+                AttemptError { retry_after, ..AttemptError::new(ErrorCode::ServiceUnavailable) };
+            let verdict = judge(&error, 1, u64::MAX, linear, &config, at(1_000));
+            assert_eq!(verdict, retry(not_before, not_before), "{asked}");
+        }
     }
 
     #[test]

@@ -386,7 +386,7 @@ fn put(story: &mut Story, batch: &Batch, limit: usize) {
         Some(index) => {
             let message = Message::new(&format!("Record {index} exceeds the limit of {limit}"));
             let code = ErrorCode::InvalidArgumentException;
-            story.answer(batch, Err(AttemptError { code, message }));
+            story.answer(batch, Err(AttemptError::with_message(code, message)));
         }
     }
 }

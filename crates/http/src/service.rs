@@ -53,6 +53,9 @@ const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
+/// In milliseconds.
+const RETRY_AFTER: HeaderName = HeaderName::from_static("x-amz-retry-after");
+
 const AGENT: &str = concat!("headwaters/", env!("CARGO_PKG_VERSION"));
 
 impl Service {
@@ -164,7 +167,9 @@ impl Service {
         if status.is_success() {
             return Ok(Success { body, protocol });
         }
+        let retry_after = header(RETRY_AFTER).and_then(|millis| millis.parse().ok());
         let mut failure = read_failure(protocol, status, header(ERROR_TYPE), &body);
+        failure.retry_after = retry_after.map(Duration::from_millis);
         if failure.code.class() == Class::Credentials {
             // With the right time, or with new credentials, the next attempt may succeed.
             if self.time.learn(header(DATE)) {
@@ -183,7 +188,7 @@ async fn connect(connector: &Connector) -> Result<Connection, AttemptError> {
 }
 
 fn error(code: ErrorCode, message: &str) -> AttemptError {
-    AttemptError { code, message: Message::new(message) }
+    AttemptError::with_message(code, Message::new(message))
 }
 
 impl From<ExchangeError> for AttemptError {

@@ -107,6 +107,23 @@ async fn every_fault_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
+async fn a_server_says_how_long_it_wants_to_be_left_alone() {
+    let overloaded = |value: &str| {
+        Step::Answer(answer(
+            "503 Service Unavailable",
+            &format!("x-amz-retry-after: {value}\r\n"),
+            "",
+        ))
+    };
+    let server = Server::start(["1500", "0", "-1", "soon"].map(overloaded)).await;
+    let transport = transport(&server);
+    for expected in [Some(1_500), Some(0), None, None] {
+        let error = transport.put_records(request(1)).await.expect_err("it is overloaded");
+        assert_eq!(error.retry_after, expected.map(Duration::from_millis));
+    }
+}
+
+#[tokio::test]
 async fn a_kept_connection_that_was_closed_costs_nothing() {
     // The server closes after each answer, without saying so.
     let server = Server::start([]).await.otherwise(Step::AnswerAndClose(stored(1)));

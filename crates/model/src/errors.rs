@@ -212,7 +212,7 @@ fn entry_count(bound: &str) -> AttemptError {
 }
 
 fn error(code: ErrorCode, message: &str) -> AttemptError {
-    AttemptError { code, message: Message::new(message) }
+    AttemptError::with_message(code, Message::new(message))
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use crate::{ErrorCode, HashKey, Message, PartitionKey, SequenceNumber, ShardId};
@@ -51,18 +53,26 @@ pub struct Placement {
 
 /// Why an attempt failed, for one entry or for a whole request.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "the two fields of a failed entry in the API")]
+#[expect(clippy::exhaustive_structs, reason = "what a server says of a failure")]
 pub struct AttemptError {
     /// What kind of failure it was.
     pub code: ErrorCode,
     /// What the server said beside the code.
     pub message: Message,
+    /// How long the server wants to be left alone, if it said so: the header `x-amz-retry-after` of a request that
+    /// failed as a whole.
+    pub retry_after: Option<Duration>,
 }
 
 impl AttemptError {
     /// An error of this code without words.
     pub const fn new(code: ErrorCode) -> Self {
-        Self { code, message: Message::NONE }
+        Self::with_message(code, Message::NONE)
+    }
+
+    /// An error of this code with what the server said.
+    pub const fn with_message(code: ErrorCode, message: Message) -> Self {
+        Self { code, message, retry_after: None }
     }
 }
 

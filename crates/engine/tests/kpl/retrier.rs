@@ -44,7 +44,7 @@ fn retrier_request_failure() {
     let first = ten(&mut story);
     story.later(5);
     let message = Message::new("out of order");
-    let error = AttemptError { code: ErrorCode::parse("SomeException"), message };
+    let error = AttemptError::with_message(ErrorCode::parse("SomeException"), message);
     story.answer(&first, Err(error.clone()));
     assert_eq!(names(&story.drain()), ["requeue"]);
     story.later(49);

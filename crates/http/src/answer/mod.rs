@@ -28,5 +28,5 @@ pub(crate) struct Malformed;
 
 /// The error of a request whose answer is of no use.
 pub(crate) fn unusable(why: &str) -> AttemptError {
-    AttemptError { code: ErrorCode::UnusableAnswer, message: Message::new(why) }
+    AttemptError::with_message(ErrorCode::UnusableAnswer, Message::new(why))
 }

@@ -153,7 +153,7 @@ impl Errors {
             }
             _ => {
                 let error =
-                    AttemptError { code: ErrorCode::parse(code), message: Message::new(message) };
+                    AttemptError::with_message(ErrorCode::parse(code), Message::new(message));
                 self.0 = Some((code.to_owned(), message.to_owned(), error.clone()));
                 error
             }
