@@ -17,18 +17,17 @@ use crate::stand::Stand;
 #[derive(Debug)]
 pub struct Arm {
     pub(crate) name: &'static str,
-    pub(crate) place: Place,
     pub(crate) quirks: Quirks,
+    /// The streams are in the mock, if there is none.
+    server: Option<Server>,
     streams: AtomicU32,
 }
 
-/// Where the streams are.
+/// A server that is reached over HTTP.
 #[derive(Debug)]
-pub(crate) enum Place {
-    /// In the mock.
-    Mock,
-    /// In a server that is reached over HTTP.
-    Server { protocol: Protocol, running: Running },
+pub(crate) struct Server {
+    pub(crate) protocol: Protocol,
+    pub(crate) running: Running,
 }
 
 /// What a server cannot do, or does otherwise than the service.
@@ -46,32 +45,26 @@ pub(crate) struct Quirks {
     pub(crate) no_throttling: bool,
 }
 
-/// What became of an arm.
-#[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "it ran or it did not")]
-pub enum Outcome {
-    /// It is there, and can be run.
-    Ready(Arm),
-    /// It cannot be run here.
-    Skipped(String),
-}
+/// An arm cannot run here: why.
+#[derive(Clone, Debug)]
+pub struct Skipped(pub(crate) String);
 
 impl Arm {
-    pub(crate) const fn new(name: &'static str, place: Place, quirks: Quirks) -> Self {
-        Self { name, place, quirks, streams: AtomicU32::new(0) }
+    pub(crate) const fn new(name: &'static str, server: Option<Server>, quirks: Quirks) -> Self {
+        Self { name, quirks, server, streams: AtomicU32::new(0) }
     }
 
     /// A new stream.
     pub(crate) async fn stream(&self, shards: u32) -> Stand<'_> {
         let number = self.streams.fetch_add(1, Ordering::Relaxed);
         let name = StreamName::new(&format!("stream-{number}")).expect("a valid name");
-        let way = match &self.place {
-            Place::Mock => {
+        let way = match self.admin() {
+            None => {
                 let shards = NonZeroU32::new(shards).expect("a stream has shards");
                 Way::Mock(Mock::builder(name.clone(), shards).build(TokioClock::new()))
             }
-            Place::Server { running, .. } => {
-                Admin::new(running.port).create(name.as_str(), shards).await;
+            Some(admin) => {
+                admin.create(name.as_str(), shards).await;
                 Way::Http(self.http().build().expect("nothing is missing"))
             }
         };
@@ -84,18 +77,14 @@ impl Arm {
     }
 
     /// Where the server listens.
-    pub(crate) const fn port(&self) -> Option<u16> {
-        match &self.place {
-            Place::Mock => None,
-            Place::Server { running, .. } => Some(running.port),
-        }
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.server.as_ref().map(|server| server.running.port)
     }
 
     /// A transport to the server, to be changed.
     pub(crate) fn http(&self) -> HttpBuilder {
-        let Place::Server { protocol, running } = &self.place else {
-            unreachable!("there is no HTTP to the mock")
-        };
+        let Server { protocol, running } =
+            self.server.as_ref().expect("there is no HTTP to the mock");
         http(running.port).protocol(*protocol)
     }
 }

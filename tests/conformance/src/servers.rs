@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, pause};
-use crate::arm::{Arm, Outcome, Place, Quirks};
+use crate::arm::{Arm, Quirks, Server, Skipped};
 
 /// A server that ends with the value.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ impl Drop for Process {
 }
 
 /// The mock: what the service does, in this process.
-pub fn mock() -> Outcome {
+pub fn mock() -> Arm {
     let quirks = Quirks { no_arn: true, ..Quirks::default() };
-    Outcome::Ready(Arm::new("mock", Place::Mock, quirks))
+    Arm::new("mock", None, quirks)
 }
 
 /// ferrokinesis, as a library.
@@ -50,7 +50,7 @@ pub fn mock() -> Outcome {
 ///
 /// # Panics
 /// There is no free port.
-pub async fn ferrokinesis(protocol: Protocol) -> Outcome {
+pub async fn ferrokinesis(protocol: Protocol) -> Arm {
     let options = StoreOptions {
         create_stream_ms: 0,
         delete_stream_ms: 0,
@@ -82,11 +82,14 @@ pub async fn ferrokinesis(protocol: Protocol) -> Outcome {
         Protocol::Json => "http (JSON) to ferrokinesis",
     };
     let quirks = Quirks { no_arn: true, no_paging: true, ..Quirks::default() };
-    Outcome::Ready(Arm::new(name, Place::Server { protocol, running }, quirks))
+    Arm::new(name, Some(Server { protocol, running }), quirks)
 }
 
 /// kinesis-mock, from npm.
-pub async fn kinesis_mock(protocol: Protocol) -> Outcome {
+///
+/// # Errors
+/// It cannot run here.
+pub async fn kinesis_mock(protocol: Protocol) -> Result<Arm, Skipped> {
     let name = match protocol {
         Protocol::Cbor => "http (CBOR) to kinesis-mock",
         Protocol::Json => "http (JSON) to kinesis-mock",
@@ -113,7 +116,10 @@ pub async fn kinesis_mock(protocol: Protocol) -> Outcome {
 }
 
 /// kinesalite, from npm. It has CBOR, but corrupts data with it.
-pub async fn kinesalite() -> Outcome {
+///
+/// # Errors
+/// It cannot run here.
+pub async fn kinesalite() -> Result<Arm, Skipped> {
     let port = 4_631_u16;
     let quirks = Quirks { no_arn: true, no_paging: true, no_throttling: true, ..Quirks::default() };
     let start = |modules: &Path| {
@@ -134,30 +140,30 @@ async fn spawn(
     protocol: Protocol,
     quirks: Quirks,
     start: impl FnOnce(&Path) -> Command,
-) -> Outcome {
+) -> Result<Arm, Skipped> {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/endpoints/node_modules");
     if !modules.join(package).exists() {
-        return Outcome::Skipped(format!("{package} is not there: run .ci/endpoints"));
+        return Err(Skipped(format!("{package} is not there: run .ci/endpoints")));
     }
     if !is_alone() {
         let why = "it listens on all interfaces, and here are others than the loopback: run .ci/conformance";
-        return Outcome::Skipped(String::from(why));
+        return Err(Skipped(String::from(why)));
     }
     let mut command = start(&modules);
     command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     let child = match command.spawn() {
         Ok(child) => child,
-        Err(error) => return Outcome::Skipped(format!("node cannot be run: {error}")),
+        Err(error) => return Err(Skipped(format!("node cannot be run: {error}"))),
     };
     let admin = Admin::new(port);
     for _ in 0..Duration::from_secs(30).as_millis() / 50 {
         if admin.try_ask("ListStreams", &json!({})).await.is_ok_and(|(status, _)| status == 200) {
             let running = Running { port, _process: Process::Child(child) };
-            return Outcome::Ready(Arm::new(name, Place::Server { protocol, running }, quirks));
+            return Ok(Arm::new(name, Some(Server { protocol, running }), quirks));
         }
         pause().await;
     }
-    Outcome::Skipped(format!("{package} does not answer"))
+    Err(Skipped(format!("{package} does not answer")))
 }
 
 /// Whether nobody else can reach what listens here: there is the loopback interface and no other.

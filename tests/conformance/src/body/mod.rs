@@ -5,36 +5,52 @@ mod loads;
 mod requests;
 mod ways;
 
+use core::pin::Pin;
 use core::time::Duration;
 
-use crate::arm::Outcome;
+use crate::arm::{Arm, Skipped};
 
-/// Runs the body. An arm that is skipped says so, and fails where CI is set.
+type Case<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+
+/// Runs the body over an arm.
 ///
 /// # Panics
 /// Something does not hold: which, was printed before.
-pub async fn run(outcome: Outcome) {
-    let arm = match outcome {
-        Outcome::Ready(arm) => arm,
-        Outcome::Skipped(why) => {
+pub async fn run(arm: Arm) {
+    let mut failed = Vec::new();
+    for (name, case) in cases(&arm) {
+        let start = now();
+        let verdict = match caught(case).await {
+            Ok(Verdict::Held) => "ok",
+            Ok(Verdict::Skipped) => "not for this server",
+            Err(Failed) => {
+                failed.push(name);
+                "FAILED"
+            }
+        };
+        println!("{}: {name}: {verdict} ({} ms)", arm.name, start.elapsed().as_millis());
+    }
+    assert!(failed.is_empty(), "{}: {failed:?}", arm.name);
+}
+
+/// Runs the body over an arm that may not be able to run here. Then that is said, and fails where CI is set.
+///
+/// # Panics
+/// As in [`run`].
+pub async fn run_or_skip(arm: Result<Arm, Skipped>) {
+    match arm {
+        Ok(arm) => run(arm).await,
+        Err(Skipped(why)) => {
             println!("SKIPPED: {why}");
             assert!(std::env::var_os("CI").is_none(), "no arm may be skipped here: {why}");
-            return;
         }
-    };
-    let mut failed = Vec::new();
+    }
+}
+
+fn cases(arm: &Arm) -> Vec<(&'static str, Case<'_>)> {
     macro_rules! cases {
         ($($room:ident::$case:ident)*) => {
-            $(
-                let start = now();
-                let result = caught($room::$case(&arm)).await;
-                let verdict = match result {
-                    Ok(Verdict::Held) => "ok",
-                    Ok(Verdict::Skipped) => "not for this server",
-                    Err(Failed) => { failed.push(stringify!($case)); "FAILED" }
-                };
-                println!("{}: {}: {verdict} ({} ms)", arm.name, stringify!($case), start.elapsed().as_millis());
-            )*
+            vec![$((stringify!($case), Box::pin($room::$case(arm)) as Case<'_>),)*]
         };
     }
     cases! {
@@ -72,7 +88,6 @@ pub async fn run(outcome: Outcome) {
         ways::credentials_that_are_exchanged
         ways::an_outage
     }
-    assert!(failed.is_empty(), "{}: {failed:?}", arm.name);
 }
 
 /// Whether a case held, or the server is not one for it.
