@@ -35,34 +35,54 @@ struct Scan<'a> {
     at: usize,
 }
 
+/// An entry as the service writes it.
+const OPENING: &[u8] = br#"{"SequenceNumber":""#;
+const MIDDLE: &[u8] = br#"","ShardId":""#;
+const CLOSING: &[u8] = br#""}"#;
+
+/// The sequence number and the shard of an entry.
+type Texts<'a> = (&'a [u8], &'a [u8]);
+
 impl<'a> Scan<'a> {
     fn records(&mut self, entries: usize) -> Option<Vec<EntryResult>> {
         let mut results = Vec::with_capacity(entries);
-        let mut last: Option<(&[u8], ShardId)> = None;
+        let mut last: Option<(Texts<'a>, ShardId)> = None;
         self.take(b'[')?;
         loop {
-            let (number, shard) = self.entry()?;
-            let shard = match &last {
-                Some((bytes, id)) if *bytes == shard => id.clone(),
-                _ => {
-                    let id = ShardId::from_str(core::str::from_utf8(shard).ok()?).ok()?;
-                    last = Some((shard, id.clone()));
-                    id
-                }
+            let like = last.as_ref().map(|(texts, _)| *texts);
+            let texts = match like.and_then(|like| self.entry_like(like)) {
+                Some(texts) => texts,
+                None => self.entry()?,
+            };
+            let (number, shard) = texts;
+            let shard = match last {
+                Some(((_, bytes), id)) if bytes == shard => id,
+                _ => ShardId::from_str(core::str::from_utf8(shard).ok()?).ok()?,
             };
             let sequence_number = SequenceNumber::from_bytes(self.body.slice_ref(number)).ok()?;
             if results.len() == entries {
                 return None;
             }
-            results.push(Ok(Placement { sequence_number, shard }));
+            results.push(Ok(Placement { sequence_number, shard: shard.clone() }));
+            last = Some((texts, shard));
             if !self.comma(b']')? {
                 return Some(results);
             }
         }
     }
 
-    /// The sequence number and the shard.
-    fn entry(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+    /// An entry as the service writes it, with texts as long as those of the one before. What is taken for the
+    /// sequence number may be anything: that it has digits only is looked at when it becomes one.
+    fn entry_like(&mut self, (number, shard): Texts<'_>) -> Option<Texts<'a>> {
+        let rest = self.body[self.at..].strip_prefix(OPENING)?;
+        let (number, rest) = rest.split_at_checked(number.len())?;
+        let (shard, rest) = rest.strip_prefix(MIDDLE)?.split_at_checked(shard.len())?;
+        let rest = rest.strip_prefix(CLOSING)?;
+        self.at = self.body.len() - rest.len();
+        Some((number, shard))
+    }
+
+    fn entry(&mut self) -> Option<Texts<'a>> {
         let (mut number, mut shard, mut code, mut message) = (None, None, false, false);
         self.take(b'{')?;
         loop {

@@ -29,12 +29,12 @@ pub(super) fn list_shards(body: &mut Vec<u8>, stream: Stream<'_>, next_token: Op
     match next_token {
         Some(token) => {
             body.extend_from_slice(b"{\"NextToken\":");
-            string(body, token.as_str());
+            string(body, token.as_str().as_bytes());
         }
         None => {
             let frame = format!("{{\"MaxResults\":{SHARDS_PER_PAGE},\"ShardFilter\":{{\"Type\":");
             body.extend_from_slice(frame.as_bytes());
-            string(body, OPEN_SHARDS);
+            string(body, OPEN_SHARDS.as_bytes());
             body.extend_from_slice(b"},");
             stream_member(body, stream);
         }
@@ -46,7 +46,7 @@ fn write_entry(body: &mut Vec<u8>, entry: &Entry) {
     body.extend_from_slice(b"{\"Data\":\"");
     base64_simd::STANDARD.encode_append(&entry.data, body);
     body.extend_from_slice(b"\",\"PartitionKey\":");
-    string(body, entry.partition_key.as_str());
+    string(body, entry.partition_key.as_bytes());
     if let Some(hash_key) = entry.explicit_hash_key {
         body.extend_from_slice(b",\"ExplicitHashKey\":\"");
         write!(body, "{hash_key}").expect("a vector takes everything");
@@ -57,25 +57,33 @@ fn write_entry(body: &mut Vec<u8>, entry: &Entry) {
 
 fn stream_member(body: &mut Vec<u8>, stream: Stream<'_>) {
     let (name, value) = stream.member();
-    string(body, name);
+    string(body, name.as_bytes());
     body.push(b':');
-    string(body, value);
+    string(body, value.as_bytes());
 }
 
-fn string(body: &mut Vec<u8>, text: &str) {
+/// A text, which is UTF-8.
+fn string(body: &mut Vec<u8>, text: &[u8]) {
     body.push(b'"');
-    let must_escape = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(must_escape) {
-        let (plain, from) = rest.split_at(at);
-        body.extend_from_slice(plain);
-        let byte = from[0];
+    // All bytes are looked at, so that many are looked at at once: hardly any text has something to escape.
+    if text.iter().fold(false, |found, byte| found | must_escape(*byte)) {
+        escape(body, text);
+    } else {
+        body.extend_from_slice(text);
+    }
+    body.push(b'"');
+}
+
+const fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\')
+}
+
+fn escape(body: &mut Vec<u8>, text: &[u8]) {
+    for &byte in text {
         match byte {
             b'"' | b'\\' => body.extend_from_slice(&[b'\\', byte]),
+            0x20.. => body.push(byte),
             _ => write!(body, "\\u{byte:04x}").expect("a vector takes everything"),
         }
-        rest = &from[1..];
     }
-    body.extend_from_slice(rest);
-    body.push(b'"');
 }
