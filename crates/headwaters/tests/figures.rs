@@ -215,7 +215,7 @@ fn no_payload_key_or_secret_is_ever_said() {
     run(&figures, async {
         let retry = RetryPolicy::Linear { max_attempts: 3, step: MS };
         let mock = mock(MS);
-        let error = |code| AttemptError { code, message: Message::new(SECRET) };
+        let error = |code| AttemptError { code, message: Message::new(SECRET), retry_after: None };
         let faults = [(0, EntryFault::Throttled)].into_iter().collect();
         mock.script([
             Fault::FailEntries(faults),
