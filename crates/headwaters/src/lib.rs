@@ -31,8 +31,9 @@
 //!   service says it stored never is (unless it is an aggregate that a reshard put where consumers drop it).
 //! - [`Config`] bounds what is held, in bytes and records, and names every time there is.
 //! - [`Transport`] and [`Clock`] are the only seams: bring your own of either. With the feature `http` there is
-//!   `headwaters::http`, the way to Kinesis over HTTP; with the feature `mock` there is `headwaters::mock`, a Kinesis in
-//!   process that throttles by the book and fails on command.
+//!   `headwaters::http`, the way to Kinesis over HTTP; with `aws` there is `headwaters::aws`, the way over a client of the
+//!   AWS SDK; with `mock` there is `headwaters::mock`, a Kinesis in process that throttles by the book and fails on
+//!   command.
 //!
 //! The decisions are all made in [`headwaters_engine`], which has no I/O and runs without tokio.
 #![forbid(unsafe_code)]
@@ -84,6 +85,8 @@ pub use client::Client;
 pub use clock::TokioClock;
 pub use close::{CloseReport, Undelivered};
 pub use driver::Driver;
+#[cfg(feature = "aws")]
+pub use headwaters_aws as aws;
 pub use headwaters_engine::{
     Attempt, Attempts, Bounds, Cause, Config, ConfigBuilder, ConfigConflict, ConfigError,
     ConfigFault, Cuts, Instant, MapStatus, Order, OutagePolicy, Outcome, OuterKey, RateLimit,
