@@ -1,15 +1,17 @@
 use core::num::NonZeroU32;
-use core::sync::atomic::{AtomicU32, Ordering};
-use core::time::Duration;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
 
-use headwaters::http::{Credentials, Endpoint, HttpBuilder, HttpTransport, Protocol, Region};
+use headwaters::aws::AwsTransport;
+use headwaters::http::HttpTransport;
 use headwaters::mock::Mock;
-use headwaters::wire::StreamName;
+use headwaters::wire::{StreamArn, StreamName};
 use headwaters::{
     ListShards, ListShardsResult, PutRecords, PutRecordsResult, TokioClock, Transport,
 };
 
 use crate::admin::Admin;
+use crate::clients::{self, Client};
 use crate::servers::Running;
 use crate::stand::Stand;
 
@@ -26,7 +28,7 @@ pub struct Arm {
 /// A server that is reached over HTTP.
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) protocol: Protocol,
+    pub(crate) client: Client,
     pub(crate) running: Running,
 }
 
@@ -65,7 +67,7 @@ impl Arm {
             }
             Some(admin) => {
                 admin.create(name.as_str(), shards).await;
-                Way::Http(self.http().build().expect("nothing is missing"))
+                self.way(Setup::default()).expect("it can do that")
             }
         };
         Stand { arm: self, name, way }
@@ -81,25 +83,35 @@ impl Arm {
         self.server.as_ref().map(|server| server.running.port)
     }
 
-    /// A transport to the server, to be changed.
-    pub(crate) fn http(&self) -> HttpBuilder {
-        let Server { protocol, running } =
-            self.server.as_ref().expect("there is no HTTP to the mock");
-        http(running.port).protocol(*protocol)
+    /// A transport to the server, or to something before it; `None` if the client cannot do that.
+    pub(crate) fn way(&self, setup: Setup) -> Option<Way> {
+        let Server { client, running } =
+            self.server.as_ref().expect("there is only one way to the mock");
+        let url = format!("http://127.0.0.1:{}", running.port);
+        match client {
+            Client::Aws => Some(Way::Aws(clients::aws(setup, url)?)),
+            Client::Http(protocol) => Some(Way::Http(clients::http(setup, &url, *protocol))),
+        }
     }
 }
 
-pub(crate) fn http(port: u16) -> HttpBuilder {
-    HttpTransport::builder()
-        .credentials(Credentials::new("AKID", "secret").expect("valid credentials"))
-        .endpoint(Endpoint::new(&format!("http://127.0.0.1:{port}")).expect("a valid endpoint"))
-        .region(Region::new("us-east-1").expect("a valid region"))
-        .request_timeout(Duration::from_secs(60))
+/// What is other than usual about a transport.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    /// By which the stream is named.
+    pub(crate) arn: Option<StreamArn>,
+    /// Whom to trust.
+    pub(crate) ca_bundle: Option<String>,
+    /// Counts how often credentials were asked for: there is a new key each time.
+    pub(crate) keys: Option<Arc<AtomicU64>>,
+    /// Where requests go, if not straight to the server.
+    pub(crate) url: Option<String>,
 }
 
-/// A transport of either kind.
+/// A transport of any kind.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
+    Aws(AwsTransport),
     Http(HttpTransport),
     Mock(Mock<TokioClock>),
 }
@@ -107,6 +119,7 @@ pub(crate) enum Way {
 impl Transport for Way {
     async fn list_shards(&self, request: ListShards) -> ListShardsResult {
         match self {
+            Self::Aws(transport) => transport.list_shards(request).await,
             Self::Http(transport) => transport.list_shards(request).await,
             Self::Mock(transport) => transport.list_shards(request).await,
         }
@@ -114,6 +127,7 @@ impl Transport for Way {
 
     async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
         match self {
+            Self::Aws(transport) => transport.put_records(request).await,
             Self::Http(transport) => transport.put_records(request).await,
             Self::Mock(transport) => transport.put_records(request).await,
         }

@@ -9,9 +9,11 @@ mod admin;
 mod arm;
 mod body;
 mod breaking;
+mod clients;
 mod servers;
 mod stand;
 
 pub use arm::{Arm, Skipped};
 pub use body::{run, run_or_skip};
+pub use clients::Client;
 pub use servers::{ferrokinesis, kinesalite, kinesis_mock, mock};

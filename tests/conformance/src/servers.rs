@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use ferrokinesis::store::StoreOptions;
-use headwaters::http::Protocol;
+use headwaters::http::Protocol::{Cbor, Json};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, pause};
 use crate::arm::{Arm, Quirks, Server, Skipped};
+use crate::clients::Client;
 
 /// A server that ends with the value.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub fn mock() -> Arm {
 ///
 /// # Panics
 /// There is no free port.
-pub async fn ferrokinesis(protocol: Protocol) -> Arm {
+pub async fn ferrokinesis(client: Client) -> Arm {
     let options = StoreOptions {
         create_stream_ms: 0,
         delete_stream_ms: 0,
@@ -77,26 +78,24 @@ pub async fn ferrokinesis(protocol: Protocol) -> Arm {
         axum::serve(listener, router).await.expect("it serves until it is aborted");
     });
     let running = Running { port, _process: Process::Task(task) };
-    let name = match protocol {
-        Protocol::Cbor => "http (CBOR) to ferrokinesis",
-        Protocol::Json => "http (JSON) to ferrokinesis",
+    let name = match client {
+        Client::Aws => "aws to ferrokinesis",
+        Client::Http(Cbor) => "http (CBOR) to ferrokinesis",
+        Client::Http(Json) => "http (JSON) to ferrokinesis",
     };
     let quirks = Quirks { no_arn: true, no_paging: true, ..Quirks::default() };
-    Arm::new(name, Some(Server { protocol, running }), quirks)
+    Arm::new(name, Some(Server { client, running }), quirks)
 }
 
 /// kinesis-mock, from npm.
 ///
 /// # Errors
 /// It cannot run here.
-pub async fn kinesis_mock(protocol: Protocol) -> Result<Arm, Skipped> {
-    let name = match protocol {
-        Protocol::Cbor => "http (CBOR) to kinesis-mock",
-        Protocol::Json => "http (JSON) to kinesis-mock",
-    };
-    let (plain, tls) = match protocol {
-        Protocol::Cbor => (4_616, 4_615),
-        Protocol::Json => (4_626, 4_625),
+pub async fn kinesis_mock(client: Client) -> Result<Arm, Skipped> {
+    let (name, plain, tls) = match client {
+        Client::Aws => ("aws to kinesis-mock", 4_636, 4_635),
+        Client::Http(Cbor) => ("http (CBOR) to kinesis-mock", 4_616, 4_615),
+        Client::Http(Json) => ("http (JSON) to kinesis-mock", 4_626, 4_625),
     };
     let quirks =
         Quirks { no_record_limit: true, no_throttling: true, slow: true, ..Quirks::default() };
@@ -112,7 +111,7 @@ pub async fn kinesis_mock(protocol: Protocol) -> Result<Arm, Skipped> {
             .env("LOG_LEVEL", "ERROR");
         command
     };
-    spawn(name, "kinesis-local", plain, protocol, quirks, start).await
+    spawn(name, "kinesis-local", plain, client, quirks, start).await
 }
 
 /// kinesalite, from npm. It has CBOR, but corrupts data with it.
@@ -130,14 +129,14 @@ pub async fn kinesalite() -> Result<Arm, Skipped> {
             .args(["--createStreamMs", "1", "--updateStreamMs", "1", "--deleteStreamMs", "1"]);
         command
     };
-    spawn("http (JSON) to kinesalite", "kinesalite", port, Protocol::Json, quirks, start).await
+    spawn("http (JSON) to kinesalite", "kinesalite", port, Client::Http(Json), quirks, start).await
 }
 
 async fn spawn(
     name: &'static str,
     package: &str,
     port: u16,
-    protocol: Protocol,
+    client: Client,
     quirks: Quirks,
     start: impl FnOnce(&Path) -> Command,
 ) -> Result<Arm, Skipped> {
@@ -159,7 +158,7 @@ async fn spawn(
     for _ in 0..Duration::from_secs(30).as_millis() / 50 {
         if admin.try_ask("ListStreams", &json!({})).await.is_ok_and(|(status, _)| status == 200) {
             let running = Running { port, _process: Process::Child(child) };
-            return Ok(Arm::new(name, Some(Server { protocol, running }), quirks));
+            return Ok(Arm::new(name, Some(Server { client, running }), quirks));
         }
         pause().await;
     }

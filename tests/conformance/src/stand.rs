@@ -55,7 +55,7 @@ impl Stand<'_> {
         let (start, end) = (shard.hash_keys.start().value(), shard.hash_keys.end().value());
         let middle = HashKey::new(start + (end - start) / 2 + 1);
         match (&self.way, self.arm.admin()) {
-            (Way::Http(_), Some(admin)) => {
+            (Way::Aws(_) | Way::Http(_), Some(admin)) => {
                 let request = json!({
                     "StreamName": self.name.as_str(),
                     "ShardToSplit": shard.id.to_string(),
@@ -66,14 +66,14 @@ impl Stand<'_> {
             (Way::Mock(mock), _) => {
                 mock.split(&shard.id, middle, handover()).expect("it can be split");
             }
-            (Way::Http(_), None) => unreachable!("a server has an admin"),
+            (Way::Aws(_) | Way::Http(_), None) => unreachable!("a server has an admin"),
         }
     }
 
     /// Merges two shards, and waits until that is done.
     pub(crate) async fn merge(&self, shard: &ListedShard, adjacent: &ListedShard) {
         match (&self.way, self.arm.admin()) {
-            (Way::Http(_), Some(admin)) => {
+            (Way::Aws(_) | Way::Http(_), Some(admin)) => {
                 let request = json!({
                     "StreamName": self.name.as_str(),
                     "ShardToMerge": shard.id.to_string(),
@@ -84,7 +84,7 @@ impl Stand<'_> {
             (Way::Mock(mock), _) => {
                 mock.merge(&shard.id, &adjacent.id, handover()).expect("they can be merged");
             }
-            (Way::Http(_), None) => unreachable!("a server has an admin"),
+            (Way::Aws(_) | Way::Http(_), None) => unreachable!("a server has an admin"),
         }
     }
 
@@ -98,8 +98,10 @@ impl Stand<'_> {
     pub(crate) async fn kinesis_records(&self) -> Vec<(Held, HashKeyRange)> {
         match (&self.way, self.arm.admin()) {
             (Way::Mock(mock), _) => of_mock(mock),
-            (Way::Http(_), Some(admin)) => of_server(&admin, self.name.as_str()).await,
-            (Way::Http(_), None) => unreachable!("a server has an admin"),
+            (Way::Aws(_) | Way::Http(_), Some(admin)) => {
+                of_server(&admin, self.name.as_str()).await
+            }
+            (Way::Aws(_) | Way::Http(_), None) => unreachable!("a server has an admin"),
         }
     }
 

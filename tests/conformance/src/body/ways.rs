@@ -5,28 +5,21 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use headwaters::Outcome;
-use headwaters::http::{
-    Credentials, CredentialsError, CredentialsFuture, Endpoint, ProvideCredentials,
-};
 use headwaters::wire::{ErrorCode, StreamArn};
 
 use super::Verdict;
 use super::loads::{check, plain, put_all, record, start};
 use crate::admin::pause;
-use crate::arm::{Arm, Way};
+use crate::arm::{Arm, Setup};
 use crate::breaking::{Breaking, Habit, secure};
 use crate::stand::{Stand, entry};
 
 /// A stream of the arm to which the way leads through something.
-async fn through<'a>(
-    arm: &'a Arm,
-    port: u16,
-    change: impl FnOnce(headwaters::http::HttpBuilder) -> headwaters::http::HttpBuilder,
-) -> Stand<'a> {
+async fn through(arm: &Arm, port: u16, setup: Setup) -> Stand<'_> {
     let stand = arm.stream(2).await;
-    let endpoint = Endpoint::new(&format!("http://127.0.0.1:{port}")).expect("a valid endpoint");
-    let transport = change(arm.http().endpoint(endpoint)).build().expect("nothing is missing");
-    Stand { way: Way::Http(transport), ..stand }
+    let url = Some(format!("http://127.0.0.1:{port}"));
+    let way = arm.way(Setup { url, ..setup }).expect("it can do that");
+    Stand { way, ..stand }
 }
 
 pub(super) async fn a_stream_by_its_arn(arm: &Arm) -> Verdict {
@@ -36,8 +29,8 @@ pub(super) async fn a_stream_by_its_arn(arm: &Arm) -> Verdict {
     let stand = arm.stream(2).await;
     let arn = format!("arn:aws:kinesis:us-east-1:000000000000:stream/{}", stand.name);
     let arn = StreamArn::new(&arn).expect("a valid ARN");
-    let transport = arm.http().stream_arn(arn).build().expect("nothing is missing");
-    let stand = Stand { way: Way::Http(transport), ..stand };
+    let way = arm.way(Setup { arn: Some(arn), ..Setup::default() }).expect("it can do that");
+    let stand = Stand { way, ..stand };
     assert_eq!(stand.shards().await.len(), 2);
     let results = stand.put(vec![entry("k", "x")]).await.expect("the request is answered");
     assert!(results[0].is_ok());
@@ -47,11 +40,10 @@ pub(super) async fn a_stream_by_its_arn(arm: &Arm) -> Verdict {
 pub(super) async fn through_tls(arm: &Arm) -> Verdict {
     let Some(port) = arm.port() else { return Verdict::Skipped };
     let (secured, pem) = secure(port).await;
-    let stand = through(arm, secured.port, |builder| {
-        let url = format!("https://localhost:{}", secured.port);
-        builder.endpoint(Endpoint::new(&url).expect("a valid endpoint")).ca_bundle(pem)
-    });
-    let stand = stand.await;
+    let url = format!("https://localhost:{}", secured.port);
+    let setup = Setup { ca_bundle: Some(pem), url: Some(url), ..Setup::default() };
+    let Some(way) = arm.way(setup) else { return Verdict::Skipped };
+    let stand = Stand { way, ..arm.stream(2).await };
     let producer = start(&stand, plain());
     let deliveries = put_all(&producer, (0..300).map(record)).await;
     producer.close(None).await;
@@ -63,7 +55,7 @@ pub(super) async fn through_tls(arm: &Arm) -> Verdict {
 pub(super) async fn connections_that_break(arm: &Arm) -> Verdict {
     let Some(port) = arm.port() else { return Verdict::Skipped };
     let breaking = Breaking::start(port, Habit::BreakEveryThirdAnswer).await;
-    let stand = through(arm, breaking.port, |builder| builder).await;
+    let stand = through(arm, breaking.port, Setup::default()).await;
     let config =
         plain().collection_max_count(20).record_max_buffered_time(Duration::from_millis(10));
     let producer = start(&stand, config);
@@ -81,24 +73,13 @@ pub(super) async fn connections_that_break(arm: &Arm) -> Verdict {
     Verdict::Held
 }
 
-/// A new key each time.
-struct Rotating(Arc<AtomicU64>);
-
-impl ProvideCredentials for Rotating {
-    fn credentials(&self) -> CredentialsFuture<'_> {
-        let number = self.0.fetch_add(1, Ordering::AcqRel);
-        let made = Credentials::new(format!("KEY{number}"), "secret");
-        Box::pin(core::future::ready(made.map_err(|_| CredentialsError::new("there are none"))))
-    }
-}
-
 /// Something on the way refuses each key after a while: no record notices.
 pub(super) async fn credentials_that_are_exchanged(arm: &Arm) -> Verdict {
     let Some(port) = arm.port() else { return Verdict::Skipped };
     let breaking = Breaking::start(port, Habit::RefuseFirstKeys).await;
     let asked = Arc::new(AtomicU64::new(0));
-    let provider = Rotating(Arc::clone(&asked));
-    let stand = through(arm, breaking.port, |builder| builder.credentials(provider)).await;
+    let setup = Setup { keys: Some(Arc::clone(&asked)), ..Setup::default() };
+    let stand = through(arm, breaking.port, setup).await;
     let producer = start(&stand, plain());
     let deliveries = put_all(&producer, (0..100).map(record)).await;
     producer.close(None).await;
@@ -116,7 +97,7 @@ pub(super) async fn credentials_that_are_exchanged(arm: &Arm) -> Verdict {
 pub(super) async fn an_outage(arm: &Arm) -> Verdict {
     let Some(port) = arm.port() else { return Verdict::Skipped };
     let breaking = Breaking::start(port, Habit::None).await;
-    let stand = through(arm, breaking.port, |builder| builder).await;
+    let stand = through(arm, breaking.port, Setup::default()).await;
     let producer = start(&stand, plain().record_max_buffered_time(Duration::from_millis(20)));
     let before = put_all(&producer, (0..50).map(record)).await;
     breaking.down();
