@@ -41,7 +41,7 @@
 //! The SDK's input owns its payloads and its keys, so each attempt copies them, a retry as well; then it encodes each
 //! payload into a string and copies that into the body. A request of 500 records of 10 KiB takes about 2.5 times as long as
 //! over `headwaters-http`, which writes the body straight from the batch, and one of small records ten times:
-//! decision 35 (`docs/adr`) has the figures.
+//! decision 40 (`docs/adr`) has the figures.
 #![forbid(unsafe_code)]
 
 mod answer;
