@@ -46,7 +46,7 @@ impl Producer {
     /// Puts a record, waiting for room if there is none. Those who wait are served in the order in which
     /// they came, so a large record is not overtaken for ever by small ones; only
     /// [`try_put`](Self::try_put) does not queue, and who waits because of one shard
-    /// ([`RefusedReason::ShardFull`]) lets the others pass.
+    /// ([`RefusedReason::ShardFull`](crate::RefusedReason::ShardFull)) lets the others pass.
     ///
     /// # Errors
     /// [`Refused`] gives the record back: the producer is closed, or the record is larger than the stream

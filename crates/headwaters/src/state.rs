@@ -37,6 +37,8 @@ pub(crate) struct State {
     /// What the last purge handed back.
     purged: Vec<Undelivered>,
     budget: Option<Charge>,
+    /// Whether the engine has nothing to do any more.
+    close_finished: bool,
     driver: Seat,
     landing: Landing,
     longest_hold: Duration,
@@ -101,6 +103,7 @@ impl State {
         Self {
             alarms: Alarms::default(),
             budget: budget.map(charge),
+            close_finished: false,
             closers: Waiters::default(),
             driver: Seat { awake: true, ..Seat::default() },
             engine,
@@ -306,7 +309,7 @@ impl State {
         }
         let rung = self.alarms.ring(now);
         self.todo.wakers.extend(rung);
-        if waits && self.todo.closed {
+        if waits && self.close_finished && self.report.is_none() {
             self.finish();
         }
         waits
@@ -315,7 +318,7 @@ impl State {
     fn note(&mut self, action: Action) {
         match action {
             Action::CancelBatch(batch) => self.todo.cancels.push(batch),
-            Action::CloseFinished { .. } => self.todo.closed = true,
+            Action::CloseFinished { .. } => self.close_finished = true,
             Action::FlushFinished { flush, pending } => {
                 self.todo.wakers.extend(self.flushes.finish(flush, pending));
             }
@@ -406,6 +409,7 @@ impl State {
 
     /// The producer is closed: whoever waits for anything has nothing to wait for any more.
     fn finish(&mut self) {
+        self.todo.closed = true;
         let undelivered = mem::take(&mut self.undelivered);
         self.report = Some(CloseReport { stats: self.stats(), undelivered });
         let wakers = &mut self.todo.wakers;

@@ -46,6 +46,7 @@ impl Setter {
         self.faults.push(SettingsFault::Unknown { name: name.to_owned() });
     }
 
+    #[cfg(feature = "toml")]
     pub(super) fn syntax(&mut self, message: String) {
         self.faults.push(SettingsFault::Syntax { message });
     }
