@@ -293,6 +293,11 @@ impl Engine {
         self.listing.fault()
     }
 
+    /// The time: the latest that the engine was told.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
     /// The settings.
     pub const fn config(&self) -> &Config {
         &self.config

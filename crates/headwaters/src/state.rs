@@ -250,9 +250,12 @@ impl State {
         if self.driver.awake {
             return None;
         }
-        let wanted = self.wanted();
-        let late = wanted.is_some_and(|at| self.driver.planned.is_none_or(|planned| at < planned));
-        if !late && self.todo.is_empty() {
+        // A timer that should have gone off has slept, as the process has (a Lambda that was frozen).
+        let overslept = |planned: Instant| planned < self.engine.now();
+        let is_late = |at: Instant| {
+            self.driver.planned.is_none_or(|planned| at < planned || overslept(planned))
+        };
+        if !self.wanted().is_some_and(is_late) && self.todo.is_empty() {
             return None;
         }
         self.driver.awake = true;

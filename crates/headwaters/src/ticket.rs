@@ -21,7 +21,10 @@ pub struct Ticket {
 
 /// What became of a record, and how: a handle on its [`Account`], to whose fields it gives way.
 ///
-/// Cheap to clone. Records that were packed together share one account; those of records that were stored in the
+/// Cheap to clone. Match on a reference (`match &ticket.await.outcome`), or take the outcome out with
+/// [`into_outcome`](Self::into_outcome).
+///
+/// Records that were packed together share one account; those of records that were stored in the
 /// same moment lie side by side, some dozens of them, and are freed together.
 #[derive(Clone, Debug)]
 pub struct Delivery {

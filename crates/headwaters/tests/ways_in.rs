@@ -12,8 +12,8 @@ use common::{MS, STREAM, build, is_stored, mock, plain, record, start, texts, to
 use headwaters::mock::{EntryFault, Fault};
 use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
-    Bounds, Cause, Config, ConfigBuilder, Outcome, Producer, RefusedReason, Report, RetryPolicy,
-    UserRecord, Why,
+    Bounds, Cause, Clock, Config, ConfigBuilder, Instant, Outcome, Producer, RefusedReason, Report,
+    RetryPolicy, UserRecord, Why,
 };
 
 fn bounded(records: usize) -> ConfigBuilder {
@@ -231,6 +231,40 @@ async fn a_purge_hands_everything_back_and_leaves_the_producer_open() {
     assert!(producer.purge().is_empty());
     producer.close(None).await;
     assert!(producer.purge().is_empty());
+}
+
+/// A process that was frozen: time has gone on, and the timers have not.
+#[derive(Clone, Default)]
+struct Frozen(Arc<core::sync::atomic::AtomicU64>);
+
+impl Clock for Frozen {
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.0.load(core::sync::atomic::Ordering::Relaxed))
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        if at > self.now() {
+            core::future::pending().await
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thaw_is_noticed_with_the_next_call() {
+    let clock = Frozen::default();
+    let mock = common::builder(1).build(clock.clone());
+    let builder = Producer::builder().clock(clock.clone()).stream(STREAM).transport(mock.clone());
+    let producer = builder.config(build(plain())).start().expect("a runtime");
+    let stale = producer.put(record("stale")).await.expect("room");
+    tokio::task::yield_now().await;
+    let ten_minutes = 600_000_000_000;
+    clock.0.store(ten_minutes, core::sync::atomic::Ordering::Relaxed);
+    let fresh = producer.put(record("fresh")).await.expect("room");
+    let outcome = stale.await.into_outcome();
+    assert!(matches!(outcome, Outcome::NotStored { cause: Cause::Expired, .. }), "{outcome:?}");
+    producer.flush().await;
+    assert!(is_stored(&fresh.await));
+    assert_eq!(mock.user_records().len(), 1);
 }
 
 /// Nothing to do: the driver is not woken at all.
