@@ -9,6 +9,7 @@
 //! packed, a put with a ticket that is awaited about half; where they go plain it is no gain, for what an outcome of 200 bytes costs
 //! by itself is most of it. What a ticket takes: the clock (20 ns), the lock twice, the counts of references of the ticket and of
 //! its outcome. On a machine with other work the wall times mean little.
+#![expect(clippy::print_stdout, reason = "it reports")]
 
 use core::time::Duration;
 use std::collections::VecDeque;
