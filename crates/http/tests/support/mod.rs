@@ -1,5 +1,5 @@
 //! Transports to a [`Server`], and requests.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
 mod server;
 
