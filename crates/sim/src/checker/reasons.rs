@@ -75,8 +75,11 @@ impl Checker {
         let passed_over = self.waiting.overdue(now).find(|(slot, _)| !taken.contains_key(slot));
         let Some((slot, number)) = passed_over else { return Ok(()) };
         self.sometimes.shares_taken += 1;
-        // What was left of the one before may be added to a share.
-        let greedy = taken.iter().find(|(_, taken)| **taken > 2 * share);
+        // What was left of the one before may be added to a share; and whoever has something large to send saves up for it,
+        // while the others have one turn after the other.
+        let saves = self.largest_waiting().min(most);
+        let most_taken = 2 * share + if saves > share { saves } else { 0 };
+        let greedy = taken.iter().find(|(_, taken)| **taken > most_taken);
         rule(greedy.is_none(), || {
             format!(
                 "{batch} has {greedy:?} bytes for one shard, and none for shard {slot}, to which record {number} should go"
