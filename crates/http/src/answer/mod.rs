@@ -1,7 +1,7 @@
 //! What a server answers, read.
 //!
 //! [`scan`] reads the usual answer to PutRecords, in which everything was stored, in one pass. All others, and
-//! those to ListShards, go through [`Reader`], which has one form for JSON and one for CBOR. What is not valid
+//! those to ListShards, go through a [`reader::Reader`], which has one form for JSON and one for CBOR. What is not valid
 //! is [`Malformed`] as a whole: nobody can know what such an answer says.
 
 mod cbor;
