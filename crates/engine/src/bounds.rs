@@ -23,7 +23,7 @@ impl Bounds {
         larger(size_of::<Held>(), size_of::<Entry>() + size_of::<Flight>());
 
     /// What a record takes on top of it where order is kept
-    /// ([`Order::PerPartitionKey`](crate::Order::PerPartitionKey)), in bytes: in the trees of those that wait for their
+    /// ([`Order::PerPartitionKey`]), in bytes: in the trees of those that wait for their
     /// turn, or in that of the hash keys.
     pub const ORDER_OVERHEAD: usize = 96;
 
