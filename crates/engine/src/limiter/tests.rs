@@ -110,6 +110,9 @@ fn a_record_of_10_mib_leaves_a_full_limiter_once() {
 
 /// The reference walks millisecond by millisecond and counts in hundred-thousandths, with a
 /// sign.
+/// Miri is some hundred times slower.
+const STEPS: u32 = if cfg!(miri) { 150 } else { 6_000 };
+
 #[test]
 fn decisions_equal_those_of_a_brute_force_reference() {
     let mut random = Random(1);
@@ -120,7 +123,7 @@ fn decisions_equal_those_of_a_brute_force_reference() {
         };
         let mut levels = flow(shards).map(|flow| flow * 1_000);
         let (mut now, mut counts) = (0, [0; 2]);
-        for step in 0..6_000 {
+        for step in 0..STEPS {
             let elapsed = if random.below(8) == 0 { random.below(3_000) } else { random.below(3) };
             now += elapsed;
             for _ in 0..elapsed {
@@ -128,7 +131,7 @@ fn decisions_equal_those_of_a_brute_force_reference() {
                     *level = (flow * 1_000).min(*level + flow);
                 }
             }
-            if step % 2_000 == 1_999 {
+            if step % (STEPS / 3) == STEPS / 3 - 1 {
                 shards += 2;
                 limiter.set_shards(shards, millis(now));
             }
