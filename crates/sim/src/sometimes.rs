@@ -186,16 +186,16 @@ situations! {
     refused,
     /// Records that were accepted after they had been refused for want of room.
     refused_then_accepted,
+    /// Changes of what may be held after which it was more than that.
+    resized_below_held,
+    /// Changes of what may be held that made room for somebody who had been refused.
+    resized_for_refused,
     /// Records too large for an aggregate, beside others that were packed.
     sent_plain_for_size,
     /// Records that were accepted although the buffer was nearly full, for shards with little of it.
     share_left_to_others,
     /// Records that were refused because too much waited for their shards.
     share_refused,
-    /// Changes of what may be held after which it was more than that.
-    resized_below_held,
-    /// Changes of what may be held that made room for somebody who had been refused.
-    resized_for_refused,
     /// Requests without a place for a shard that was due, because each of the others had taken its share.
     shares_taken,
     /// Splits of which the children took over at once.
@@ -206,9 +206,6 @@ situations! {
     split_in_flight,
     /// Records that were stored at their fourth attempt or later.
     stored_at_fourth_attempt,
-    /// Records that were given up, and not because they were refused alone: nothing of the request was stored, so the
-    /// stream is at fault.
-    stream_at_fault,
     /// Aggregates that were stored in another shard than foretold.
     stray,
     /// Those to which all members belonged all the same.
@@ -219,6 +216,9 @@ situations! {
     stray_sent_again_plain,
     /// Waits at which an aggregate waited for a new map, to find out whether it was where it belongs.
     stray_waited,
+    /// Records that were given up, and not because they were refused alone: nothing of the request was stored, so the
+    /// stream is at fault.
+    stream_at_fault,
     /// Requests in which two records were refused alone, in the end, and others stored.
     two_poisons_in_one_request,
     /// Requests that were throttled as a whole, after which half as many were allowed.
