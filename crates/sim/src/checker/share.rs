@@ -10,6 +10,9 @@ use super::{Checked, Checker, rule};
 /// How often shards are looked at: once in so many waits.
 const LOOKS: u32 = 16;
 
+/// So many open records are gone through each time; where there are more, once for so many records that were accepted.
+const OPEN_MAX: u64 = 1_000;
+
 /// A record that could not wait for its shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
@@ -41,6 +44,11 @@ impl Checker {
             waiting += shard.bytes_waiting;
         }
         rule(waiting <= held, || format!("{waiting} bytes wait, of {held} that are held"))
+    }
+
+    /// Whether to go through all open records.
+    const fn goes_through(&self) -> bool {
+        self.open() <= OPEN_MAX || self.accepted.is_multiple_of(OPEN_MAX)
     }
 
     fn share_percent(&self) -> Option<u64> {
@@ -88,7 +96,7 @@ impl Checker {
         let need = record.size + Bounds::RECORD_OVERHEAD as u64;
         let free = self.free(held - record.size - self.overhead() as u64);
         let Some(percent) = self.share_percent() else { return Ok(()) };
-        if held * 100 <= free * percent || !self.is_drained {
+        if held * 100 <= free * percent || !self.is_drained || !self.goes_through() {
             return Ok(());
         }
         let Some(slot) = self.shared_slot(record.hash_key) else { return Ok(()) };
@@ -105,6 +113,10 @@ impl Checker {
         let need = (size + Bounds::RECORD_OVERHEAD) as u64;
         let free = self.free(held);
         let slot = self.shared_slot(key);
+        if !self.goes_through() {
+            self.wants_share = slot.map(|slot| Wanted { slot, need });
+            return Ok(());
+        }
         let waits = slot.map(|slot| self.perhaps_waits(slot));
         self.wants_share = slot.map(|slot| Wanted { slot, need });
         let percent = self.share_percent().unwrap_or(u64::MAX);
@@ -119,6 +131,9 @@ impl Checker {
         else {
             return Ok(());
         };
+        if !self.goes_through() {
+            return Ok(());
+        }
         let (waits, free) = (self.perhaps_waits(slot), self.free(held));
         rule(!self.closes && waits > 0 && (waits + need) * 100 > free * percent, || {
             format!("who waits for room for a shard was not told: {waits} wait, {free} are free")
