@@ -59,17 +59,11 @@ fn refusal(code: Option<&str>, status: u16, message: &str) -> AttemptError {
     if let Some(code) = code.filter(|code| !code.is_empty()) {
         return AttemptError::with_message(ErrorCode::parse(code), Message::new(message));
     }
-    let code = match status {
-        200..=299 => return unusable("the answer cannot be read"),
-        300..=399 => return unusable(&format!("HTTP {status}: redirects are not followed")),
-        408 => ErrorCode::RequestTimeout,
-        413 => ErrorCode::RequestEntityTooLarge,
-        429 => ErrorCode::ThrottlingException,
-        500 => ErrorCode::InternalFailure,
-        502..=504 => ErrorCode::ServiceUnavailable,
-        other => ErrorCode::Other(format!("HTTP {other}").into()),
-    };
-    AttemptError::with_message(code, Message::new(message))
+    match status {
+        200..=299 => unusable("the answer cannot be read"),
+        300..=399 => unusable(&format!("HTTP {status}: redirects are not followed")),
+        _ => AttemptError::with_message(ErrorCode::of_status(status), Message::new(message)),
+    }
 }
 
 fn causes<'a>(

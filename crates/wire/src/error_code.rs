@@ -181,6 +181,19 @@ impl ErrorCode {
         )
     }
 
+    /// What the status of an HTTP answer says that is an error and has no code: it comes from a server, a proxy or a load
+    /// balancer that has none. It says less than a code would.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            408 => Self::RequestTimeout,
+            413 => Self::RequestEntityTooLarge,
+            429 => Self::ThrottlingException,
+            500 => Self::InternalFailure,
+            502..=504 => Self::ServiceUnavailable,
+            other => Self::Other(alloc::format!("HTTP {other}").into()),
+        }
+    }
+
     /// Reads a code as a server sends it, with or without a namespace before `#` and a link after `:`.
     ///
     /// Never fails: an unknown code becomes [`ErrorCode::Other`].
@@ -309,6 +322,24 @@ mod tests {
         let blamed = ErrorCode::TABLE.iter().filter(|code| code.may_blame_entry());
         assert!(blamed.clone().all(|code| is_final(&code)), "what is retried is not bisected");
         assert!(blamed.clone().all(|code| code.certainty() == Certainty::NotStored));
+    }
+
+    #[test]
+    fn a_status_stands_for_a_code() {
+        let of = |status| ErrorCode::of_status(status);
+        assert_eq!([502, 503, 504].map(of), [const { ErrorCode::ServiceUnavailable }; 3]);
+        assert_eq!(
+            [408, 413, 429, 500].map(of),
+            [
+                ErrorCode::RequestTimeout,
+                ErrorCode::RequestEntityTooLarge,
+                ErrorCode::ThrottlingException,
+                ErrorCode::InternalFailure,
+            ]
+        );
+        for status in [404, 501, 505] {
+            assert_eq!(of(status).as_str(), alloc::format!("HTTP {status}"));
+        }
     }
 
     #[test]

@@ -55,16 +55,8 @@ fn said<'a>(reader: &mut impl Reader<'a>) -> Result<Said<'a>, Malformed> {
 /// An answer without a code comes from a server, a proxy or a load balancer that has none: its status
 /// says less.
 fn of_status(status: StatusCode, message: Message) -> AttemptError {
-    let code = match status.as_u16() {
-        300..=399 => {
-            return unusable(&format!("HTTP {}: redirects are not followed", status.as_u16()));
-        }
-        408 => ErrorCode::RequestTimeout,
-        413 => ErrorCode::RequestEntityTooLarge,
-        429 => ErrorCode::ThrottlingException,
-        500 => ErrorCode::InternalFailure,
-        502..=504 => ErrorCode::ServiceUnavailable,
-        other => ErrorCode::Other(format!("HTTP {other}").into()),
-    };
-    AttemptError::with_message(code, message)
+    match status.as_u16() {
+        status @ 300..=399 => unusable(&format!("HTTP {status}: redirects are not followed")),
+        status => AttemptError::with_message(ErrorCode::of_status(status), message),
+    }
 }
