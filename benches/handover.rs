@@ -115,11 +115,17 @@ fn cost(records: usize, begin: Instant, before: Duration, put: Duration) -> Cost
     Cost { cpu: per(cpu() - before), put: per(put), wall: per(begin.elapsed()) }
 }
 
-/// The front door: each record with a ticket, and each ticket awaited.
-async fn front_door(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: bool) -> Cost {
+/// A producer that has stored one record, and so knows its shards.
+async fn producer(first: &UserRecord, aggregated: bool) -> Producer {
     let builder = Producer::builder().stream("orders").transport(AtOnce(Service::new(None)));
     let producer = builder.config(config(aggregated)).start().expect("a runtime");
-    drop(producer.put(records[0].clone()).await.expect("room").await);
+    drop(producer.put(first.clone()).await.expect("room").await);
+    producer
+}
+
+/// The front door: each record with a ticket, and each ticket awaited.
+async fn front_door(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: bool) -> Cost {
+    let producer = producer(&records[0], aggregated).await;
     let mut tickets: VecDeque<Ticket> = VecDeque::with_capacity(WINDOW);
     let (begin, before, mut put) = (now(), cpu(), Duration::ZERO);
     for _ in 0..windows {
@@ -142,9 +148,7 @@ async fn front_door(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: b
 
 /// A whole input in one call.
 async fn put_all(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: bool) -> Cost {
-    let builder = Producer::builder().stream("orders").transport(AtOnce(Service::new(None)));
-    let producer = builder.config(config(aggregated)).start().expect("a runtime");
-    drop(producer.put(records[0].clone()).await.expect("room").await);
+    let producer = producer(&records[0], aggregated).await;
     let chunks = 0..windows * WINDOW / CHUNK;
     let input = chunks.flat_map(|_| records.to_vec());
     let (begin, before) = (now(), cpu());
