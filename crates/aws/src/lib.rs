@@ -46,6 +46,7 @@
 
 mod answer;
 mod credentials;
+mod depth;
 mod failure;
 mod list_shards;
 mod put_records;

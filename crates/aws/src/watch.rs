@@ -1,6 +1,6 @@
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +13,8 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use headwaters_transport::{Departure, Sent};
 use http_body::{Body, Frame, SizeHint};
+
+use crate::depth::Depth;
 
 /// Watches one request on its way: when its body leaves, and what becomes of the answer's.
 ///
@@ -72,7 +74,11 @@ impl Intercept for Watch {
         let request = context.request_mut();
         let body = Box::pin(request.take_body());
         let departure = self.departure.clone();
-        *request.body_mut() = SdkBody::from_body_1_x(Departing { body, departure });
+        let look = move |polled| {
+            departure.leave();
+            polled
+        };
+        *request.body_mut() = SdkBody::from_body_1_x(Passing { body, look });
         Ok(())
     }
 
@@ -94,68 +100,58 @@ impl Intercept for Watch {
             return Err(TOO_LARGE.into());
         }
         let answer = Arc::clone(&self.answer);
-        *response.body_mut() = SdkBody::from_body_1_x(Arriving { answer, body, left: self.limit });
+        let mut arriving = Arriving { answer, depth: Depth::default(), left: self.limit };
+        let look = move |polled| arriving.look(polled);
+        *response.body_mut() = SdkBody::from_body_1_x(Passing { body, look });
         Ok(())
     }
 }
 
+const TOO_DEEP: &str = "the answer is nested deeper than it can be";
 const TOO_LARGE: &str = "the answer is larger than it can be";
 
-/// The body of a request, which says when it is taken.
-struct Departing {
-    body: Pin<Box<SdkBody>>,
-    departure: Departure,
-}
+type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
-impl Body for Departing {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.departure.leave();
-        self.body.as_mut().poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        Body::size_hint(&*self.body)
-    }
-}
-
-/// The body of an answer, up to a limit.
+/// What is left of an answer's limit, and how deep it is nested.
 struct Arriving {
     answer: Arc<Answer>,
-    body: Pin<Box<SdkBody>>,
+    depth: Depth,
     left: usize,
 }
 
-impl Body for Arriving {
+impl Arriving {
+    fn look(&mut self, polled: Polled) -> Polled {
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(&[][..], |bytes| bytes);
+                let Some(left) = self.left.checked_sub(bytes.len()) else {
+                    return Poll::Ready(Some(Err(TOO_LARGE.into())));
+                };
+                self.left = left;
+                if !self.depth.pass(bytes) {
+                    return Poll::Ready(Some(Err(TOO_DEEP.into())));
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.answer.is_broken.store(true, Ordering::Relaxed),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+/// A body at which somebody looks as it passes.
+struct Passing<F> {
+    body: Pin<Box<SdkBody>>,
+    look: F,
+}
+
+impl<F: FnMut(Polled) -> Polled + Unpin> Body for Passing<F> {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(self.body.as_mut().poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                match self.left.checked_sub(bytes) {
-                    Some(left) => self.left = left,
-                    None => return Poll::Ready(Some(Err(TOO_LARGE.into()))),
-                }
-            }
-            Some(Err(_)) => self.answer.is_broken.store(true, Ordering::Relaxed),
-            None => {}
-        }
-        Poll::Ready(frame)
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        let polled = self.body.as_mut().poll_frame(cx);
+        (self.look)(polled)
     }
 
     fn is_end_stream(&self) -> bool {

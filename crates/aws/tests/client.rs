@@ -11,9 +11,12 @@ use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use headwaters_aws::AwsTransport;
 use headwaters_aws::aws_sdk_kinesis::Client;
 use headwaters_aws::aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
+use headwaters_hostile::{
+    SECRET_ACCESS_KEY, SESSION_TOKEN, Server, Step, answer, failure, put, request, stored, stream,
+};
 use headwaters_transport::{ListShards, PutRecords, Sent, Transport};
 use headwaters_wire::{Entry, ErrorCode, HashKey, NextToken, PartitionKey, StreamArn};
-use support::{Server, Step, answer, config, failure, put, request, stored, stream, transport};
+use support::{config, transport};
 
 const ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/orders";
 
@@ -312,5 +315,6 @@ async fn a_client_that_cannot_send_says_so() {
 #[tokio::test]
 async fn debug_has_no_secrets() {
     let server = Server::start([]).await;
-    assert!(!format!("{:?}", transport(&server)).contains("secret"));
+    let text = format!("{:?}", transport(&server));
+    assert!(!text.contains(SECRET_ACCESS_KEY) && !text.contains(SESSION_TOKEN), "{text}");
 }

@@ -6,9 +6,10 @@ mod support;
 
 use std::time::Instant;
 
+use headwaters_hostile::{Setup, sized_request, stored};
 use headwaters_http::{Credentials, Endpoint, HttpTransport, Region};
 use headwaters_transport::Transport;
-use support::{sized_request, stored, transport_to};
+use support::connect;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
@@ -70,7 +71,7 @@ const SIZES: [usize; 3] = [100, 1_024, 10_240];
 #[ignore = "it measures"]
 async fn over_aws() {
     for size in SIZES {
-        measure("aws", size, transport_to).await;
+        measure("aws", size, |url| connect(Setup::new(url))).await;
     }
 }
 

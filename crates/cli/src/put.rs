@@ -93,7 +93,7 @@ impl<'a> Setup<'a> {
 
 fn config(arguments: &PutArguments) -> Result<Config, Abort> {
     let mut config = Config::builder()
-        .aggregation_enabled(!arguments.no_aggregation)
+        .aggregation_enabled(arguments.aggregate)
         .fail_if_throttled(arguments.fail_if_throttled)
         .rate_limit(arguments.rate_limit)
         .record_ttl(arguments.ttl.0)

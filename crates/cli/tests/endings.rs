@@ -160,7 +160,7 @@ fn a_bad_record_beside_a_refusal_is_told_apart() {
 fn a_deadline_hands_back_what_is_left_and_it_can_be_put_again() {
     let folder = Folder::of("deadline");
     let (failed, again) = (folder.path("failed"), folder.path("again"));
-    let words = ["orders", "--local=1", "--no-aggregation", "--deadline=2s", "--output=json"];
+    let words = ["orders", "--local=1", "--aggregate=false", "--deadline=2s", "--output=json"];
     let run = put(&[&words[..], &["--failed", &failed]].concat(), records(10_000));
     let summary = run.summary();
     let [stored, not_stored, maybe_stored, handed_back, rejected] = outcomes(&summary);
@@ -201,7 +201,7 @@ fn a_deadline_does_not_wait_for_the_input() {
 fn linear_retries_end_and_report_the_rest() {
     let folder = Folder::of("linear");
     let (acks, failed) = (folder.path("acks"), folder.path("failed"));
-    let words = ["orders", "--local=1", "--no-aggregation", "--retry=linear", "--ttl=200ms"];
+    let words = ["orders", "--local=1", "--aggregate=false", "--retry=linear", "--ttl=200ms"];
     let reports = ["--output=json", "--acks", &acks, "--failed", &failed];
     let run = put(&[&words[..], &reports].concat(), records(3_000));
     let summary = run.summary();
@@ -221,7 +221,7 @@ fn linear_retries_end_and_report_the_rest() {
 
 #[test]
 fn what_is_throttled_may_fail_at_once() {
-    let words = ["orders", "--local=1", "--no-aggregation", "--fail-if-throttled"];
+    let words = ["orders", "--local=1", "--aggregate=false", "--fail-if-throttled"];
     let run = put(&[&words[..], &["--output=json"]].concat(), records(3_000));
     let summary = run.summary();
     let [stored, not_stored, ..] = outcomes(&summary);
@@ -232,7 +232,7 @@ fn what_is_throttled_may_fail_at_once() {
 
 #[test]
 fn a_rate_limit_below_what_a_shard_takes_keeps_it_from_throttling() {
-    let words = ["orders", "--local=1", "--no-aggregation", "--rate-limit=90", "--key=k"];
+    let words = ["orders", "--local=1", "--aggregate=false", "--rate-limit=90", "--key=k"];
     let mut child = start(&[&words[..], &["--acks=-"]].concat());
     let mut stdin = child.stdin.take().expect("it is piped");
     stdin.write_all(records(1_800).as_bytes()).expect("it reads");
@@ -377,7 +377,7 @@ fn a_closed_standard_error_is_no_accident() {
 
 #[test]
 fn progress_goes_to_standard_error_only_where_it_is_wanted() {
-    let words = ["orders", "--local=1", "--no-aggregation", "--key=k"];
+    let words = ["orders", "--local=1", "--aggregate=false", "--key=k"];
     let run = put(&[&words[..], &["--progress=always"]].concat(), records(2_500));
     assert_eq!(run.code, 0);
     assert!(
@@ -436,7 +436,7 @@ fn a_signal_stops_the_reading_delivers_and_reports() {
 #[test]
 fn a_second_signal_stops_at_once() {
     // The rest would take the shard half a minute.
-    let (child, mut stderr, stdin) = endless(&["--local=1", "--no-aggregation"], &records(30_000));
+    let (child, mut stderr, stdin) = endless(&["--local=1", "--aggregate=false"], &records(30_000));
     common::signal(&child, "INT");
     let mut line = String::new();
     while !line.contains("stopping") {

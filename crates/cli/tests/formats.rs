@@ -137,7 +137,7 @@ fn the_summary_adds_up_and_acks_name_shard_and_number() {
     let folder = Folder::of("summary_adds_up");
     let acks = folder.path("acks");
     let input: String = (0..2_000).map(|n| format!("{{\"id\": {n}, \"h\": {n}}}\n")).collect();
-    let words = ["orders", "--local=8", "--no-aggregation", "--key-field", "id", "--output=json"];
+    let words = ["orders", "--local=8", "--aggregate=false", "--key-field", "id", "--output=json"];
     let run = put(&[&words[..], &["--acks", &acks]].concat(), &input);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let summary = run.summary();
@@ -166,7 +166,7 @@ fn the_summary_adds_up_and_acks_name_shard_and_number() {
 fn aggregates_in_the_input_are_records_like_others() {
     let two = "{\"partition_key\":\"a\",\"data\":\"aGk=\"}\n".repeat(2);
     let aggregate = run(&["aggregate"], &two).stdout;
-    for words in [&["--no-aggregation"][..], &[]] {
+    for words in [&["--aggregate=false"][..], &[]] {
         let words = [&["orders", "--local", "--input=records", "--output=json"], words].concat();
         let run = put(&words, &aggregate);
         assert_eq!((run.code, outcomes(&run.summary())), (0, [1, 0, 0, 0, 0]), "{}", run.stderr);

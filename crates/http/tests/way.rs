@@ -8,138 +8,27 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use headwaters_hostile::{Proxy, Server, Setup, Step, answer, failure, put, request, stored};
 use headwaters_http::{
     BuildError, Credentials, CredentialsError, CredentialsFuture, Endpoint, HttpTransport,
-    Protocol, ProvideCredentials, Proxy, Region,
+    Protocol, ProvideCredentials, Region,
 };
 use headwaters_transport::{ListShards, Sent, Transport};
 use headwaters_wire::{ErrorCode, StreamArn, StreamName};
-use support::{Server, Step, answer, builder, credentials, failure, put, request, stored};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-
-/// A server behind TLS whose certificate has this name, and the certificate.
-async fn tls_server(name: &str) -> (Server, String) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a name");
-    let pem = made.cert.pem();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.into()], key)
-        .expect("they belong together");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
-    let server = Server::new(&listener, []);
-    let accepting = server.clone();
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let (server, acceptor) = (accepting.clone(), acceptor.clone());
-            tokio::spawn(async move {
-                let number = server.connect();
-                if let Ok(socket) = acceptor.accept(socket).await {
-                    server.serve(socket, number).await;
-                }
-            });
-        }
-    });
-    (server, pem)
-}
+use support::{builder, builder_for, credentials};
 
 #[tokio::test]
-async fn tls_reaches_who_has_the_certificate() {
-    let (server, pem) = tls_server("localhost").await;
-    let url = format!("https://localhost:{}", server.port);
-    let transport = builder(&url).ca_bundle(pem).build().expect("nothing is missing");
-    for _ in 0..3 {
-        assert_eq!(put(&transport).await, (Ok(()), Sent::Unknown));
-    }
-    assert_eq!(server.connections(), 1);
-    // A large request, in many pieces, and a connection that breaks.
-    server.script([Step::Answer(stored(2)), Step::AnswerAndClose(vec![])]);
-    let result = transport.put_records(support::sized_request(2, 2 * 1024 * 1024)).await;
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(put(&transport).await.0, Err(ErrorCode::ConnectionLost));
-    assert_eq!(put(&transport).await.0, Ok(()));
-}
-
-#[tokio::test]
-async fn tls_does_not_reach_anybody_else() {
-    let (server, _) = tls_server("localhost").await;
-    let (other, other_pem) = tls_server("example.org").await;
-    let cases = [
-        // Unknown to the platform; known, but under another name; vouched for by somebody else.
-        builder(&format!("https://localhost:{}", server.port)),
-        builder(&format!("https://localhost:{}", other.port)).ca_bundle(other_pem.clone()),
-        builder(&format!("https://localhost:{}", server.port)).ca_bundle(other_pem),
-    ];
-    for builder in cases {
-        let transport = builder.build().expect("nothing is missing");
-        assert_eq!(put(&transport).await, (Err(ErrorCode::ConnectFailed), Sent::No));
-    }
-    assert!(server.received().is_empty() && other.received().is_empty());
-}
-
-/// A proxy that makes tunnels to where it wants to, and keeps what was asked of it.
-async fn proxy(to: u16, status: &'static str) -> (u16, Arc<std::sync::Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
-    let port = listener.local_addr().expect("it listens").port();
-    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let heads = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let heads = Arc::clone(&heads);
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(socket.read_u8().await.expect("a head"));
-                }
-                heads.lock().expect("nobody panics").push(String::from_utf8(head).expect("ASCII"));
-                let answer = format!("HTTP/1.1 {status}\r\nServer: x\r\n\r\n");
-                let _ = socket.write_all(answer.as_bytes()).await;
-                let mut server = TcpStream::connect(("127.0.0.1", to)).await.expect("it listens");
-                let _ = tokio::io::copy_bidirectional(&mut socket, &mut server).await;
-            });
-        }
-    });
-    (port, asked)
-}
-
-#[tokio::test]
-async fn the_way_leads_through_a_proxy() {
-    let (server, pem) = tls_server("kinesis.example").await;
-    let (port, asked) = proxy(server.port, "200 Connection established").await;
-    let proxy = Proxy::new(&format!("http://user:p%40ss@127.0.0.1:{port}")).expect("a proxy");
-    // The name is for the proxy to look up: nobody here knows it.
-    let transport = builder("https://kinesis.example").ca_bundle(pem).proxy(proxy);
-    let transport = transport.build().expect("nothing is missing");
-    assert_eq!(put(&transport).await, (Ok(()), Sent::Unknown));
-    assert_eq!(put(&transport).await, (Ok(()), Sent::Unknown));
-    let expected = "CONNECT kinesis.example:443 HTTP/1.1\r\nHost: kinesis.example:443\r\n\
-                    Proxy-Authorization: Basic dXNlcjpwQHNz\r\n\r\n";
-    assert_eq!(*asked.lock().expect("nobody panics"), [expected]);
-    assert_eq!(
-        server.received()[0].header("proxy-authorization"),
-        None,
-        "it is not for the server"
-    );
-}
-
-#[tokio::test]
-async fn a_proxy_that_refuses_gets_nothing() {
+async fn a_tunnel_is_asked_for_word_by_word() {
     let server = Server::start([]).await;
-    for status in ["407 Proxy Authentication Required", "403 Forbidden", "302 Found", "abc"] {
-        let (port, _) = proxy(server.port, status).await;
-        let proxy = Proxy::new(&format!("http://127.0.0.1:{port}")).expect("a proxy");
-        let transport = builder(&server.url()).proxy(proxy).build().expect("nothing is missing");
-        assert_eq!(put(&transport).await, (Err(ErrorCode::ConnectFailed), Sent::No), "{status}");
-    }
-    assert!(server.received().is_empty());
+    let proxy = Proxy::start(server.port(), "200 Connection established").await;
+    let url = format!("http://user:p%40ss@127.0.0.1:{}", proxy.port());
+    let setup = Setup::new("http://localhost:4567");
+    let transport =
+        builder(Setup { proxy: Some(url), ..setup }).build().expect("nothing is missing");
+    assert_eq!(put(&transport).await, (Ok(()), Sent::Unknown));
+    let expected = "CONNECT localhost:4567 HTTP/1.1\r\nHost: localhost:4567\r\n\
+                    Proxy-Authorization: Basic dXNlcjpwQHNz\r\n\r\n";
+    assert_eq!(proxy.asked(), [expected]);
 }
 
 /// Hands out a new key each time it is asked, unless it has none.
@@ -165,7 +54,7 @@ async fn refused_credentials_are_exchanged() {
     let expired = Step::Answer(failure("400 Bad Request", "ExpiredTokenException"));
     let server = Server::start([Step::Answer(stored(1)), expired]).await;
     let asked = Arc::new(AtomicU64::new(0));
-    let transport = builder(&server.url()).credentials(Rotating(Arc::clone(&asked)));
+    let transport = builder_for(&server).credentials(Rotating(Arc::clone(&asked)));
     let transport = transport.build().expect("nothing is missing");
     assert_eq!(put(&transport).await.0, Ok(()));
     assert_eq!(put(&transport).await.0, Err(ErrorCode::ExpiredTokenException));
@@ -181,7 +70,7 @@ async fn refused_credentials_are_exchanged() {
 async fn without_credentials_nothing_is_sent() {
     let server = Server::start([]).await;
     let asked = Arc::new(AtomicU64::new(NONE));
-    let transport = builder(&server.url()).credentials(Rotating(Arc::clone(&asked)));
+    let transport = builder_for(&server).credentials(Rotating(Arc::clone(&asked)));
     let transport = transport.build().expect("nothing is missing");
     let waiting = request(1);
     let departure = waiting.departure.clone();
@@ -202,7 +91,7 @@ async fn a_clock_that_is_off_is_learned() {
     let server = Server::start([refusal.clone(), Step::Answer(stored(1)), refusal]).await;
     let asked = Arc::new(AtomicU64::new(0));
     let hour_late = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 3_600);
-    let transport = builder(&server.url())
+    let transport = builder_for(&server)
         .credentials(Rotating(Arc::clone(&asked)))
         .wall_clock(move || hour_late)
         .build()
@@ -287,7 +176,7 @@ async fn cbor_says_that_it_is() {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     let server = Server::start([Step::Answer([head.as_bytes(), body].concat())]).await;
     let transport =
-        builder(&server.url()).protocol(Protocol::Cbor).build().expect("nothing is missing");
+        builder_for(&server).protocol(Protocol::Cbor).build().expect("nothing is missing");
     assert_eq!(put(&transport).await.0, Ok(()));
     assert_eq!(server.received()[0].header("content-type"), Some("application/x-amz-cbor-1.1"));
     // Some answer in JSON, and say so.
@@ -302,11 +191,11 @@ async fn cbor_says_that_it_is() {
 #[tokio::test]
 async fn debug_prints_no_secret() {
     let server = Server::start([]).await;
-    let proxy = Proxy::new("http://user:password@127.0.0.1:1").expect("a proxy");
-    let builder = builder(&server.url()).proxy(proxy);
+    let proxy = Some(String::from("http://user:password@127.0.0.1:1"));
+    let builder = builder(Setup { proxy, ..Setup::new(server.url()) });
     let before = format!("{builder:?}");
     let text = format!("{before} {:?}", builder.build().expect("nothing is missing"));
-    for secret in ["wJalr", "AKIDEXAMPLE", "password", "dXNlcjpwYXNzd29yZA"] {
+    for secret in ["wJalr", "AQoDYXdz", "AKIDEXAMPLE", "password", "dXNlcjpwYXNzd29yZA"] {
         assert!(!text.contains(secret), "{text}");
     }
 }

@@ -1,77 +1,64 @@
-//! Clients of the SDK for a [`Server`], and requests.
-#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
+//! Clients of the SDK for a [`Server`].
+#![allow(dead_code, reason = "each test binary uses its part")]
 
-// The server that the HTTP transport is tested against: both meet the same faults.
-#[path = "../../../http/tests/support/server.rs"]
-mod server;
-
-use core::time::Duration;
-
-use aws_smithy_http_client::Builder as HttpClient;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder as HttpClient, Connector};
 use headwaters_aws::AwsTransport;
-use headwaters_aws::aws_sdk_kinesis::config::{BehaviorVersion, Builder, Credentials, Region};
+use headwaters_aws::aws_sdk_kinesis::config::{
+    BehaviorVersion, Builder, Credentials, Region, SharedHttpClient,
+};
 use headwaters_aws::aws_sdk_kinesis::{Client, Config};
-use headwaters_transport::{PutRecords, PutRecordsResult, Sent, Transport};
-use headwaters_wire::{Entry, ErrorCode, PartitionKey, StreamName};
-pub(crate) use server::{Server, Step, answer, failure, stored};
+use headwaters_hostile::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, Server, Setup};
 
 /// A client's configuration for a server at this address, with the retries that the SDK has by default.
 pub(crate) fn config(url: &str) -> Builder {
+    let token = Some(SESSION_TOKEN.to_owned());
     Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .credentials_provider(Credentials::new(
+            ACCESS_KEY_ID,
+            SECRET_ACCESS_KEY,
+            token,
+            None,
+            "test",
+        ))
         .endpoint_url(url)
         .http_client(HttpClient::new().build_http())
         .region(Region::new("us-east-1"))
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
 }
 
-pub(crate) fn transport_to(url: &str) -> AwsTransport {
-    AwsTransport::new(Client::from_conf(config(url).build()))
-        .request_timeout(Duration::from_secs(20))
+pub(crate) fn connect(setup: Setup) -> AwsTransport {
+    let mut config = config(&setup.url);
+    if setup.url.starts_with("https://") {
+        config.set_http_client(Some(secure(setup.ca_bundle, setup.proxy.as_deref())));
+    }
+    AwsTransport::new(Client::from_conf(config.build()))
+        .connect_timeout(setup.connect_timeout)
+        .request_timeout(setup.request_timeout)
+}
+
+/// An HTTP client with TLS.
+fn secure(ca_bundle: Option<String>, proxy: Option<&str>) -> SharedHttpClient {
+    let trusted = match ca_bundle {
+        Some(pem) => TrustStore::empty().with_pem_certificate(pem),
+        None => TrustStore::default(),
+    };
+    let tls = TlsContext::builder().with_trust_store(trusted).build().expect("certificates");
+    let proxy = proxy.map(|url| ProxyConfig::all(url).expect("a valid proxy"));
+    HttpClient::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls.clone());
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        builder.set_proxy_config(proxy.clone());
+        builder.build()
+    })
 }
 
 pub(crate) fn transport(server: &Server) -> AwsTransport {
-    transport_to(&server.url())
-}
-
-pub(crate) fn request(entries: usize) -> PutRecords {
-    sized_request(entries, 100)
-}
-
-pub(crate) fn sized_request(entries: usize, size: usize) -> PutRecords {
-    let entry = Entry {
-        data: vec![7; size].into(),
-        explicit_hash_key: None,
-        partition_key: PartitionKey::new("k").expect("a valid key"),
-    };
-    PutRecords::new(stream(), vec![entry; entries])
-}
-
-pub(crate) fn stream() -> StreamName {
-    StreamName::new("orders").expect("a valid name")
-}
-
-/// Puts one record: the code, or `Ok` if it was stored; and what is known about the way.
-pub(crate) async fn put(transport: &AwsTransport) -> (Result<(), ErrorCode>, Sent) {
-    let request = request(1);
-    let departure = request.departure.clone();
-    let result = transport.put_records(request).await;
-    (code(&result), departure.sent())
-}
-
-pub(crate) fn code(result: &PutRecordsResult) -> Result<(), ErrorCode> {
-    match result {
-        Ok(results) => match results.iter().find_map(|result| result.as_ref().err()) {
-            Some(error) => Err(error.code.clone()),
-            None => Ok(()),
-        },
-        Err(error) => Err(error.code.clone()),
-    }
-}
-
-/// An address on this machine where nobody listens.
-pub(crate) fn nobody() -> String {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    format!("http://{}", free.local_addr().expect("it listens"))
+    connect(Setup::new(server.url()))
 }

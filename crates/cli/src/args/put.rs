@@ -3,7 +3,7 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use headwaters::wire::{PartitionKey, PartitionKeyError, StreamName};
 use headwaters::{RateLimit, RetryPolicy};
 
@@ -82,14 +82,16 @@ pub(crate) struct PutArguments {
     #[arg(verbatim_doc_comment)]
     pub(crate) linger: Option<Duration>,
 
-    /// A Kinesis record for each record, instead of packing them as the KPL does
-    /// for consumers that can unpack them
-    #[arg(long, help_heading = "Delivery", verbatim_doc_comment)]
-    pub(crate) no_aggregation: bool,
+    /// Pack records into aggregates as the KPL does, for consumers that can
+    /// unpack them; without, a Kinesis record for each record [default: true]
+    #[arg(long, value_name = "true|false", default_value_t = true, hide_default_value = true)]
+    #[arg(default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    #[arg(action = ArgAction::Set, help_heading = "Delivery", hide_possible_values = true)]
+    #[arg(verbatim_doc_comment)]
+    pub(crate) aggregate: bool,
 
     /// Largest data of an aggregate: bytes, KiB or MiB [default: 51200]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
-    #[arg(conflicts_with = "no_aggregation")]
     pub(crate) aggregation_max_size: Option<usize>,
 
     /// How fast each shard is fed, in percent of what it takes (1,000 Kinesis
@@ -249,6 +251,9 @@ impl PutArguments {
         if self.acks_on_stdout() && self.output == Output::Json {
             return conflict("--acks - and --output json both want the standard output");
         }
+        if !self.aggregate && self.aggregation_max_size.is_some() {
+            return conflict("--aggregation-max-size is for aggregates, and there are none");
+        }
         let formats: Vec<Format> = match self.files[..] {
             [] => vec![self.format_of(Path::new(STDIN))],
             _ => self.files.iter().map(|file| self.format_of(file)).collect(),
@@ -383,6 +388,20 @@ mod tests {
     }
 
     #[test]
+    fn records_are_packed_unless_that_is_false() {
+        let packs = |words: &str| put(words).expect(words).aggregate;
+        assert!(
+            packs("--local") && packs("--local --aggregate") && packs("--local --aggregate=true")
+        );
+        assert!(!packs("--local --aggregate=false"));
+        // A word behind it is a file.
+        assert_eq!(
+            put("--local --aggregate false").expect("a file").files,
+            [PathBuf::from("false")]
+        );
+    }
+
+    #[test]
     fn a_rate_limit_is_in_percent_or_off() {
         let rate_limit = |words: &str| put(words).map(|arguments| arguments.rate_limit).ok();
         assert_eq!(rate_limit("--local"), Some(RateLimit::Fixed { percent: 150 }));
@@ -412,7 +431,8 @@ mod tests {
             ("--local --input records --key a", "its own keys"),
             ("--local --key-field a..b", "a path names a field"),
             ("--local --input xml", "possible values"),
-            ("--local --no-aggregation --aggregation-max-size 64", "cannot be used with"),
+            ("--local --aggregate=false --aggregation-max-size 64", "is for aggregates"),
+            ("--local --aggregate=perhaps", "invalid value 'perhaps'"),
         ] {
             let error = refusal(words);
             assert!(error.contains(reason), "{words}: {error}");

@@ -6,10 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::acceptor;
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+#[expect(clippy::exhaustive_enums, reason = "those that there are")]
+pub enum Step {
     /// Reads the request, writes these bytes, and goes on with the connection.
     Answer(Vec<u8>),
     /// Reads the request, writes these bytes, and closes the connection in order.
@@ -30,15 +35,19 @@ pub(crate) enum Step {
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+#[non_exhaustive]
+pub struct Received {
+    /// The request line and the headers.
+    pub head: String,
+    /// All of the body.
+    pub body: Vec<u8>,
     /// The number of its connection, from 0.
-    pub(crate) connection: usize,
+    pub connection: usize,
 }
 
 impl Received {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then_some(value.trim())
@@ -46,82 +55,136 @@ impl Received {
     }
 }
 
-#[derive(Clone)]
-pub(crate) struct Server {
-    pub(crate) port: u16,
+/// A server that takes one step of its script for each request. Clones are the same server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    port: u16,
     state: Arc<Mutex<State>>,
 }
 
+#[derive(Debug)]
 struct State {
     connections: usize,
     received: Vec<Received>,
     steps: VecDeque<Step>,
     /// What happens when the script has ended.
     otherwise: Step,
+    tasks: Vec<JoinHandle<()>>,
     written: usize,
 }
 
 impl Server {
     /// Starts a server that stores everything once the script has ended.
-    pub(crate) async fn start(steps: impl IntoIterator<Item = Step>) -> Self {
+    pub async fn start(steps: impl IntoIterator<Item = Step>) -> Self {
         Self::start_at(0, steps).await
     }
 
-    pub(crate) async fn start_at(port: u16, steps: impl IntoIterator<Item = Step>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
-        let server = Self::new(&listener, steps);
-        let accepting = server.clone();
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let (server, number) = (accepting.clone(), accepting.connect());
-                tokio::spawn(async move { server.serve_tcp(socket, number).await });
-            }
-        });
-        server
+    /// Starts one at this port.
+    ///
+    /// # Panics
+    /// Somebody else listens there.
+    pub async fn start_at(port: u16, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self::listen(port, None, steps).await
     }
 
-    pub(crate) fn new(listener: &TcpListener, steps: impl IntoIterator<Item = Step>) -> Self {
+    /// Starts one behind TLS whose certificate has this name; and the certificate in PEM.
+    pub async fn start_secure(name: &str) -> (Self, String) {
+        let (acceptor, pem) = acceptor(name);
+        (Self::listen(0, Some(acceptor), []).await, pem)
+    }
+
+    async fn listen(
+        port: u16,
+        tls: Option<TlsAcceptor>,
+        steps: impl IntoIterator<Item = Step>,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
         let state = State {
             connections: 0,
             received: Vec::new(),
             steps: steps.into_iter().collect(),
             otherwise: Step::Answer(stored(1)),
+            tasks: Vec::new(),
             written: 0,
         };
         let port = listener.local_addr().expect("it listens").port();
-        Self { port, state: Arc::new(Mutex::new(state)) }
+        let server = Self { port, state: Arc::new(Mutex::new(state)) };
+        let accepting = server.clone();
+        server.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (server, tls) = (accepting.clone(), tls.clone());
+                accepting.spawn(async move { server.accept(socket, tls).await });
+            }
+        });
+        server
     }
 
-    pub(crate) fn otherwise(self, step: Step) -> Self {
+    /// What it does once the script has ended.
+    #[must_use]
+    pub fn otherwise(self, step: Step) -> Self {
         self.lock().otherwise = step;
         self
     }
 
-    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
+    /// Continues the script.
+    pub fn script(&self, steps: impl IntoIterator<Item = Step>) {
         self.lock().steps.extend(steps);
     }
 
-    pub(crate) fn received(&self) -> Vec<Received> {
+    /// The requests that came whole.
+    pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
         self.lock().connections
     }
 
     /// How many bytes an endless answer got rid of.
-    pub(crate) fn written(&self) -> usize {
+    pub fn written(&self) -> usize {
         self.lock().written
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where it listens.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same for a client that needs no TLS.
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn connect(&self) -> usize {
-        let mut state = self.lock();
-        state.connections += 1;
-        state.connections - 1
+    /// Ends it with all of its connections.
+    pub async fn stop(self) {
+        let tasks: Vec<JoinHandle<()>> = self.lock().tasks.drain(..).collect();
+        for task in tasks {
+            task.abort();
+            // Only then its socket is closed.
+            let _ = task.await;
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = tokio::spawn(task);
+        self.lock().tasks.push(task);
+    }
+
+    async fn accept(&self, socket: TcpStream, tls: Option<TlsAcceptor>) {
+        let number = {
+            let mut state = self.lock();
+            state.connections += 1;
+            state.connections - 1
+        };
+        match tls {
+            None => self.serve_tcp(socket, number).await,
+            Some(tls) => {
+                if let Ok(socket) = tls.accept(socket).await {
+                    self.serve(socket, number).await;
+                }
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -153,7 +216,7 @@ impl Server {
     }
 
     /// Serves a connection; gives it back if it is to be reset.
-    pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         mut socket: S,
         number: usize,
@@ -232,12 +295,12 @@ async fn read_request<S: AsyncRead + Unpin>(
 }
 
 /// An answer with this status and body.
-pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-pub(crate) fn stored_body(entries: usize) -> String {
+fn stored_body(entries: usize) -> String {
     let entry = |index| {
         format!("{{\"SequenceNumber\":\"4957{index:052}\",\"ShardId\":\"shardId-000000000001\"}}")
     };
@@ -246,10 +309,20 @@ pub(crate) fn stored_body(entries: usize) -> String {
 }
 
 /// The answer to so many entries that were stored.
-pub(crate) fn stored(entries: usize) -> Vec<u8> {
+pub fn stored(entries: usize) -> Vec<u8> {
     answer("200 OK", "Content-Type: application/x-amz-json-1.1\r\n", &stored_body(entries))
 }
 
-pub(crate) fn failure(status: &str, code: &str) -> Vec<u8> {
+/// An error of the service, with a message.
+pub fn failure(status: &str, code: &str) -> Vec<u8> {
     answer(status, "", &format!("{{\"__type\":\"{code}\",\"message\":\"so it is\"}}"))
+}
+
+/// An address on this machine where nobody listens.
+///
+/// # Panics
+/// There is no free port.
+pub fn nobody() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    format!("http://{}", free.local_addr().expect("it listens"))
 }
