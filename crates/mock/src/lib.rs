@@ -75,7 +75,10 @@ mod testing;
 mod user_records;
 
 pub use fault::Fault;
-pub use headwaters_model::{EntryFault, EntryFaults, Handover, ListFault, ShardLimits, Stored};
+pub use headwaters_model::{
+    EntryFault, EntryFaults, Handover, ListFault, MaxRecordSize, MaxRecordSizeError, ShardLimits,
+    Stored,
+};
 pub use mock::Mock;
 pub use mock_builder::MockBuilder;
 pub use shard_report::ShardReport;

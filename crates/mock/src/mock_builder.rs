@@ -1,7 +1,7 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use headwaters_model::{ListRequest, ShardLimits, Stream, StreamOptions};
+use headwaters_model::{ListRequest, MaxRecordSize, ShardLimits, Stream, StreamOptions};
 use headwaters_transport::Clock;
 use headwaters_wire::StreamName;
 
@@ -37,6 +37,13 @@ impl MockBuilder {
     #[must_use]
     pub fn limits(self, limits: ShardLimits) -> Self {
         Self { options: self.options.limits(limits), ..self }
+    }
+
+    /// Takes records of this size, data and partition key together, instead of 1 MiB
+    /// (UpdateMaxRecordSize).
+    #[must_use]
+    pub fn max_record_size(self, size: MaxRecordSize) -> Self {
+        Self { options: self.options.max_record_size(size), ..self }
     }
 
     /// Lists this many shards a page instead of 1,000: 1 to 10,000, or every listing is refused

@@ -67,6 +67,16 @@ impl Admin {
         self.settle(stream).await;
     }
 
+    /// Asks for records of 10 MiB. Not all servers know of it, or heed it.
+    pub(crate) async fn allow_large_records(&self, stream: &str) {
+        let summary = self.ask("DescribeStreamSummary", &json!({ "StreamName": stream })).await;
+        let arn = &summary["StreamDescriptionSummary"]["StreamARN"];
+        let request = json!({ "StreamARN": arn, "MaxRecordSizeInKiB": 10 * 1024 });
+        let (_, answer) = self.try_ask("UpdateMaxRecordSize", &request).await.expect("an answer");
+        println!("    UpdateMaxRecordSize: {answer}");
+        self.settle(stream).await;
+    }
+
     /// Waits until a change is done.
     pub(crate) async fn settle(&self, stream: &str) {
         for _ in 0..200 {

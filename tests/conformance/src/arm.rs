@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwaters::aws::AwsTransport;
 use headwaters::http::HttpTransport;
-use headwaters::mock::Mock;
+use headwaters::mock::{MaxRecordSize, Mock, MockBuilder};
 use headwaters::wire::{StreamArn, StreamName};
 use headwaters::{
     ListShards, ListShardsResult, PutRecords, PutRecordsResult, TokioClock, Transport,
@@ -35,12 +35,22 @@ pub(crate) struct Server {
 /// What a server cannot do, or does otherwise than the service.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quirks {
-    /// It does not take the ARN of a stream for all that is asked here.
+    /// It counts the bytes of a key, not its characters.
+    pub(crate) counts_key_bytes: bool,
+    /// It does not take the ARN of a stream.
     pub(crate) no_arn: bool,
+    /// It takes the ARN of a stream for records only, not to list its shards.
+    pub(crate) no_arn_to_list: bool,
+    /// It takes requests with too many entries, and with none.
+    pub(crate) no_entry_limit: bool,
+    /// Its streams take no records beyond a megabyte, whatever is said to UpdateMaxRecordSize.
+    pub(crate) no_large_records: bool,
+    /// It takes records of ten megabytes, and answers 500 to whoever wants to read them.
+    pub(crate) no_large_reads: bool,
     /// It does not list by a page token alone.
     pub(crate) no_paging: bool,
-    /// It takes records beyond the limit of the stream, or says so in a way of its own.
-    pub(crate) no_record_limit: bool,
+    /// It refuses a record beyond the limit of the stream by itself, not with its request.
+    pub(crate) refuses_by_entry: bool,
     /// It is slow: few records, and requests below 500 kB.
     pub(crate) slow: bool,
     /// It does not throttle.
@@ -58,19 +68,37 @@ impl Arm {
 
     /// A new stream.
     pub(crate) async fn stream(&self, shards: u32) -> Stand<'_> {
-        let number = self.streams.fetch_add(1, Ordering::Relaxed);
-        let name = StreamName::new(&format!("stream-{number}")).expect("a valid name");
-        let way = match self.admin() {
-            None => {
-                let shards = NonZeroU32::new(shards).expect("a stream has shards");
-                Way::Mock(Mock::builder(name.clone(), shards).build(TokioClock::new()))
-            }
-            Some(admin) => {
-                admin.create(name.as_str(), shards).await;
-                self.way(Setup::default()).expect("it can do that")
-            }
+        let Some(admin) = self.admin() else { return self.mock(shards, |mock| mock) };
+        let name = self.name();
+        admin.create(name.as_str(), shards).await;
+        Stand { arm: self, name, way: self.way(Setup::default()) }
+    }
+
+    /// A new stream that takes records of 10 MiB, if the server lets it.
+    pub(crate) async fn stream_of_large_records(&self, shards: u32) -> Stand<'_> {
+        let Some(admin) = self.admin() else {
+            return self.mock(shards, |mock| mock.max_record_size(MaxRecordSize::MAX).unlimited());
         };
-        Stand { arm: self, name, way }
+        let stand = self.stream(shards).await;
+        admin.allow_large_records(stand.name.as_str()).await;
+        stand
+    }
+
+    /// A new stream in a mock of its own.
+    pub(crate) fn mock(
+        &self,
+        shards: u32,
+        change: impl FnOnce(MockBuilder) -> MockBuilder,
+    ) -> Stand<'_> {
+        let name = self.name();
+        let shards = NonZeroU32::new(shards).expect("a stream has shards");
+        let mock = change(Mock::builder(name.clone(), shards)).build(TokioClock::new());
+        Stand { arm: self, name, way: Way::Mock(mock) }
+    }
+
+    fn name(&self) -> StreamName {
+        let number = self.streams.fetch_add(1, Ordering::Relaxed);
+        StreamName::new(&format!("stream-{number}")).expect("a valid name")
     }
 
     /// Where to ask what a producer does not.
@@ -83,14 +111,14 @@ impl Arm {
         self.server.as_ref().map(|server| server.running.port)
     }
 
-    /// A transport to the server, or to something before it; `None` if the client cannot do that.
-    pub(crate) fn way(&self, setup: Setup) -> Option<Way> {
+    /// A transport to the server, or to something before it.
+    pub(crate) fn way(&self, setup: Setup) -> Way {
         let Server { client, running } =
             self.server.as_ref().expect("there is only one way to the mock");
         let url = format!("http://127.0.0.1:{}", running.port);
         match client {
-            Client::Aws => Some(Way::Aws(clients::aws(setup, url)?)),
-            Client::Http(protocol) => Some(Way::Http(clients::http(setup, &url, *protocol))),
+            Client::Aws => Way::Aws(clients::aws(setup, url)),
+            Client::Http(protocol) => Way::Http(clients::http(setup, &url, *protocol)),
         }
     }
 }
@@ -104,6 +132,8 @@ pub(crate) struct Setup {
     pub(crate) ca_bundle: Option<String>,
     /// Counts how often credentials were asked for: there is a new key each time.
     pub(crate) keys: Option<Arc<AtomicU64>>,
+    /// The proxy through which the way leads.
+    pub(crate) proxy: Option<String>,
     /// Where requests go, if not straight to the server.
     pub(crate) url: Option<String>,
 }

@@ -1,13 +1,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use headwaters_hostile::acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// What something on the way does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,16 +146,7 @@ async fn message(socket: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 
 /// TLS in front of a server, for `localhost`; and the certificate.
 pub(crate) async fn secure(server: u16) -> (Secured, String) {
-    let made = rcgen::generate_simple_self_signed([String::from("localhost")]).expect("a name");
-    let pem = made.cert.pem();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.into()], key)
-        .expect("they belong together");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let (acceptor, pem) = acceptor("localhost");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
     let port = listener.local_addr().expect("it listens").port();
     let task = tokio::spawn(async move {

@@ -8,8 +8,9 @@ use headwaters::aws::aws_sdk_kinesis::config::{self, BehaviorVersion};
 use headwaters::aws::aws_sdk_kinesis::{Client as Sdk, Config};
 use headwaters::http::{
     Credentials, CredentialsError, CredentialsFuture, Endpoint, HttpTransport, Protocol,
-    ProvideCredentials, Region,
+    ProvideCredentials, Proxy, Region,
 };
+use headwaters_hostile::sdk::http_client;
 
 use crate::arm::Setup;
 
@@ -25,24 +26,20 @@ pub enum Client {
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// `None` if it is to trust somebody: that would be its HTTP client's business.
-pub(crate) fn aws(setup: Setup, url: String) -> Option<AwsTransport> {
-    if setup.ca_bundle.is_some() {
-        return None;
-    }
+pub(crate) fn aws(setup: Setup, url: String) -> AwsTransport {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .credentials_provider(Keys(setup.keys.unwrap_or_default()))
         .endpoint_url(setup.url.unwrap_or(url))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(http_client(setup.ca_bundle, setup.proxy.as_deref()))
         .region(config::Region::new("us-east-1"))
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .build();
     let transport = AwsTransport::new(Sdk::from_conf(config)).request_timeout(TIMEOUT);
-    Some(match setup.arn {
+    match setup.arn {
         Some(arn) => transport.stream_arn(arn),
         None => transport,
-    })
+    }
 }
 
 pub(crate) fn http(setup: Setup, url: &str, protocol: Protocol) -> HttpTransport {
@@ -58,6 +55,9 @@ pub(crate) fn http(setup: Setup, url: &str, protocol: Protocol) -> HttpTransport
     }
     if let Some(arn) = setup.arn {
         builder = builder.stream_arn(arn);
+    }
+    if let Some(url) = setup.proxy {
+        builder = builder.proxy(Proxy::new(&url).expect("a valid proxy"));
     }
     builder.build().expect("nothing is missing")
 }

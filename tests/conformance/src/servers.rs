@@ -83,7 +83,13 @@ pub async fn ferrokinesis(client: Client) -> Arm {
         Client::Http(Cbor) => "http (CBOR) to ferrokinesis",
         Client::Http(Json) => "http (JSON) to ferrokinesis",
     };
-    let quirks = Quirks { no_arn: true, no_paging: true, ..Quirks::default() };
+    let quirks = Quirks {
+        counts_key_bytes: true,
+        no_arn_to_list: true,
+        no_large_records: true,
+        no_paging: true,
+        ..Quirks::default()
+    };
     Arm::new(name, Some(Server { client, running }), quirks)
 }
 
@@ -97,8 +103,14 @@ pub async fn kinesis_mock(client: Client) -> Result<Arm, Skipped> {
         Client::Http(Cbor) => ("http (CBOR) to kinesis-mock", 4_616, 4_615),
         Client::Http(Json) => ("http (JSON) to kinesis-mock", 4_626, 4_625),
     };
-    let quirks =
-        Quirks { no_record_limit: true, no_throttling: true, slow: true, ..Quirks::default() };
+    let quirks = Quirks {
+        no_entry_limit: true,
+        no_large_reads: true,
+        no_throttling: true,
+        refuses_by_entry: true,
+        slow: true,
+        ..Quirks::default()
+    };
     let start = |modules: &Path| {
         let folder = modules.join("kinesis-local");
         let mut command = Command::new("node");
@@ -120,7 +132,13 @@ pub async fn kinesis_mock(client: Client) -> Result<Arm, Skipped> {
 /// It cannot run here.
 pub async fn kinesalite() -> Result<Arm, Skipped> {
     let port = 4_631_u16;
-    let quirks = Quirks { no_arn: true, no_paging: true, no_throttling: true, ..Quirks::default() };
+    let quirks = Quirks {
+        no_arn: true,
+        no_large_records: true,
+        no_paging: true,
+        no_throttling: true,
+        ..Quirks::default()
+    };
     let start = |modules: &Path| {
         let mut command = Command::new("node");
         command

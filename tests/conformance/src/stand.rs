@@ -4,7 +4,8 @@ use bytes::Bytes;
 use headwaters::mock::Mock;
 use headwaters::wire::aggregate::{Decoded, decode};
 use headwaters::wire::{
-    Entry, HashKey, HashKeyRange, ListedShard, PartitionKey, SequenceNumber, ShardId, StreamName,
+    Entry, HashKey, HashKeyRange, ListedShard, NextToken, PartitionKey, SequenceNumber, ShardId,
+    StreamName,
 };
 use headwaters::{ListShards, PutRecords, PutRecordsResult, TokioClock, Transport};
 use serde_json::{Value, json};
@@ -37,7 +38,12 @@ impl Stand<'_> {
 
     /// The open shards, in the order of their hash keys, over all pages.
     pub(crate) async fn shards(&self) -> Vec<ListedShard> {
-        let (mut shards, mut token) = (Vec::new(), None);
+        self.shards_from(None).await
+    }
+
+    /// Those of this page and the ones behind it.
+    pub(crate) async fn shards_from(&self, mut token: Option<NextToken>) -> Vec<ListedShard> {
+        let mut shards = Vec::new();
         loop {
             let page = self.way.list_shards(ListShards::new(self.name.clone(), token)).await;
             let page = page.expect("the shards can be listed");

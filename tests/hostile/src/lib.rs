@@ -9,6 +9,8 @@ pub mod cases;
 mod faults;
 mod proxy;
 mod requests;
+#[cfg(feature = "aws")]
+pub mod sdk;
 mod server;
 mod setup;
 mod tls;

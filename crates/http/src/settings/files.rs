@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use zeroize::Zeroizing;
+
 use super::Environment;
 use super::aws::SettingsError;
 use super::ini::Ini;
@@ -77,7 +79,7 @@ impl Profile {
 fn read(path: Option<&Path>) -> Result<Ini, SettingsError> {
     let Some(path) = path else { return Ok(Ini::default()) };
     match fs::read_to_string(path) {
-        Ok(text) => Ok(Ini::parse(&text)),
+        Ok(text) => Ok(Ini::parse(&Zeroizing::new(text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ini::default()),
         Err(error) => Err(SettingsError::File { path: path.to_owned(), why: error.to_string() }),
     }

@@ -2,16 +2,20 @@
 //!
 //! Source: "Configuration and credential file settings" in the reference of the AWS SDKs and tools.
 
+use core::fmt;
+
+use zeroize::Zeroizing;
+
 /// A file of sections.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Ini(Vec<Section>);
 
 /// What stands below one `[name]`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 struct Section {
     name: String,
-    /// In their order; one below another is `outer.inner`.
-    properties: Vec<(String, String)>,
+    /// In their order; one below another is `outer.inner`. Some values are secret.
+    properties: Vec<(String, Zeroizing<String>)>,
 }
 
 impl Ini {
@@ -45,7 +49,7 @@ impl Ini {
                     name
                 }
             };
-            section.properties.push((name, value.to_owned()));
+            section.properties.push((name, Zeroizing::new(value.to_owned())));
         }
         Self(sections)
     }
@@ -61,6 +65,16 @@ impl Ini {
         let mut values = sections.flat_map(|section| &section.properties);
         let value = values.rfind(|(name, _)| name == property).map(|(_, value)| value.as_str());
         value.filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.properties.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Section")
+            .field("name", &self.name)
+            .field("properties", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,5 +121,7 @@ mod tests {
         assert_eq!(ini.get("profile a b", "endpoint_url"), Some("http://outer"));
         assert_eq!(ini.get("profile a b", "secret"), Some("a#b;c=d"));
         assert!(ini.has("profile a b") && !ini.has("profile a"));
+        let text = format!("{ini:?}");
+        assert!(text.contains("\"secret\"") && !text.contains("a#b"), "{text}");
     }
 }

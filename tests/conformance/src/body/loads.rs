@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use headwaters::wire::HashKey;
 use headwaters::{
-    Cause, Config, ConfigBuilder, Delivery, Order, Outcome, Producer, RetryPolicy, Transport,
-    UserRecord,
+    Bounds, Cause, Config, ConfigBuilder, Delivery, Order, Outcome, Producer, RateLimit,
+    RetryPolicy, Transport, UserRecord,
 };
 
 use super::Verdict;
 use crate::admin::pause;
 use crate::arm::Arm;
-use crate::stand::Stand;
+use crate::stand::{Held, Stand};
 
 pub(super) fn config() -> ConfigBuilder {
     Config::builder()
@@ -103,6 +103,37 @@ pub(super) async fn packed_records(arm: &Arm) -> Verdict {
     load(arm, 4, count(arm, 20_000), config()).await
 }
 
+/// Each of them alone in its request, beside some that are packed.
+pub(super) async fn large_records_beside_small_ones(arm: &Arm) -> Verdict {
+    const MEGABYTE: usize = 1024 * 1024;
+    if arm.quirks.no_large_records {
+        return Verdict::Lacks("records beyond a megabyte");
+    }
+    let size = if arm.quirks.no_large_reads { 2 * MEGABYTE } else { 10 * MEGABYTE };
+    let stand = arm.stream_of_large_records(2).await;
+    let bounds = Bounds { bytes: 80 * MEGABYTE, records: 1_000 };
+    let producer = start(
+        &stand,
+        config().bounds(bounds).max_user_record_size(size).rate_limit(RateLimit::Off),
+    );
+    let large = |byte| UserRecord::new("large", vec![byte; size - 5]).expect("a valid record");
+    let records = [large(1)].into_iter().chain((0..20).map(record)).chain([large(2)]);
+    let mut deliveries = put_all(&producer, records).await;
+    producer.close(None).await;
+    let held = stand.user_records().await;
+    for (index, byte) in [(21, 2), (0, 1)] {
+        let delivery = deliveries.remove(index);
+        assert!(matches!(delivery.outcome, Outcome::Stored { .. }), "{:?}", delivery.outcome);
+        let whole =
+            |held: &&Held| held.data.len() == size - 5 && held.data.iter().all(|&at| at == byte);
+        assert_eq!(held.iter().filter(whole).count(), 1, "it is there, once");
+    }
+    assert_eq!(deliveries.len(), 20, "those between");
+    assert!(deliveries.iter().all(|one| matches!(one.outcome, Outcome::Stored { .. })));
+    assert_eq!(held.len(), 22);
+    Verdict::Held
+}
+
 pub(super) async fn few_records_at_a_time(arm: &Arm) -> Verdict {
     let stand = arm.stream(2).await;
     let producer = start(&stand, config().record_max_buffered_time(Duration::from_millis(20)));
@@ -169,7 +200,7 @@ pub(super) async fn keys_in_order_plain(arm: &Arm) -> Verdict {
 
 pub(super) async fn more_than_a_shard_takes(arm: &Arm) -> Verdict {
     if arm.quirks.no_throttling {
-        return Verdict::Skipped;
+        return Verdict::Lacks("limits of its shards");
     }
     load(arm, 1, 4_000, plain()).await
 }

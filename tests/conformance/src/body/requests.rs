@@ -1,9 +1,10 @@
 //! Requests by themselves, without a producer.
 
-use headwaters::wire::{Class, Entry, ErrorCode, HashKey, Placement, StreamName};
+use headwaters::wire::{Entry, ErrorCode, HashKey, Placement, StreamName};
 use headwaters::{PutRecords, Transport};
 
 use super::Verdict;
+use super::refusals::refused;
 use crate::arm::Arm;
 use crate::stand::{Stand, before, entry};
 
@@ -119,15 +120,36 @@ pub(super) async fn a_record_of_a_megabyte(arm: &Arm) -> Verdict {
     Verdict::Held
 }
 
-pub(super) async fn a_record_beyond_the_limit_is_refused(arm: &Arm) -> Verdict {
-    if arm.quirks.no_record_limit {
-        return Verdict::Skipped;
+pub(super) async fn a_record_of_ten_megabytes(arm: &Arm) -> Verdict {
+    const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
+    let stand = arm.stream_of_large_records(1).await;
+    let entries = vec![entry("k", vec![7; TEN_MEGABYTES - 1])];
+    let result = stand.put(entries.clone()).await;
+    if arm.quirks.no_large_records {
+        refused(&stand, &result).await;
+        return Verdict::Lacks("records beyond a megabyte, and refuses them");
     }
-    let stand = arm.stream(1).await;
-    let result = stand.put(vec![entry("k", "fine"), entry("k", vec![7; 1024 * 1024 + 1])]).await;
-    let error = result.expect_err("the request is refused");
-    assert_eq!(error.code.class(), Class::Permanent, "{error}");
-    assert!(stand.kinesis_records().await.is_empty(), "nothing of it is stored");
+    let placements = stored(&result);
+    if arm.quirks.no_large_reads {
+        return Verdict::Lacks("reads of so large a record; that it is stored is ok");
+    }
+    // The partition key counts.
+    let result = stand.put(vec![entry("k2", vec![7; TEN_MEGABYTES - 1])]).await;
+    assert!(result.is_err());
+    check(&stand, &entries, &placements).await;
+    Verdict::Held
+}
+
+/// The service's limit is one of characters.
+pub(super) async fn keys_of_256_characters_in_512_bytes(arm: &Arm) -> Verdict {
+    let stand = arm.stream(2).await;
+    let entries = vec![entry(&"\u{e9}".repeat(256), "x")];
+    let result = stand.put(entries.clone()).await;
+    if arm.quirks.counts_key_bytes {
+        refused(&stand, &result).await;
+        return Verdict::Lacks("keys of so many bytes, and refuses them");
+    }
+    check(&stand, &entries, &stored(&result)).await;
     Verdict::Held
 }
 
@@ -143,7 +165,7 @@ pub(super) async fn a_stream_that_is_not_there(arm: &Arm) -> Verdict {
 
 pub(super) async fn what_is_throttled_is_told_entry_by_entry(arm: &Arm) -> Verdict {
     if arm.quirks.no_throttling {
-        return Verdict::Skipped;
+        return Verdict::Lacks("limits of its shards");
     }
     let stand = arm.stream(1).await;
     let entries: Vec<Entry> = (0..500).map(|number| entry(&number.to_string(), "x")).collect();
