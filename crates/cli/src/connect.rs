@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::fs;
 
 use headwaters::TokioClock;
-use headwaters::http::{AwsSettings, BuildError, HttpTransport};
+use headwaters::http::{AwsSettings, BuildError, HttpTransport, Region};
 use headwaters::mock::Mock;
 
 use crate::args::{Local, PutArguments, ServiceArguments};
@@ -47,6 +47,12 @@ fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
         builder = builder.ca_bundle(fs::read(path).map_err(failed)?);
     }
     if let Some(arn) = &arguments.stream.arn {
+        // It says where the stream is; a region of the environment is meant for other streams.
+        if region.is_none()
+            && let Ok(own) = Region::new(arn.region())
+        {
+            builder = builder.region(own);
+        }
         builder = builder.stream_arn(arn.clone());
     }
     builder.build().map_err(|error| {
@@ -56,6 +62,8 @@ fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
                  (--local puts into a stream inside this command)",
             ),
             BuildError::PlainHttp => format!("{error} (--allow-plain-http)"),
+            BuildError::StreamElsewhere => format!("{error} (--region can be left out)"),
+            BuildError::Tls(_) => format!("{error} (--ca-bundle, AWS_CA_BUNDLE)"),
             other => other.to_string(),
         })
     })

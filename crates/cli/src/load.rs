@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{self, Receiver, UnboundedSender};
 
 use crate::complaints::Complaints;
 use crate::console::Console;
+use crate::hints::Hinted;
 use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError, Rule};
 use crate::progress::{Far, Progress};
 use crate::readback::Digest;
@@ -144,7 +145,22 @@ impl<'a> Load<'a> {
             ((), ()) = deliver => Ok(()),
             () = self.overtime() => Ok(()),
             never = self.stop_in_time() => match never {},
+            never = self.tell_of_outages() => match never {},
             never = progress.run(self.clock, self.console, || self.far()) => match never {},
+        }
+    }
+
+    /// Says that requests fail one after the other, and that they no longer do: a command that waits must say for what.
+    async fn tell_of_outages(&self) -> Infallible {
+        loop {
+            if let Some(failure) = self.target.requests(true).await {
+                let failure = Hinted(&failure);
+                self.console.notice(format_args!(
+                    "requests fail, and are sent again until --ttl or --deadline ends it: {failure}"
+                ));
+            }
+            self.target.requests(false).await;
+            self.console.notice("requests are answered again");
         }
     }
 

@@ -12,6 +12,7 @@ mod decode;
 mod exit;
 mod failed;
 mod filter;
+mod hints;
 mod input;
 mod load;
 mod progress;

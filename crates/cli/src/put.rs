@@ -6,6 +6,7 @@ use crate::connect;
 use crate::console::Console;
 use crate::exit::{Abort, Exit};
 use crate::failed::Failed;
+use crate::hints::Hinted;
 use crate::input::{self, Format, Inputs, Key, Keys};
 use crate::load::{Abandoned, Deadline, Failure, Load};
 use crate::progress::Progress;
@@ -189,7 +190,7 @@ fn tell(load: &Load<'_>, summary: &Summary<'_>, refusal: Option<&str>, keeps: bo
     if let Some(refusal) = refusal {
         console.error(format_args!("the service refused: {refusal}"));
     } else if let Some(failure) = load.target.last_failure() {
-        console.error(format_args!("the last request failed: {failure}"));
+        console.error(format_args!("the last request failed: {}", Hinted(&failure)));
     }
     for report in &summary.reports {
         if let Some(error) = &report.error {

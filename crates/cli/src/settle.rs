@@ -10,6 +10,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::acks::{self, Acks, Place};
 use crate::failed::Failed;
+use crate::hints::Hinted;
 use crate::input::{BadInput, Files, Position};
 use crate::load::Load;
 use crate::readback::{Digest, ReadBack};
@@ -201,7 +202,8 @@ impl<'a> Settler<'a> {
         count(self.tally, |tally| tally.refused += 1);
         if self.refusal.is_none() {
             let said = attempts.last().and_then(|attempt| attempt.error.as_ref());
-            self.refusal = Some(said.map_or_else(|| code.to_string(), ToString::to_string));
+            self.refusal =
+                Some(said.map_or_else(|| code.to_string(), |error| Hinted(error).to_string()));
         }
         if self.tally.get().stored == 0 && concerns_stream(code) {
             self.stop.order(Reason::Refused);

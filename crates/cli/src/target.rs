@@ -26,6 +26,8 @@ pub(crate) struct Service {
 
 #[derive(Debug, Default)]
 struct State {
+    /// How many requests in a row failed as a whole.
+    failures: u32,
     /// Why the last request failed as a whole; nothing if it did not.
     last_failure: Option<AttemptError>,
     /// How often in a row the credentials were refused.
@@ -38,6 +40,9 @@ struct State {
 /// exchanged meanwhile.
 const REFUSALS: u32 = 3;
 
+/// So many requests in a row fail before it is told: a few are nothing.
+const FAILURES: u32 = 3;
+
 impl Service {
     pub(crate) fn new(transport: HttpTransport) -> Self {
         Self { state: Arc::new(watch::Sender::new(State::default())), transport }
@@ -48,6 +53,7 @@ impl Service {
         let failure = result.as_ref().err();
         let is_refusal = failure.is_some_and(|error| error.code.class() == Class::Credentials);
         self.state.send_modify(|state| {
+            state.failures = if failure.is_some() { state.failures.saturating_add(1) } else { 0 };
             state.last_failure = failure.cloned();
             state.refusals = if is_refusal { state.refusals + 1 } else { 0 };
             state.works |= failure.is_none();
@@ -79,6 +85,21 @@ impl Target {
             Self::Local(_) => None,
             Self::Service(service) => service.state.borrow().last_failure.clone(),
         }
+    }
+
+    /// Ends when requests fail one after the other, if `fail`, or when one is answered; with the last failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub(crate) async fn requests(&self, fail: bool) -> Option<AttemptError> {
+        let Self::Service(Service { state, .. }) = self else {
+            return core::future::pending().await;
+        };
+        let mut receiver = state.subscribe();
+        let is_so =
+            |state: &State| if fail { state.failures >= FAILURES } else { state.failures == 0 };
+        let state = receiver.wait_for(|state| is_so(state)).await;
+        state.expect("the sender is borrowed, so it is there").last_failure.clone()
     }
 
     /// Ends when the service refuses the credentials again and again, and never took them.

@@ -172,7 +172,38 @@ fn a_refusal_is_told() {
     let words = ["orders", "--endpoint-url", &server.url, "--region=eu-west-1"];
     let run = put(&words, &KEYS, "one\n");
     assert_eq!(run.code, 254, "{}", run.stderr);
-    assert!(run.stderr.contains("the service refused: ResourceNotFoundException: so it is"));
+    assert!(
+        run.stderr.contains("the service refused: ResourceNotFoundException: so it is (is the")
+    );
+    assert!(run.stderr.contains("see --region and --profile"));
+}
+
+/// A region of the environment is for other streams.
+#[test]
+fn an_arn_says_where_its_stream_is() {
+    let server = Server::start(None);
+    let arn = "arn:aws:kinesis:ap-south-1:123456789012:stream/orders";
+    let words = [arn, "--endpoint-url", &server.url];
+    let run = put(&words, &[KEYS[0], KEYS[1], ("AWS_REGION", "us-east-1")], "one\n");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let head = &server.requests("PutRecords")[0].0;
+    assert!(head.contains("/ap-south-1/kinesis/"), "{head}");
+    let run = put(&[&words[..], &["--region=us-east-1"]].concat(), &KEYS, "one\n");
+    assert_eq!(run.code, 253, "{}", run.stderr);
+    assert!(run.stderr.contains("--region can be left out"), "{}", run.stderr);
+}
+
+/// It says so at once, goes on, and ends in time.
+#[test]
+fn nobody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let url = format!("http://{}", free.local_addr().expect("it listens"));
+    drop(free);
+    let words = ["orders", "--endpoint-url", &url, "--region=eu-west-1", "--ttl=2s"];
+    let run = put(&words, &KEYS, "one\n");
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("requests fail, and are sent again until --ttl"), "{}", run.stderr);
+    assert!(run.stderr.contains("look at --region, --endpoint-url"), "{}", run.stderr);
 }
 
 #[test]

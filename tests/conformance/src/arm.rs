@@ -45,8 +45,6 @@ pub(crate) struct Quirks {
     pub(crate) no_entry_limit: bool,
     /// Its streams take no records beyond a megabyte, whatever is said to UpdateMaxRecordSize.
     pub(crate) no_large_records: bool,
-    /// It takes records of ten megabytes, and answers 500 to whoever wants to read them.
-    pub(crate) no_large_reads: bool,
     /// It does not list by a page token alone.
     pub(crate) no_paging: bool,
     /// It refuses a record beyond the limit of the stream by itself, not with its request.

@@ -55,7 +55,8 @@ impl ProfileCredentials {
     fn nothing(&self, profile: &Profile) -> CredentialsError {
         let what = if profile.exists() { "has no keys" } else { "does not exist" };
         CredentialsError::new(format!(
-            "the AWS profile {:?} {what}, and AWS_ACCESS_KEY_ID is not set",
+            "the AWS profile {:?} {what}, and AWS_ACCESS_KEY_ID is not set: set it and AWS_SECRET_ACCESS_KEY, or run \
+             `aws configure`",
             self.profile
         ))
     }

@@ -182,7 +182,11 @@ impl fmt::Display for SettingsError {
                 write!(f, "the AWS setting {name} is neither true nor false")
             }
             Self::NoProfile { name } => {
-                write!(f, "there is no AWS profile {name:?} in ~/.aws/config or ~/.aws/credentials")
+                write!(
+                    f,
+                    "there is no AWS profile {name:?} in ~/.aws/config or ~/.aws/credentials, or in the files \
+                     that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"
+                )
             }
             Self::Region(error) => write!(f, "in the environment or the AWS profile: {error}"),
         }

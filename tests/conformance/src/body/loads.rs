@@ -109,7 +109,10 @@ pub(super) async fn large_records_beside_small_ones(arm: &Arm) -> Verdict {
     if arm.quirks.no_large_records {
         return Verdict::Lacks("records beyond a megabyte");
     }
-    let size = if arm.quirks.no_large_reads { 2 * MEGABYTE } else { 10 * MEGABYTE };
+    if arm.quirks.slow {
+        return Verdict::Lacks("the speed for them");
+    }
+    let size = 10 * MEGABYTE;
     let stand = arm.stream_of_large_records(2).await;
     let bounds = Bounds { bytes: 80 * MEGABYTE, records: 1_000 };
     let producer = start(
