@@ -83,6 +83,10 @@ impl Engine {
         if !packs {
             let lane = self.lanes.predict(stray.aggregate.seal().hash_key());
             self.lanes.suspect(lane);
+            // Until the next list; and where these records are stored as foretold nothing else asks for one.
+            if let Some(shard) = self.lanes.shard(lane) {
+                self.listing.invalidate(shard, self.now, self.now);
+            }
         }
         let members = self.unpack_stray(stray);
         let half = self.now.after(self.config.record_max_buffered_time / 2);

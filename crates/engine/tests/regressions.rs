@@ -4,8 +4,8 @@ mod story;
 
 use core::time::Duration;
 
-use headwaters_engine::{Action, Event, Outcome};
-use story::{Story, all, at, buffered, fates, kpl, plain, sent};
+use headwaters_engine::{Action, Config, Event, ListShards, Outcome, RateLimit};
+use story::{Story, all, at, buffered, fates, kpl, names, packed, plain, sent};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -148,4 +148,47 @@ fn the_first_list_is_completed_even_if_nothing_is_held() {
     assert!(request.next_token.is_some());
     story.list_page(&request, shards[1..].to_vec(), None);
     assert!(story.drain().is_empty() && story.engine.wakeup().at.is_none(), "now it may sleep");
+}
+
+/// Where aggregates went astray twice the records of their shard go by themselves until there is a new list of the shards.
+/// Nobody asked for one where those records are stored as foretold.
+#[test]
+fn a_shard_whose_records_go_by_themselves_gets_a_new_list() {
+    let settings = Config::builder().rate_limit(RateLimit::Off).record_ttl(None);
+    let mut story = Story::on(1, settings);
+    (1..3).for_each(|token| story.add(token, 10));
+    story.later(200);
+    for _ in 0..2 {
+        let batch = story.batch();
+        assert_eq!(packed(&batch), [[1, 2]]);
+        story.store_in(&batch, 7);
+        let request = next_list(&mut story);
+        story.list(&request);
+        assert_eq!(names(&story.drain()), ["requeue"]);
+        story.later(200);
+    }
+    let batch = story.batch();
+    assert_eq!(packed(&batch), [[1], [2]], "each by itself");
+    story.store(&batch);
+    assert_eq!(story.outcomes().len(), 2);
+    (3..5).for_each(|token| story.add(token, 10));
+    story.later(200);
+    let batch = story.batch();
+    assert_eq!(packed(&batch), [[3], [4]]);
+    let request = next_list(&mut story);
+    story.list(&request);
+    (5..7).for_each(|token| story.add(token, 10));
+    story.later(200);
+    assert_eq!(packed(&story.batch()), [[5, 6]]);
+}
+
+/// Waits for the next request for the shards, beside which nothing happens.
+fn next_list(story: &mut Story) -> ListShards {
+    for _ in 0..30 {
+        if let [Action::ListShards(request)] = &story.drain()[..] {
+            return request.clone();
+        }
+        story.later(100);
+    }
+    panic!("nobody asks for the shards")
 }
