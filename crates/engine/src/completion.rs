@@ -130,12 +130,13 @@ impl Attempts {
     }
 
     /// The attempts that were kept, oldest first: the first and the last three. When memory was short
-    /// ([`Bounds`](crate::Bounds)) there are fewer, or none.
+    /// ([`Bounds`](crate::Bounds)) any of them can be missing, the first too, or all; [`count`](Self::count) counts them
+    /// all the same.
     pub fn kept(&self) -> &[Attempt] {
         &self.kept
     }
 
-    /// The last attempt.
+    /// The last attempt that was kept: the very last, unless memory was short.
     pub fn last(&self) -> Option<&Attempt> {
         self.kept.last()
     }
