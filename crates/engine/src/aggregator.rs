@@ -4,11 +4,12 @@ use core::time::Duration;
 
 use headwaters_wire::HashKey;
 use headwaters_wire::aggregate::{Encoder, KPL_OUTER_KEY, OuterKey};
-use headwaters_wire::limits::PARTITION_KEY_CHARS_MAX;
+use headwaters_wire::limits::{PARTITION_KEY_CHARS_MAX, SHARD_BYTES_PER_SECOND};
 
 use crate::config::Config;
 use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord};
+use crate::lanes::LIMITER_POLL;
 use crate::memory::{self, Memory};
 use crate::order::Order;
 use crate::record::UserRecord;
@@ -41,8 +42,9 @@ pub(crate) struct Limits {
     pub(crate) count: usize,
     /// Whether records of one hash key are kept in their order.
     keeps_order: bool,
-    /// The most bytes that the stream takes.
-    largest: usize,
+    /// The most bytes of an aggregate of records that waited for one predecessor, at present and at all.
+    most_behind: usize,
+    most_behind_max: usize,
     pub(crate) linger: Duration,
     pub(crate) outer_key: OuterKey,
     pub(crate) size: usize,
@@ -100,7 +102,8 @@ impl Limits {
             capacity: size,
             count: usize::try_from(config.aggregation_max_count).unwrap_or(usize::MAX),
             keeps_order: config.order == Order::PerPartitionKey,
-            largest,
+            most_behind: size,
+            most_behind_max: config.collection_max_shard_size.clamp(size, largest),
             linger: config.linger(),
             outer_key: config.outer_key,
             size,
@@ -205,10 +208,20 @@ impl Aggregator {
         self.len() >= self.limits.count || self.size() >= self.most(more)
     }
 
-    /// Most bytes of what is packed: where `more` records waited for the same predecessor it is what the stream takes,
-    /// or no more than a usual aggregate of them would be stored in each round trip.
+    /// Requests for its shard take so long. What waited for one predecessor may take what the shard takes in that time and
+    /// until its limiter is looked at, and a quarter more: then one hash key can have all of a shard. Larger aggregates would
+    /// only be throttled more dearly, for each stands or falls as a whole.
+    pub(crate) fn note_request_time(&mut self, time: Duration) {
+        let micros = time.saturating_add(LIMITER_POLL).as_micros().saturating_mul(5) / 4;
+        let bytes = micros.saturating_mul(u128::from(SHARD_BYTES_PER_SECOND)) / 1_000_000;
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.limits.most_behind = bytes.clamp(self.limits.size, self.limits.most_behind_max);
+    }
+
+    /// Most bytes of what is packed: where `more` records waited for the same predecessor it may be more than usual, or no
+    /// more than a usual aggregate of them would be stored in each round trip.
     const fn most(&self, more: bool) -> usize {
-        if more { self.limits.largest } else { self.limits.size }
+        if more { self.limits.most_behind } else { self.limits.size }
     }
 
     /// Packs a record with those that are there; gives it back if it makes more than `most` bytes.

@@ -116,6 +116,7 @@ impl Lanes {
         for &(at, _) in turns {
             if let Some(lane) = self.lanes.get_mut(at as usize) {
                 lane.figures.request_time.note(time);
+                lane.aggregator.note_request_time(lane.figures.request_time.mean());
             }
         }
     }

@@ -82,7 +82,7 @@ impl Settings {
 
 /// How often lanes that their limiters hold back are looked at: they send what has become possible since,
 /// together, rather than each record by itself. The KPL polls its limiters as often.
-const LIMITER_POLL: Duration = Duration::from_millis(25);
+pub(crate) const LIMITER_POLL: Duration = Duration::from_millis(25);
 
 /// How many shards the stream is taken to have as long as nothing is known: a new on-demand stream has four.
 pub(crate) const SHARDS_ASSUMED: u32 = 4;

@@ -28,8 +28,10 @@ pub enum Order {
     /// A record is not sent before all older ones of its hash key have their outcomes, unless it is packed behind
     /// them in one aggregate. So without aggregation each key gets one record per round trip to the service,
     /// while with it everything that came meanwhile goes in one aggregate, which then may be larger than
-    /// [`aggregation_max_size`](crate::Config::aggregation_max_size). A record that fails for good holds nobody back
-    /// any longer. One that is due earlier than older ones of its key hastens them.
+    /// [`aggregation_max_size`](crate::Config::aggregation_max_size): what a shard takes in little more than the
+    /// time of a request, up to
+    /// [`collection_max_shard_size`](crate::Config::collection_max_shard_size). A record that fails for good holds nobody
+    /// back any longer. One that is due earlier than older ones of its key hastens them.
     ///
     /// Not promised: the place of a record whose outcome is
     /// [`Outcome::MaybeStored`](crate::Outcome::MaybeStored), and that of further copies. A request that was given
