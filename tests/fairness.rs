@@ -14,7 +14,7 @@ mod fairness {
 use core::time::Duration;
 
 use fairness::stage::{Pace, Source, Stage, Trouble, keys, quantile};
-use headwaters_engine::{Bounds, Config, ConfigBuilder, Order};
+use headwaters_engine::{Bounds, Config, ConfigBuilder, Order, RateLimit};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -68,6 +68,8 @@ fn beside(name: &str, shards: u32, config: &Config, change: impl FnOnce(&mut Sta
     let mut stage = Stage::new(config.clone(), shards, each_shard(shards));
     change(&mut stage);
     stage.live_until(seconds(50));
+    let at_first = stage.latencies(|source| source != SICK, seconds(0), seconds(5));
+    println!("{:60} in the first 5 s: p99 {:.1} ms", "", quantile(&at_first, 0.99));
     let p99 = print(name, &stage.latencies(|source| source != SICK, seconds(5), seconds(45)));
     let refused = stage.refused.iter().sum::<u64>() - stage.refused[SICK];
     println!("{:60} {} entries in vain, {refused} refused", "", stage.in_vain);
@@ -119,9 +121,9 @@ fn a_dead_shard_does_not_fill_the_buffer() {
 }
 
 /// The answer to a request comes when all shards have said theirs, so whoever shares one with a slow shard waits for
-/// it: once.
+/// it: until the first such request is late, and the shard leaves apart.
 #[test]
-fn a_slow_shard_costs_its_neighbours_no_more_than_its_time() {
+fn healthy_shards_keep_their_times_beside_a_slow_one() {
     const SLOW: Duration = seconds(1);
     for aggregated in [true, false] {
         let kind = if aggregated { "aggregated" } else { "plain" };
@@ -130,20 +132,14 @@ fn a_slow_shard_costs_its_neighbours_no_more_than_its_time() {
         for trouble in [Trouble::Slow(SLOW), Trouble::FailsLate(SLOW)] {
             let name = format!("64 shards, {kind}, one {trouble:?}");
             let slow = beside(&name, 64, &config, with(trouble));
-            let most = 1.2 * (healthy.p99 + SLOW.as_secs_f64() * 1_000.0);
-            assert!(slow.p99 <= most, "{} beside {}", slow.p99, healthy.p99);
+            assert!(slow.p99 <= 1.2 * healthy.p99, "{} beside {}", slow.p99, healthy.p99);
         }
     }
 }
 
-/// Its requests end without an answer, and so does every request in which one of its records is: after three in a row the
-/// service is taken to be away, and each probe has one of its records again.
-///
-/// What it would take: the lanes of a request that ended so are doubted, and a lane in doubt is sent by itself, one request
-/// at a time, until one is answered; meanwhile it counts for no outage. Then all but one are free of doubt a round trip
-/// after the first request timed out.
+/// Its requests end without an answer, and so does every request in which one of its records is. What left with it before
+/// the first request was late must wait until that is given up; after that nobody shares a request with it.
 #[test]
-#[ignore = "missed: requests without an answer are taken for the failure of the service, not of one of their shards"]
 fn healthy_shards_keep_their_times_beside_one_that_is_silent() {
     let silent = Trouble::FailsLate(seconds(10));
     for aggregated in [true, false] {
@@ -204,6 +200,10 @@ fn large_records_do_not_delay_small_ones_of_other_shards() {
             let others = print(&format!("{name}: other shards"), &others);
             let same = stage.latencies(|source| source < LARGE, from, until);
             print(&format!("{name}: the same shards"), &same);
+            if large.is_some() {
+                let large = stage.latencies(|source| source == 16, from, until);
+                print(&format!("{name}: the large ones"), &large);
+            }
             let without = *without.get_or_insert(others);
             assert!(others <= 1.05 * without, "{others} beside {without}");
         }
@@ -253,7 +253,7 @@ fn full_rate(order: Order, keys_per_shard: usize, size: usize) -> f64 {
 #[test]
 fn order_costs_no_throughput() {
     for size in [100, 1_000] {
-        for (keys, at_least) in [(600, 0.95), (10, 0.8), (1, 0.8)] {
+        for keys in [600, 10, 1] {
             let [with, without] = [Order::PerPartitionKey, Order::Unordered]
                 .map(|order| full_rate(order, keys, size));
             println!(
@@ -261,7 +261,33 @@ fn order_costs_no_throughput() {
                 16 * keys,
                 100.0 * with / without
             );
-            assert!(with >= at_least * without, "{with} of {without}");
+            assert!(with >= 0.95 * without, "{with} of {without}");
         }
+    }
+}
+
+/// Within a shard nobody overtakes: a record of 5 MiB takes five seconds of what its shard takes, and the service stores
+/// nothing else there meanwhile. Who is fed no faster than that loses nothing, and small records wait no longer than large
+/// ones, and the time of one.
+#[test]
+fn small_records_wait_no_longer_than_the_large_ones_of_their_shard() {
+    for aggregated in [true, false] {
+        let rate = RateLimit::Adaptive { ceiling_percent: 100 };
+        let config = ours().aggregation_enabled(aggregated).rate_limit(rate);
+        let config = build(config.max_user_record_size(10 << 20));
+        let mut sources = each_shard(4);
+        let keys = sources.iter().flat_map(|source| source.keys.clone()).collect();
+        sources.push(Source { keys, pace: Pace::Every(millis(3_000)), size: (5 << 20) - 20 });
+        let mut stage = Stage::new(config, 4, sources);
+        stage.live_until(seconds(65));
+        let (from, until) = (seconds(5), seconds(55));
+        let kind = if aggregated { "aggregated" } else { "plain" };
+        let small = stage.latencies(|source| source < 4, from, until);
+        let small = print(&format!("{kind}, small ones"), &small);
+        let large = stage.latencies(|source| source == 4, from, until);
+        let large = print(&format!("{kind}, large ones of 5 MiB on the same shards"), &large);
+        assert!(small <= large + 5_000.0, "{small} beside {large}");
+        let stats = stage.stats();
+        assert_eq!((stats.throttled, stats.not_stored + stats.maybe_stored), (0, 0));
     }
 }

@@ -132,13 +132,13 @@ impl Engine {
         if request.load.generation == self.lanes.generation {
             self.lanes.answered(&request.load.turns, time);
         }
+        let entries = request.load.flights.len();
+        let is_answered = matches!(&result, Ok(results) if results.len() == entries);
+        self.note_end(&request, is_answered);
         let results = match result {
-            Ok(results) if results.len() == request.load.flights.len() => {
-                Results::Each(results.into_iter())
-            }
+            Ok(results) if is_answered => Results::Each(results.into_iter()),
             Ok(results) => {
                 self.stats.unusable_answers += 1;
-                let entries = request.load.flights.len();
                 let message = format!("{} results for {entries} entries", results.len());
                 let message = Message::new(&message);
                 Results::Failed(AttemptError::with_message(ErrorCode::UnusableAnswer, message))
@@ -157,6 +157,7 @@ impl Engine {
             self.stats.ignored_answers += 1;
             return;
         };
+        self.note_end(&request, false);
         let code = match sent {
             Sent::No => ErrorCode::NotSent,
             Sent::Unknown => request.cancelled.clone().unwrap_or(ErrorCode::Cancelled),
@@ -168,9 +169,13 @@ impl Engine {
         match &results {
             // What is left of a request that was purged came to its end because it was cancelled.
             _ if request.load.records == 0 => {}
-            Results::Each(_) => self.window.answered(),
+            Results::Each(_) => self.window.answered(self.now),
             Results::Failed(error) => {
-                self.window.failed(error.code.class(), request.start, self.now)
+                let is_given_up = self.now.since(request.start) >= self.config.request_timeout;
+                // Where others are answered the service is there, and only something in this request is not.
+                if !(is_given_up && self.window.was_answered_since(request.start)) {
+                    self.window.failed(error.code.class(), request.start, self.now);
+                }
             }
         }
         let Request { load, start, .. } = request;

@@ -63,20 +63,37 @@ impl Collector {
     ///
     /// Each lane in its turn may send its share (deficit round robin), so that none has to wait for a busier
     /// one; the turns go round until the request is full or nothing is left.
-    pub(crate) fn collect(mut self, lanes: &mut Lanes, now: Instant) -> Option<Load> {
+    ///
+    /// A lane that leaves `apart` leaves alone.
+    pub(crate) fn collect(
+        mut self,
+        apart: Option<u32>,
+        lanes: &mut Lanes,
+        now: Instant,
+    ) -> Option<Load> {
         // Each lane that is asked gives at least one entry in the end, or is held back by its limiter and asked
         // no more.
-        let mut waiting: Vec<u32> = lanes.queued(self.count_max).collect();
+        let mut waiting: Vec<u32> = match apart {
+            Some(apart) => [apart].into(),
+            None => lanes.queued(self.count_max).collect(),
+        };
         let mut asked = waiting.len();
         self.turns.reserve(asked);
         while !self.is_full && !waiting.is_empty() {
             waiting.retain(|&lane| !self.is_full && self.ask(lane, lanes, now) == Turn::More);
-            if waiting.is_empty() && asked == self.count_max {
+            if waiting.is_empty() && asked == self.count_max && apart.is_none() {
                 waiting.extend(lanes.queued(self.count_max));
                 asked = waiting.len();
             }
         }
-        (!self.entries.is_empty()).then(|| self.into_load(lanes.generation))
+        if self.entries.is_empty() {
+            return None;
+        }
+        if let Some(apart) = apart {
+            lanes.get_mut(apart).apart += 1;
+            lanes.mark(apart);
+        }
+        Some(Load { is_apart: apart.is_some(), ..self.into_load(lanes.generation) })
     }
 
     /// What a lane may send in its turn.
@@ -211,7 +228,8 @@ impl Collector {
         turns.shrink_to_fit();
         let unsealed = (!unsealed.is_empty()).then(|| CheckSums::new(unsealed));
         let entries = entries.into();
-        Load { case: None, entries, flights, generation, records, turns, unsealed }
+        let is_apart = false;
+        Load { case: None, entries, flights, generation, is_apart, records, turns, unsealed }
     }
 }
 

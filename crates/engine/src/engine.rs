@@ -14,10 +14,11 @@ use crate::closing::Closing;
 use crate::collector::Collector;
 use crate::completion::Cause;
 use crate::config::{Config, ShardPrediction};
+use crate::doubts::Doubts;
 use crate::event::{Event, Sent};
 use crate::flushes::Flushes;
 use crate::held::Claim;
-use crate::in_flight::{InFlight, Load};
+use crate::in_flight::{InFlight, Load, Timers};
 use crate::lanes::Lanes;
 use crate::listing::{Listing, MapStatus};
 use crate::order::{Order, Turnstile};
@@ -53,6 +54,7 @@ pub struct Engine {
     pub(crate) bisection: Bisection,
     pub(crate) budget: Budget,
     pub(crate) closing: Option<Closing>,
+    pub(crate) doubts: Doubts,
     pub(crate) flushes: Flushes,
     pub(crate) in_flight: InFlight,
     pub(crate) lanes: Lanes,
@@ -89,6 +91,7 @@ impl Engine {
             bisection: Bisection::default(),
             budget: Budget::new(&config),
             closing: None,
+            doubts: Doubts::new(&config),
             flushes: Flushes::default(),
             in_flight: InFlight::default(),
             lanes,
@@ -219,6 +222,7 @@ impl Engine {
             wakeup = wakeup
                 .sooner(full, WakeupReason::Pause)
                 .sooner(self.lanes.next_due().map(when_open), WakeupReason::Deadline)
+                .sooner(self.next_apart().map(|(due, _)| when_open(due)), WakeupReason::Deadline)
                 .sooner(self.lanes.next_unblocked().map(when_open), WakeupReason::Limiter)
                 .sooner(self.bisection.next_ready().map(when_open), WakeupReason::Limiter);
             if pause.is_some() && wakeup.at == pause {
@@ -251,6 +255,7 @@ impl Engine {
             buffered: buffered as u64,
             bytes_held: self.room.bytes() as u64,
             in_flight: in_flight as u64,
+            lanes_apart: self.lanes.in_doubt() as u64,
             lanes_held_back: self.lanes.held_back() as u64,
             listings: self.listing.requests(),
             listings_failed: self.listing.failures(),
@@ -277,6 +282,7 @@ impl Engine {
                 dwell: figures.dwell,
                 entries: figures.entries,
                 failed: figures.failed,
+                is_apart: lane.doubt.is_some(),
                 is_held_back: lane.marks.blocked.is_some(),
                 record_level: levels.map(|[records, _]| records),
                 record_rate_ppm: rates.map(|[records, _]| records),
@@ -359,6 +365,7 @@ impl Engine {
             self.in_flight.skip_answered();
         }
         self.read_answers();
+        self.doubt_late();
         while let Some((flush, pending)) = self.flushes.take_late(now) {
             self.actions.push_back(Action::FlushFinished { flush, pending });
         }
@@ -381,7 +388,19 @@ impl Engine {
 
     fn is_batch_due(&self) -> bool {
         self.has_free_request()
-            && (self.is_full() || self.lanes.next_due().is_some_and(|due| due <= self.now))
+            && (self.is_full()
+                || self.lanes.next_due().is_some_and(|due| due <= self.now)
+                || self.next_apart().is_some_and(|(due, _)| due <= self.now))
+    }
+
+    /// The lane whose turn it is to leave apart: it is due, and no other was before.
+    fn take_turn_apart(&mut self) -> Option<(Instant, u32)> {
+        let (due, at) = self.next_apart().filter(|&(due, _)| due <= self.now)?;
+        let is_first = self.lanes.first_queued().is_none_or(|first| (due, at) < first);
+        is_first.then(|| {
+            self.lanes.ripen(at, self.now);
+            (due, at)
+        })
     }
 
     /// Makes a batch of what leaves next; `None` if the limiters let nothing pass.
@@ -389,8 +408,13 @@ impl Engine {
         self.lanes.elapse(self.now);
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
-        let cut = self.lanes.why(self.config.collection_max_count, self.config.collection_max_size);
-        let mut load = collector.collect(&mut self.lanes, self.now)?;
+        let apart = self.take_turn_apart();
+        let cut = if apart.is_some() {
+            self.lanes.why_due(apart)
+        } else {
+            self.lanes.why(self.config.collection_max_count, self.config.collection_max_size)
+        };
+        let mut load = collector.collect(apart.map(|(_, at)| at), &mut self.lanes, self.now)?;
         if seals {
             load.seal();
         }
@@ -412,10 +436,11 @@ impl Engine {
             self.lanes.get_mut(lane).figures.dwell.note(age);
         }
         let timeout = self.now.after(self.config.request_timeout);
+        let timers = Timers { late_at: self.doubts.late_at(self.now), timeout };
         let unsealed = load.unsealed.clone();
         // What lacks something is nobody else's.
         let entries = if unsealed.is_none() { load.entries.clone() } else { Entries::default() };
-        let id = self.in_flight.start(load, self.now, timeout);
+        let id = self.in_flight.start(load, self.now, timers);
         Batch { entries, id, unsealed }
     }
 

@@ -13,16 +13,44 @@ use crate::record::UserRecord;
 use crate::time::Instant;
 
 /// The requests that the driver has not answered for yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct InFlight {
     slots: Vec<Slot>,
     free: Vec<u32>,
     requests: usize,
     records: usize,
+    /// Requests that left apart.
+    apart: usize,
+    /// No request is late before, of those that are not known to be.
+    late_from: Instant,
     /// When requests time out; rising, for each waits equally long. Answered ones are skipped.
     timeouts: VecDeque<(Instant, BatchId)>,
     /// When the engine stops waiting for the answer to a cancel; likewise.
     graces: VecDeque<(Instant, BatchId)>,
+}
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            requests: 0,
+            records: 0,
+            apart: 0,
+            late_from: Instant::NEVER,
+            timeouts: VecDeque::new(),
+            graces: VecDeque::new(),
+        }
+    }
+}
+
+/// What happens if a request gets no answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timers {
+    /// When it is late, so that its lanes are in doubt.
+    pub(crate) late_at: Instant,
+    /// When it is given up.
+    pub(crate) timeout: Instant,
 }
 
 #[derive(Debug)]
@@ -36,6 +64,8 @@ struct Slot {
 pub(crate) struct Request {
     /// Why it is being cancelled, if it is.
     pub(crate) cancelled: Option<ErrorCode>,
+    /// When it is late; [`Instant::ZERO`] once its lanes know.
+    pub(crate) late_at: Instant,
     pub(crate) load: Load,
     pub(crate) start: Instant,
 }
@@ -51,6 +81,8 @@ pub(crate) struct Load {
     pub(crate) flights: Vec<Flight>,
     /// The shard map by which it was sent.
     pub(crate) generation: u32,
+    /// Whether it is of one lane alone, because of a doubt.
+    pub(crate) is_apart: bool,
     /// How many user records it has.
     pub(crate) records: usize,
     /// The lanes that it left, and the oldest record from each, by its place in the order of acceptance.
@@ -152,10 +184,13 @@ impl Load {
 
 impl InFlight {
     /// Notes that a request leaves now, and names its batch.
-    pub(crate) fn start(&mut self, load: Load, now: Instant, timeout: Instant) -> BatchId {
+    pub(crate) fn start(&mut self, load: Load, now: Instant, timers: Timers) -> BatchId {
+        let Timers { late_at, timeout } = timers;
         self.records += load.records;
         self.requests += 1;
-        let request = Some(Request { cancelled: None, load, start: now });
+        self.apart += usize::from(load.is_apart);
+        self.late_from = self.late_from.min(late_at);
+        let request = Some(Request { cancelled: None, late_at, load, start: now });
         let id = if let Some(slot) = self.free.pop() {
             let generation = self.slots[slot as usize].generation;
             self.slots[slot as usize].request = request;
@@ -183,6 +218,7 @@ impl InFlight {
         }
         self.records -= request.load.records;
         self.requests -= 1;
+        self.apart -= usize::from(request.load.is_apart);
         request.load.seal();
         Some(request)
     }
@@ -201,7 +237,7 @@ impl InFlight {
 
     /// Takes the load out of all requests, which stay until they are answered.
     pub(crate) fn drain(&mut self) -> Vec<(BatchId, Instant, Load)> {
-        self.records = 0;
+        (self.records, self.apart) = (0, 0);
         let slots = self.slots.iter_mut().enumerate();
         slots
             .filter_map(|(slot, Slot { generation, request })| {
@@ -260,6 +296,30 @@ impl InFlight {
         if slot.generation == id.generation { slot.request.as_mut() } else { None }
     }
 
+    /// The next request that is late, and is not known to be: when it left, and what it carries.
+    pub(crate) fn take_late(&mut self, now: Instant) -> Option<(Instant, &Load)> {
+        if now < self.late_from {
+            return None;
+        }
+        let requests = self.slots.iter_mut().filter_map(|slot| slot.request.as_mut());
+        let unknown = requests.filter(|request| request.late_at > Instant::ZERO);
+        let Some(first) = unknown.min_by_key(|request| request.late_at) else {
+            self.late_from = Instant::NEVER;
+            return None;
+        };
+        self.late_from = first.late_at;
+        if now < first.late_at {
+            return None;
+        }
+        first.late_at = Instant::ZERO;
+        Some((first.start, &first.load))
+    }
+
+    /// How many requests left apart.
+    pub(crate) const fn apart(&self) -> usize {
+        self.apart
+    }
+
     /// How many user records are in requests.
     pub(crate) const fn records(&self) -> usize {
         self.records
@@ -293,6 +353,8 @@ impl InFlight {
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
         let requests = self.slots.iter().filter_map(|slot| slot.request.as_ref());
+        let apart = requests.clone().filter(|request| request.load.is_apart).count();
+        debug_assert_eq!(self.apart, apart);
         debug_assert_eq!(self.records, requests.map(|request| request.load.records).sum::<usize>());
     }
 }
@@ -301,13 +363,17 @@ impl InFlight {
 mod tests {
     use super::*;
 
+    fn at(nanos: u64) -> Timers {
+        Timers { late_at: Instant::NEVER, timeout: Instant::from_nanos(nanos) }
+    }
+
     #[test]
     fn a_name_is_good_for_one_answer() {
         let mut in_flight = InFlight::default();
-        let first = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
+        let first = in_flight.start(Load::default(), Instant::ZERO, at(0));
         assert!(in_flight.finish(first).is_some());
         assert!(in_flight.finish(first).is_none(), "answered already");
-        let second = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
+        let second = in_flight.start(Load::default(), Instant::ZERO, at(0));
         assert_ne!(first, second, "the slot is used again, the name is not");
         assert!(in_flight.finish(first).is_none());
         assert_eq!(in_flight.requests(), 1);
@@ -316,18 +382,18 @@ mod tests {
     #[test]
     fn a_slot_retires_before_its_names_repeat() {
         let mut in_flight = InFlight::default();
-        let id = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
+        let id = in_flight.start(Load::default(), Instant::ZERO, at(0));
         in_flight.slots[0].generation = u32::MAX;
         assert!(in_flight.finish(BatchId { generation: u32::MAX, ..id }).is_some());
-        let next = in_flight.start(Load::default(), Instant::ZERO, Instant::ZERO);
+        let next = in_flight.start(Load::default(), Instant::ZERO, at(0));
         assert_eq!((next.slot, in_flight.requests()), (1, 1));
     }
 
     #[test]
     fn timers_of_answered_requests_are_skipped() {
         let mut in_flight = InFlight::default();
-        let first = in_flight.start(Load::default(), Instant::ZERO, Instant::from_nanos(5));
-        let second = in_flight.start(Load::default(), Instant::ZERO, Instant::from_nanos(6));
+        let first = in_flight.start(Load::default(), Instant::ZERO, at(5));
+        let second = in_flight.start(Load::default(), Instant::ZERO, at(6));
         in_flight.finish(first);
         in_flight.skip_answered();
         assert_eq!(in_flight.next_timeout(), Some(Instant::from_nanos(6)));

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use headwaters_wire::{Entry, HashKey, ListedShard};
 
 use crate::aggregator::Aggregator;
+use crate::doubts::Doubt;
 use crate::figures::Figures;
 use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{KinesisRecord, NOTHING};
@@ -24,6 +25,12 @@ pub(crate) struct Lane {
     pub(crate) limiter: Limiter,
     pub(crate) figures: Figures,
     pub(crate) aggregator: Aggregator,
+    /// Why it shares no requests with others; `None` if it does.
+    pub(crate) doubt: Option<Doubt>,
+    /// How many requests are in flight that it shares with nobody because of a doubt.
+    pub(crate) apart: u32,
+    /// When a request with something of it was last answered in time.
+    pub(crate) answered_at: Instant,
     /// Whether aggregates for it go astray, and no map says why: then its records go by themselves.
     pub(crate) is_suspect: bool,
     /// By when all that waits is to leave, because something of it has successors that are in a hurry.
@@ -53,6 +60,8 @@ type Key = (Instant, u64);
 /// Where a lane is noted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Marks {
+    /// When it is to leave apart, if it is in doubt and may.
+    pub(crate) apart: Option<Instant>,
     /// Until when its limiter lets nothing pass.
     pub(crate) blocked: Option<Instant>,
     /// When something of it expires at the earliest.
@@ -74,6 +83,9 @@ impl Lane {
             limiter,
             figures: Figures::default(),
             aggregator,
+            doubt: None,
+            apart: 0,
+            answered_at: Instant::ZERO,
             is_suspect: false,
             hastened: None,
             deficit: 0,
@@ -306,6 +318,12 @@ impl Lane {
     /// The room that all takes which waits for its shard, in bytes.
     pub(crate) const fn held(&self) -> usize {
         self.room + self.aggregator.room() + self.elsewhere
+    }
+
+    /// Whether what it has may ride along in a request with others.
+    #[inline(always)]
+    pub(crate) const fn rides_along(&self) -> bool {
+        self.marks.blocked.is_none() && self.doubt.is_none()
     }
 
     /// Whether it has nothing at all.

@@ -1,5 +1,6 @@
 #[cfg(debug_assertions)]
 mod invariants;
+mod turns;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -9,6 +10,7 @@ use headwaters_wire::{HashKey, ListedShard, ShardId};
 
 use crate::aggregator::{Aggregator, Encoders, Joined, Limits};
 use crate::config::Config;
+use crate::doubts::Doubt;
 use crate::figures::{Cut, Cuts};
 use crate::held::{Held, Stamp};
 use crate::kinesis_record::KinesisRecord;
@@ -32,6 +34,8 @@ pub(crate) struct Lanes {
     queued: BTreeSet<(Instant, u32)>,
     /// Lanes that are packing something and may send it, by when it is due.
     filling: BTreeSet<(Instant, u32)>,
+    /// Lanes in doubt that may send something, by when it is due.
+    apart: BTreeSet<(Instant, u32)>,
     /// Lanes whose limiters let nothing pass before this time.
     blocked: BTreeSet<(Instant, u32)>,
     /// Lanes that hold what can expire, by a time that is not after the first expiration.
@@ -105,6 +109,7 @@ impl Lanes {
             generation: 0,
             queued: BTreeSet::new(),
             filling: BTreeSet::new(),
+            apart: BTreeSet::new(),
             blocked: BTreeSet::new(),
             expiring: BTreeSet::new(),
             unsent: 0,
@@ -144,20 +149,17 @@ impl Lanes {
     /// Counts what the lanes hold, and notes it in the sets.
     pub(crate) fn recount(&mut self) {
         (self.unsent, self.unsent_size) = (0, 0);
-        for set in [&mut self.queued, &mut self.filling, &mut self.blocked, &mut self.expiring] {
-            set.clear();
-        }
+        let Self { apart, blocked, expiring, filling, queued, .. } = self;
+        [apart, blocked, expiring, filling, queued].into_iter().for_each(BTreeSet::clear);
         for at in 0..self.lanes.len() as u32 {
             let lane = &mut self.lanes[at as usize];
             lane.marks = Marks { blocked: lane.marks.blocked, ..Marks::default() };
-            match lane.marks.blocked {
-                Some(until) => {
-                    self.blocked.insert((until, at));
-                }
-                None => {
-                    self.unsent += lane.unsent();
-                    self.unsent_size += lane.unsent_size();
-                }
+            if let Some(until) = lane.marks.blocked {
+                self.blocked.insert((until, at));
+            }
+            if lane.rides_along() {
+                self.unsent += lane.unsent();
+                self.unsent_size += lane.unsent_size();
             }
             self.mark(at);
         }
@@ -209,7 +211,7 @@ impl Lanes {
             return self.push(at, KinesisRecord::Plain(stamp.on(record)));
         }
         lane.append(record, stamp);
-        if lane.marks.blocked.is_none() {
+        if lane.rides_along() {
             self.unsent += 1;
             self.unsent_size += size;
         }
@@ -299,7 +301,7 @@ impl Lanes {
         let lane = &mut self.lanes[at as usize];
         let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
         let result = change(lane);
-        if lane.marks.blocked.is_none() {
+        if lane.rides_along() {
             self.unsent = self.unsent - unsent + lane.unsent();
             self.unsent_size = self.unsent_size - unsent_size + lane.unsent_size();
         }
@@ -345,6 +347,13 @@ impl Lanes {
         if let Some(record) = aggregator.close(&mut self.spare, self.generation, now) {
             self.note_cut(&record, cut);
             self.push(at, record);
+        }
+    }
+
+    /// Ends the aggregate that is being packed, if it is ripe, for a lane that leaves apart.
+    pub(crate) fn ripen(&mut self, at: u32, now: Instant) {
+        if self.get(at).aggregator.ripe() <= now {
+            self.close(at, Cut::Time, now);
         }
     }
 
@@ -394,6 +403,11 @@ impl Lanes {
         } else {
             (new.queued, new.filling) = (None, None);
         }
+        new.apart = None;
+        if lane.doubt.is_some() {
+            new.apart = lane.leaves_apart(new.queued.into_iter().chain(new.filling).min());
+            (new.queued, new.filling) = (None, None);
+        }
         // An old mark that comes too early does no harm, and need not be moved each time.
         new.expiring = match (old.expiring, lane.next_expiration()) {
             (Some(old), Some(next)) if old <= next => Some(old),
@@ -405,6 +419,7 @@ impl Lanes {
         lane.marks = new;
         move_mark(&mut self.queued, at, old.queued, new.queued);
         move_mark(&mut self.filling, at, old.filling, new.filling);
+        move_mark(&mut self.apart, at, old.apart, new.apart);
         move_mark(&mut self.expiring, at, old.expiring, new.expiring);
     }
 
@@ -420,11 +435,8 @@ impl Lanes {
     /// Holds a lane back until its limiter lets something pass, at `ready`.
     pub(crate) fn block(&mut self, at: u32, ready: Instant) {
         let until = looked_at(ready);
-        let lane = &mut self.lanes[at as usize];
-        debug_assert!(lane.marks.blocked.is_none(), "blocked twice");
-        lane.marks.blocked = Some(until);
-        self.unsent -= lane.unsent();
-        self.unsent_size -= lane.unsent_size();
+        debug_assert!(self.get(at).marks.blocked.is_none(), "blocked twice");
+        self.hold(at, |lane| lane.marks.blocked = Some(until));
         self.blocked.insert((until, at));
         self.mark(at);
     }
@@ -447,13 +459,31 @@ impl Lanes {
     }
 
     fn unblock(&mut self, at: u32) {
-        let lane = &mut self.lanes[at as usize];
-        if let Some(until) = lane.marks.blocked.take() {
+        if let Some(until) = self.get(at).marks.blocked {
             self.blocked.remove(&(until, at));
+            self.hold(at, |lane| lane.marks.blocked = None);
+        }
+        self.mark(at);
+    }
+
+    /// Lets a lane leave apart from now on, or no longer.
+    pub(crate) fn set_doubt(&mut self, at: u32, doubt: Option<Doubt>) {
+        self.hold(at, |lane| lane.doubt = doubt);
+        self.mark(at);
+    }
+
+    /// Changes whether what is in a lane may ride along with others, and counts what may.
+    fn hold(&mut self, at: u32, change: impl FnOnce(&mut Lane)) {
+        let lane = &mut self.lanes[at as usize];
+        if lane.rides_along() {
+            self.unsent -= lane.unsent();
+            self.unsent_size -= lane.unsent_size();
+        }
+        change(lane);
+        if lane.rides_along() {
             self.unsent += lane.unsent();
             self.unsent_size += lane.unsent_size();
         }
-        self.mark(at);
     }
 
     /// Takes out a Kinesis record of which something has expired, and the lane in which it was.
@@ -499,55 +529,6 @@ impl Lanes {
         self.records -= record.records();
         self.mark(at);
         Some(record)
-    }
-
-    /// The lanes that may send something, the earliest due first; at most `count` of them.
-    pub(crate) fn queued(&self, count: usize) -> impl Iterator<Item = u32> {
-        self.queued.iter().take(count).map(|&(_, at)| at)
-    }
-
-    /// Whether what was not sent before, and may leave, fills a request of `count` entries or `size` bytes.
-    pub(crate) fn fills(&self, count: usize, size: usize) -> bool {
-        !self.awaits_map && (self.unsent >= count || self.unsent_size >= size)
-    }
-
-    /// Why something leaves now, a request being free.
-    pub(crate) fn why(&self, count: usize, size: usize) -> Cut {
-        let first = self.queued.first().map(|&(_, at)| self.get(at));
-        let is_hurried =
-            |lane: &Lane| lane.first().is_some_and(|record| record.sequence() < self.hurry_before);
-        if !self.awaits_map && self.unsent >= count {
-            Cut::Count
-        } else if !self.awaits_map && self.unsent_size >= size {
-            Cut::Size
-        } else if first.is_some_and(is_hurried) {
-            Cut::Flush
-        } else if first.is_some_and(|lane| lane.unsent_size() >= self.settings.full_at) {
-            Cut::Shard
-        } else {
-            Cut::Time
-        }
-    }
-
-    /// When the next lane has something to send; what is being packed included.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        if self.is_hurrying {
-            return Some(Instant::ZERO);
-        }
-        let queued = self.queued.first().map(|&(due, _)| due);
-        let filling = self.filling.first().map(|&(due, _)| due);
-        queued.into_iter().chain(filling).min()
-    }
-
-    /// When a limiter lets something pass again.
-    pub(crate) fn next_unblocked(&self) -> Option<Instant> {
-        let mut waiting = self.blocked.iter().filter(|&&(_, at)| !self.get(at).is_empty());
-        waiting.next().map(|&(until, _)| until)
-    }
-
-    /// When something may have expired.
-    pub(crate) fn next_expiration(&self) -> Option<Instant> {
-        self.expiring.first().map(|&(expiration, _)| expiration)
     }
 
     /// How many lanes their limiters hold back.

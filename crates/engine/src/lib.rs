@@ -204,6 +204,7 @@ mod closing;
 mod collector;
 mod completion;
 mod config;
+mod doubts;
 mod engine;
 mod event;
 mod figures;

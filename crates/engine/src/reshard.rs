@@ -40,6 +40,8 @@ impl Lanes {
             });
             self.lanes.push(lane);
         }
+        // What is in flight belongs to the map before.
+        self.lanes.iter_mut().for_each(|lane| lane.apart = 0);
         self.lanes.push(self.settings.lane(None, map.len() as u32));
         self.map = Some(map);
         self.generation = self.generation.wrapping_add(1);

@@ -36,6 +36,9 @@ pub struct Stats {
     pub ignored_answers: u64,
     /// Records that are in requests now, or whose answers wait for a list of the shards.
     pub in_flight: u64,
+    /// Lanes that leave apart now: requests with something of them were late, or have not been answered at all, so
+    /// that they share none with others ([`OutagePolicy`](crate::OutagePolicy)).
+    pub lanes_apart: u64,
     /// Lanes that their limiters hold back now. There is a lane for each shard, and one for records whose shard is
     /// not known.
     pub lanes_held_back: u64,
@@ -116,6 +119,8 @@ pub struct ShardStats {
     pub entries: u64,
     /// Of these, those that failed, and not because the shard throttled them.
     pub failed: u64,
+    /// Whether it shares no requests with others, because it answers late or not at all.
+    pub is_apart: bool,
     /// Whether the limiter holds back what waits.
     pub is_held_back: bool,
     /// How many records the limiter would let pass now, less than none while it owes some; `None` without a limit.

@@ -14,6 +14,10 @@ pub enum OutagePolicy {
     /// one, a probe, with a pause before each: up to 100 ms, then twice as long each time, up to 5 s, and how long is
     /// drawn. The first answer ends that, and each further one allows one more request until all are allowed again.
     /// Where the service throttles a request as a whole, half as many are allowed at once, after a pause.
+    ///
+    /// A request that is without an answer for four times as long as usual, half a second at least, puts those of its
+    /// shards in doubt that were not answered in time since. What goes to them shares no requests with others until one is
+    /// answered in time: so a shard that is slow or silent delays nobody else. That takes at most half of the requests.
     #[default]
     Probe,
     /// It goes on as if nothing had happened, as the KPL does: an outage is met with all the requests there may be.
@@ -50,6 +54,8 @@ pub(crate) struct Window {
     answers: usize,
     /// Failures since the last answer.
     failures: u64,
+    /// When the last answer came.
+    answered_at: Instant,
     /// The longest that the last pause could be; zero if there was none since the last answer.
     longest: Duration,
     /// When the last pause began.
@@ -68,6 +74,7 @@ impl Window {
             threshold: max,
             answers: 0,
             failures: 0,
+            answered_at: Instant::ZERO,
             longest: Duration::ZERO,
             paused_at: None,
             paused_until: Instant::ZERO,
@@ -83,7 +90,8 @@ impl Window {
     }
 
     /// An answer came that has a result for each entry, whatever the results are.
-    pub(crate) fn answered(&mut self) {
+    pub(crate) fn answered(&mut self, now: Instant) {
+        self.answered_at = now;
         (self.failures, self.longest) = (0, Duration::ZERO);
         self.answers += 1;
         if self.allowed < self.threshold || self.answers >= self.allowed {
@@ -91,6 +99,11 @@ impl Window {
             self.allowed = self.max.min(self.allowed + 1);
             self.threshold = self.threshold.max(self.allowed);
         }
+    }
+
+    /// Whether an answer came after `start`.
+    pub(crate) fn was_answered_since(&self, start: Instant) -> bool {
+        self.answered_at > start
     }
 
     /// A request that left at `start` failed as a whole. What no other request would have met says nothing.
@@ -183,8 +196,8 @@ mod tests {
         assert_eq!((allowed(&window), window.failures()), (3, 1));
         assert_eq!(window.opens_at(2), Some(Instant::ZERO), "there is no pause");
         assert_eq!(window.opens_at(3), None);
-        window.answered();
-        window.answered();
+        window.answered(at(0));
+        window.answered(at(0));
         assert_eq!((allowed(&window), window.failures()), (4, 0), "never more than there may be");
     }
 
@@ -204,10 +217,10 @@ mod tests {
             assert_eq!(window.opens_at(1), None);
             (start, now) = (opens_at.max(now), opens_at.max(now).after(Duration::from_millis(5)));
         }
-        window.answered();
+        window.answered(at(0));
         assert!(!window.is_probing());
         assert_eq!(allowed(&window), 2, "one more for each answer");
-        (0..22).for_each(|_| window.answered());
+        (0..22).for_each(|_| window.answered(at(0)));
         assert_eq!(allowed(&window), 24);
     }
 
@@ -227,19 +240,19 @@ mod tests {
         window.failed(Class::Throttled, at(1), at(11));
         assert_eq!(allowed(&window), 8, "the second one left before the first came back");
         assert!(window.opens_at(0).is_some_and(|opens| opens <= at(111)));
-        window.answered();
+        window.answered(at(0));
         window.failed(Class::Transient, at(500), at(510));
         window.failed(Class::Transient, at(500), at(511));
         assert_eq!(allowed(&window), 6);
-        window.answered();
-        window.answered();
+        window.answered(at(0));
+        window.answered(at(0));
         assert_eq!(allowed(&window), 8, "up to the threshold at once");
-        (0..7).for_each(|_| window.answered());
+        (0..7).for_each(|_| window.answered(at(0)));
         assert_eq!(allowed(&window), 8);
-        window.answered();
+        window.answered(at(0));
         assert_eq!(allowed(&window), 9, "and beyond it an answer for each place");
         window.failed(Class::Transient, at(600), at(610));
-        window.answered();
+        window.answered(at(0));
         assert_eq!(allowed(&window), 9, "the threshold rises with the window");
     }
 

@@ -162,10 +162,26 @@ fn silence_is_a_failure_when_its_grace_ends_and_an_answer_until_then_is_none() {
     assert_eq!(names(&story.drain()), ["cancel-batch"; 2]);
     assert_eq!(window(&story), (24, false, 0), "perhaps there is an answer");
     story.later(500);
-    story.store(first);
+    let refused = Event::BatchCancelled { batch: first.id, sent: Sent::No };
+    story.handle(refused);
+    assert_eq!(window(&story), (23, false, 1));
     story.later(500);
-    assert_eq!(names(&story.drain()), ["complete", "requeue"]);
-    assert_eq!(window(&story), (23, false, 1), "for {second:?} there was none");
+    assert_eq!(names(&story.drain()), ["requeue", "requeue"]);
+    assert_eq!(window(&story), (22, false, 2), "for {second:?} there was no answer");
+}
+
+#[test]
+fn silence_says_nothing_of_the_service_while_others_are_answered() {
+    let mut story = Story::of(one_by_one());
+    (0..4).for_each(|token| story.add(token, 10));
+    let batches = story.batches();
+    story.later(6_000);
+    assert_eq!(names(&story.drain()), ["cancel-batch"; 4]);
+    story.later(500);
+    story.store(&batches[0]);
+    story.later(500);
+    assert_eq!(names(&story.drain()), ["complete", "requeue", "requeue", "requeue"]);
+    assert_eq!(window(&story), (24, false, 0));
 }
 
 #[test]

@@ -38,6 +38,7 @@ impl Stats {
             ("handed_back", engine.handed_back),
             ("ignored_answers", engine.ignored_answers),
             ("in_flight", engine.in_flight),
+            ("lanes_apart", engine.lanes_apart),
             ("lanes_held_back", engine.lanes_held_back),
             ("listings", engine.listings),
             ("listings_failed", engine.listings_failed),

@@ -3,6 +3,7 @@ mod attempts;
 mod bisection;
 mod budget;
 mod consumer;
+mod doubts;
 mod figures;
 mod flushes;
 mod map;
@@ -35,6 +36,7 @@ use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing
 use self::bisection::Case;
 use self::budget::Budget;
 pub(crate) use self::consumer::consume;
+use self::doubts::Doubts;
 use self::figures::Figures;
 use self::flushes::Flushes;
 use self::map::Map;
@@ -77,6 +79,7 @@ pub(crate) struct Checker {
     waiting: Waiting,
     window: Window,
     budget: Budget,
+    doubts: Doubts,
     flushes: Flushes,
     /// Records that the answer just given says are stored: their outcomes are due at once.
     owed: Vec<usize>,
@@ -214,6 +217,7 @@ impl Checker {
             meters: Meters::new(config.rate_limit()),
             window: Window::new(&config),
             budget: Budget::new(&config),
+            doubts: Doubts::new(&config),
             room: Room::new(config.bounds()),
             config,
             lines: Lines::default(),
@@ -386,6 +390,7 @@ impl Checker {
     }
 
     fn settle_unanswered(&mut self) {
+        self.doubts_forget();
         for request in self.requests.values_mut() {
             request.is_settled |= request.answered_at.is_none();
         }

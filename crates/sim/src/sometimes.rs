@@ -106,6 +106,10 @@ situations! {
     lane_held_back,
     /// Answers that came after their requests had been given up.
     late_answer,
+    /// Requests that left apart, because nobody knew whether their shard answers.
+    left_apart,
+    /// Those that did while others for their shard were in flight, which answers late.
+    left_apart_together,
     /// Pages of the list of shards that came too late or twice.
     list_answer_ignored,
     /// Listings that were refused for want of permission.
@@ -198,6 +202,8 @@ situations! {
     share_refused,
     /// Requests without a place for a shard that was due, because each of the others had taken its share.
     shares_taken,
+    /// Requests that were given up, and said nothing of the service because others had been answered meanwhile.
+    silence_forgiven,
     /// Splits of which the children took over at once.
     split_at_once,
     /// Splits during which the parent went on.
@@ -219,6 +225,8 @@ situations! {
     /// Records that were given up, and not because they were refused alone: nothing of the request was stored, so the
     /// stream is at fault.
     stream_at_fault,
+    /// Shards that left apart until they were answered in time.
+    trusted_again,
     /// Requests in which two records were refused alone, in the end, and others stored.
     two_poisons_in_one_request,
     /// Requests that were throttled as a whole, after which half as many were allowed.

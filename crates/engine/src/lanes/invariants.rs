@@ -9,19 +9,21 @@ impl Lanes {
     pub(crate) fn invariants(&self) {
         self.lanes.iter().for_each(Lane::invariants);
         debug_assert_eq!(self.records, self.lanes.iter().map(Lane::records).sum::<usize>());
-        let free = self.lanes.iter().filter(|lane| lane.marks.blocked.is_none());
+        let free = self.lanes.iter().filter(|lane| lane.rides_along());
         debug_assert_eq!(self.unsent, free.clone().map(Lane::unsent).sum::<usize>());
         debug_assert_eq!(self.unsent_size, free.map(Lane::unsent_size).sum::<usize>());
         for (at, lane) in (0..).zip(&self.lanes) {
             let noted =
                 |set: &BTreeSet<(Instant, u32)>| set.iter().filter(|mark| mark.1 == at).count();
-            let Marks { blocked, expiring, filling, queued } = lane.marks;
+            let Marks { apart, blocked, expiring, filling, queued } = lane.marks;
+            debug_assert_eq!(noted(&self.apart), usize::from(apart.is_some()));
+            debug_assert!(apart.is_none() || lane.doubt.is_some(), "there is a reason");
             debug_assert_eq!(noted(&self.blocked), usize::from(blocked.is_some()));
             debug_assert_eq!(noted(&self.expiring), usize::from(expiring.is_some()));
             debug_assert_eq!(noted(&self.filling), usize::from(filling.is_some()));
             debug_assert_eq!(noted(&self.queued), usize::from(queued.is_some()));
             debug_assert!(
-                blocked.is_some() || queued.is_some() || filling.is_some() || lane.is_empty()
+                !lane.rides_along() || queued.is_some() || filling.is_some() || lane.is_empty()
             );
             let next = lane.next_expiration();
             debug_assert!(next.is_none_or(|next| expiring.is_some_and(|mark| mark <= next)));

@@ -24,6 +24,7 @@ impl Checker {
             return;
         }
         self.window_ended(batch, Some(Class::Transient), now);
+        self.doubts_ended(batch, false, now);
         self.budget_told(batch, 0, Class::Transient, now);
         self.part_failed(batch, now);
         // What else it may be, nobody knows whether anything was stored.
@@ -50,6 +51,7 @@ impl Checker {
         let stored = results.filter(|result| result.is_ok()).count();
         self.budget_told(batch, stored, failed.unwrap_or(Class::Transient), now);
         self.window_ended(batch, failed, now);
+        self.doubts_ended(batch, failed.is_none(), now);
         match result {
             Ok(results) if results.len() == entries => {
                 self.note_failures(results);

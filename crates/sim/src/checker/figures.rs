@@ -53,6 +53,7 @@ impl Checker {
         }
         rule(at.is_none_or(|at| at > now), || format!("it waits for {at:?}, which has come"))?;
         self.check_window(at, stats, now)?;
+        self.check_doubts(stats, now)?;
         self.budget.settle(now);
         self.check_overdue(stats, now)?;
         self.check_suspects(at, stats, now)?;
@@ -79,6 +80,9 @@ impl Checker {
         }
         let largest = self.largest_waiting();
         for (slot, number) in self.waiting.overdue(now) {
+            if self.doubts.may_hold_back(slot, self.window.open()) {
+                continue;
+            }
             // Something larger may have to leave first; who that is need not be known if this one has to wait by itself.
             let own = usize::try_from(self.records[number].size).unwrap_or(usize::MAX);
             let excused = stats.lanes_held_back > 0

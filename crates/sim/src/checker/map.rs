@@ -261,7 +261,9 @@ impl Checker {
         self.packing.start(self.accepted);
         self.sometimes.child_inherited_debt += self.meters.install(&self.map.shards, &shards, now);
         self.note_order_in_reshard();
-        self.map.previous = core::mem::replace(&mut self.map.shards, shards);
+        let before = core::mem::replace(&mut self.map.shards, shards.clone());
+        self.doubts_anew(&before, &shards);
+        self.map.previous = before;
         self.map.generation += 1;
         // What was packed for a shard that is no more is packed anew, and may wait for others again.
         self.find_slots(Some(now), now);

@@ -54,7 +54,9 @@ impl Checker {
         // What looks for poison does not share.
         let is_part =
             request.numbers.first().is_some_and(|&number| self.records[number].spared > 0);
+        let is_apart = self.doubts.is_doubted(request.parcels[0].slot);
         if is_part
+            || is_apart
             || !is_full
             || stats.lanes_held_back > 0
             || self.map.len() < 2
@@ -72,7 +74,10 @@ impl Checker {
             }
             *taken.entry(parcel.slot).or_default() += costs;
         }
-        let passed_over = self.waiting.overdue(now).find(|(slot, _)| !taken.contains_key(slot));
+        let passed_over = self
+            .waiting
+            .overdue(now)
+            .find(|(slot, _)| !taken.contains_key(slot) && !self.doubts.is_doubted(*slot));
         let Some((slot, number)) = passed_over else { return Ok(()) };
         self.sometimes.shares_taken += 1;
         // What was left of the one before may be added to a share; and whoever has something large to send saves up for it,

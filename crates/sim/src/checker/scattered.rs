@@ -1,5 +1,7 @@
 //! Streams that distribute records by themselves: what each place proves where something was stored.
 
+use alloc::vec::Vec;
+
 use headwaters_engine::wire::{HashKey, ShardId};
 use headwaters_engine::{Instant, ShardPrediction};
 
@@ -68,6 +70,8 @@ impl Checker {
         self.map.in_row = in_row;
         self.map.generation += 1;
         let shards = self.map.len();
+        let after = if self.map.is_scattered() { Vec::new() } else { self.map.shards().to_vec() };
+        self.doubts_anew(&[], &after);
         if self.map.is_scattered() {
             self.meters.pool(shards, now);
             self.packing.end();

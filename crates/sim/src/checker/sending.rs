@@ -60,6 +60,7 @@ impl Checker {
         self.check_reason(id, &request, now)?;
         self.check_shares(id, &request, stats, now)?;
         self.window_sent(id, stats, now)?;
+        self.doubts_sent(id, &request, self.window.open(), now)?;
         self.figures.requests += 1;
         self.figures.entries += count as u64;
         self.awaited.insert((now, id));

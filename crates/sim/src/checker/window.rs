@@ -19,6 +19,7 @@ pub(super) struct Window {
     /// From here on it takes as many answers as there are places to get one more.
     slow_from: u64,
     answers: u64,
+    answered_at: Instant,
     in_a_row: u64,
     /// Pauses without an answer between them, but for those of requests that had left before.
     pauses: u32,
@@ -50,6 +51,7 @@ impl Window {
             open: most,
             slow_from: most,
             answers: 0,
+            answered_at: Instant::ZERO,
             in_a_row: 0,
             pauses: 0,
             paused_at: None,
@@ -95,7 +97,8 @@ impl Window {
         }
     }
 
-    fn answer(&mut self) {
+    fn answer(&mut self, now: Instant) {
+        self.answered_at = now;
         (self.in_a_row, self.pauses) = (0, 0);
         self.answers += 1;
         if self.open < self.slow_from || self.answers >= self.open {
@@ -103,6 +106,11 @@ impl Window {
             self.slow_from = self.slow_from.max(self.open);
             self.answers = 0;
         }
+    }
+
+    /// How many requests may be in flight.
+    pub(super) const fn open(&self) -> u64 {
+        self.open
     }
 
     /// Whether a request may leave, and the longest pause is over.
@@ -141,8 +149,9 @@ impl Checker {
         match failed {
             None => {
                 self.sometimes.probe_succeeded += u64::from(self.window.probes());
-                self.window.answer();
+                self.window.answer(now);
             }
+            Some(_) if self.is_forgiven(start, now) => self.sometimes.silence_forgiven += 1,
             Some(Class::Transient) => self.window.fail(false, start, now),
             Some(Class::Throttled) => {
                 let before = self.window.open;
@@ -157,6 +166,11 @@ impl Checker {
     /// A request has come to its end that nobody waited for.
     pub(super) fn window_forget(&mut self, batch: BatchId) {
         self.window.flying.remove(&batch);
+    }
+
+    /// Whether a request that failed now says nothing of the service: it took too long, and others were answered meanwhile.
+    fn is_forgiven(&self, start: Instant, now: Instant) -> bool {
+        now.since(start) >= self.config.request_timeout() && self.window.answered_at > start
     }
 
     /// Requests whose cancels were not answered in time count as lost. Where nobody took what the engine had to say for
@@ -175,7 +189,12 @@ impl Checker {
             self.window.flying.remove(&batch);
             let request = self.requests.get(&batch);
             if request.is_some_and(|request| !request.is_settled) {
-                self.window.fail(false, start, now);
+                self.doubts_ended(batch, false, now);
+                if self.is_forgiven(start, now) {
+                    self.sometimes.silence_forgiven += 1;
+                } else {
+                    self.window.fail(false, start, now);
+                }
             }
         }
     }
@@ -189,7 +208,7 @@ impl Checker {
     }
 
     /// Whether everything was handed back, after which the window matters to nobody.
-    fn is_closed_back(&self, now: Instant) -> bool {
+    pub(super) fn is_closed_back(&self, now: Instant) -> bool {
         self.close_deadline.is_some_and(|deadline| deadline <= now)
     }
 
@@ -215,7 +234,10 @@ impl Checker {
         })?;
         // Whatever is due must be looked at when the longest pause is over.
         let is_paused = flying < window.open && window.over_by > now;
-        let is_due = self.waiting.overdue(now).next().is_some() || self.idle_case().is_some();
+        let open = window.open;
+        let mut due = self.waiting.overdue(now);
+        let is_due = due.any(|(slot, _)| !self.doubts.may_hold_back(slot, open))
+            || self.idle_case().is_some();
         let waits = is_paused && is_due;
         let is_held_back = stats.lanes_held_back > 0;
         rule(!waits || is_held_back || at.is_some_and(|at| at <= window.over_by), || {
