@@ -26,6 +26,31 @@ fn aged(millis: u64) -> Timing {
     Timing { ttl: Some(Some(Duration::from_millis(millis))), ..Timing::default() }
 }
 
+/// What a shard takes in little more than the time of a request, but no less than usual and no more than is enough for a
+/// request.
+#[test]
+fn what_waits_behind_a_predecessor_goes_together_by_the_round_trip() {
+    for (round_trip, most) in [(10, 51_200), (25, 65_536), (1_000, 262_144)] {
+        let mut story = Story::on(1, ordered());
+        story.add_at(0, 7, 1_000);
+        story.later(200);
+        let first = story.batch();
+        (1..1_000).for_each(|token| story.add_at(token, 7, 1_000));
+        story.later(round_trip);
+        story.store(&first);
+        let mut actions = story.drain();
+        story.later(200);
+        actions.extend(story.drain());
+        let batch = actions.iter().find_map(|action| match action {
+            Action::SendBatch(batch) => Some(batch),
+            _ => None,
+        });
+        let [second] = &batch.expect("a batch").entries[..] else { panic!("an aggregate") };
+        let second = second.data.len();
+        assert!((most - 1_100..=most).contains(&second), "{second} bytes after {round_trip} ms");
+    }
+}
+
 #[test]
 fn order_needs_shards_that_go_by_the_hash_key() {
     let settings = Config::builder()
