@@ -76,8 +76,8 @@ mod user_records;
 
 pub use fault::Fault;
 pub use headwaters_model::{
-    EntryFault, EntryFaults, Handover, ListFault, MaxRecordSize, MaxRecordSizeError, ShardLimits,
-    Stored,
+    EntryFault, EntryFaults, Handover, ListFault, MaxRecordSize, MaxRecordSizeError, Metering,
+    ShardLimits, Stored,
 };
 pub use mock::Mock;
 pub use mock_builder::MockBuilder;

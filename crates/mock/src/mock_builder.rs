@@ -80,7 +80,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_throttled_shard_refills_in_the_time_of_the_clock() {
-        let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 10 };
+        let limits = ShardLimits {
+            bytes_per_second: 1_000,
+            records_per_second: 10,
+            ..ShardLimits::default()
+        };
         let clock = TestClock::start();
         let mock = builder(1).limits(limits).build(clock);
         assert_eq!(stored_of(&mock, 12).await, 10);
@@ -101,7 +105,11 @@ mod tests {
     /// A bucket is judged when the request is there, not when it is sent.
     #[tokio::test(start_paused = true)]
     async fn limits_are_judged_when_the_request_reaches_the_service() {
-        let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 10 };
+        let limits = ShardLimits {
+            bytes_per_second: 1_000,
+            records_per_second: 10,
+            ..ShardLimits::default()
+        };
         let mock =
             builder(1).limits(limits).latency(Duration::from_millis(400)).build(TestClock::start());
         assert_eq!(stored_of(&mock, 10).await, 10);

@@ -23,7 +23,7 @@ pub enum Distribution {
 mod tests {
     use super::*;
     use crate::testing::{Random, Results, entry, id, middle, name, open, options, put};
-    use crate::{EntryFault, EntryFaults, Handover, Shard, ShardLimits, Stream};
+    use crate::{EntryFault, EntryFaults, Handover, Metering, Shard, ShardLimits, Stream};
     use alloc::vec;
     use alloc::vec::Vec;
     use core::time::Duration;
@@ -45,7 +45,8 @@ mod tests {
         Stream::new(options(shards).limits(limits).distribution(Distribution::Auto))
     }
 
-    const TWO_RECORDS: ShardLimits = ShardLimits { bytes_per_second: 100, records_per_second: 2 };
+    const TWO_RECORDS: ShardLimits =
+        ShardLimits { bytes_per_second: 100, metering: Metering::Bucket, records_per_second: 2 };
 
     #[test]
     fn keys_decide_by_default_and_the_service_where_it_is_said() {

@@ -84,7 +84,7 @@ pub use list_request::ListRequest;
 pub use max_record_size::{MaxRecordSize, MaxRecordSizeError};
 pub use request_fault::RequestFault;
 pub use shard::Shard;
-pub use shard_limits::ShardLimits;
+pub use shard_limits::{Metering, ShardLimits};
 pub use stored::Stored;
 pub use stream::Stream;
 pub use stream_options::StreamOptions;

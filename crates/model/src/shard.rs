@@ -100,7 +100,11 @@ mod tests {
 
     #[test]
     fn a_shard_counts_what_it_stores_and_what_it_throttles() {
-        let mut shard = shard(Some(ShardLimits { bytes_per_second: 100, records_per_second: 5 }));
+        let mut shard = shard(Some(ShardLimits {
+            bytes_per_second: 100,
+            records_per_second: 5,
+            ..ShardLimits::default()
+        }));
         shard.count_stored(70, NOW);
         shard.count_stored(20, NOW);
         assert!(!shard.has_room(11, NOW));

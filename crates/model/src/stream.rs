@@ -228,7 +228,11 @@ mod tests {
     fn eventful_with(
         mut look: impl FnMut(&mut Stream),
     ) -> (Stream, Vec<(Vec<Entry>, EntryFaults, Results)>) {
-        let limits = ShardLimits { bytes_per_second: 3_000, records_per_second: 40 };
+        let limits = ShardLimits {
+            bytes_per_second: 3_000,
+            records_per_second: 40,
+            ..ShardLimits::default()
+        };
         let mut stream = Stream::new(options(5).limits(limits));
         let mut random = Random::new(7);
         let mut now = Duration::from_secs(5);

@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use crate::ShardLimits;
+use crate::shard_limits::{Metering, ShardLimits};
 use crate::token_bucket::TokenBucket;
 
 /// What decides whether a shard has room for a record: a bucket of records and one of bytes. A
@@ -8,6 +8,7 @@ use crate::token_bucket::TokenBucket;
 #[derive(Clone, Debug)]
 pub(crate) struct Throttle {
     bytes: TokenBucket,
+    metering: Metering,
     records: TokenBucket,
     /// Up to when the buckets are refilled.
     refilled: Duration,
@@ -17,6 +18,7 @@ impl Throttle {
     pub(crate) const fn new(limits: ShardLimits) -> Self {
         Self {
             bytes: TokenBucket::new(limits.bytes_per_second),
+            metering: limits.metering,
             records: TokenBucket::new(limits.records_per_second),
             refilled: Duration::ZERO,
         }
@@ -39,7 +41,11 @@ impl Throttle {
     /// between would be paid out twice.
     fn refill(&mut self, now: Duration) {
         if now > self.refilled {
-            let elapsed = now - self.refilled;
+            let elapsed = match self.metering {
+                Metering::Bucket => now - self.refilled,
+                Metering::Window if now.as_secs() > self.refilled.as_secs() => Duration::MAX,
+                Metering::Window => Duration::ZERO,
+            };
             self.bytes.refill(elapsed);
             self.records.refill(elapsed);
             self.refilled = now;
@@ -54,7 +60,28 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn throttle(records_per_second: u64, bytes_per_second: u64) -> Throttle {
-        Throttle::new(ShardLimits { bytes_per_second, records_per_second })
+        let metering = Metering::Bucket;
+        Throttle::new(ShardLimits { bytes_per_second, metering, records_per_second })
+    }
+
+    #[test]
+    fn a_window_ends_with_its_second() {
+        let limits = ShardLimits {
+            bytes_per_second: 100,
+            metering: Metering::Window,
+            records_per_second: 2,
+        };
+        let mut throttle = Throttle::new(limits);
+        let millis = Duration::from_millis;
+        let mut taken = |now| {
+            (0..9).filter(|_| throttle.allows(60, now)).map(|_| throttle.take(60, now)).count()
+        };
+        assert_eq!(
+            [990, 999, 1_000, 1_001, 1_999].map(|now| taken(millis(now))),
+            [1, 0, 1, 0, 0],
+            "one of 60 bytes each"
+        );
+        assert_eq!(taken(millis(1_500)), 0, "the clock goes back");
     }
 
     #[test]

@@ -250,7 +250,11 @@ mod tests {
             (EntryFault::InternalFailure { stored: false }, 2),
             (EntryFault::Throttled, 2),
         ] {
-            let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 2 };
+            let limits = ShardLimits {
+                bytes_per_second: 1_000,
+                records_per_second: 2,
+                ..ShardLimits::default()
+            };
             let mut stream = Stream::new(options(1).limits(limits));
             let faults = EntryFaults::from_iter((0..3).map(|index| (index, fault)));
             let entries = vec![entry(HashKey::MIN, 1); 10];
@@ -282,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_throttled_entry_leaves_its_room_to_a_smaller_one() {
-        let limits = ShardLimits { bytes_per_second: 100, records_per_second: 10 };
+        let limits =
+            ShardLimits { bytes_per_second: 100, records_per_second: 10, ..ShardLimits::default() };
         let mut stream = Stream::new(options(1).limits(limits));
         let entries = [80, 30, 20, 1].map(|size| entry(HashKey::MIN, size));
         let results = put(&mut stream, &entries, SECOND);
@@ -303,7 +308,11 @@ mod tests {
     /// shard stored before, with signed numbers and without the code of the buckets.
     #[test]
     fn limits_decide_as_a_replay_of_the_ledger_does() {
-        let limits = ShardLimits { bytes_per_second: 2_500, records_per_second: 30 };
+        let limits = ShardLimits {
+            bytes_per_second: 2_500,
+            records_per_second: 30,
+            ..ShardLimits::default()
+        };
         let mut stream = Stream::new(options(2).limits(limits));
         let mut random = Random::new(3);
         let (mut now, mut decisions) = (Duration::ZERO, [0; 2]);

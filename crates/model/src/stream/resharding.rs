@@ -254,7 +254,11 @@ mod tests {
 
     #[test]
     fn children_start_with_all_their_room() {
-        let limits = ShardLimits { bytes_per_second: 1_000, records_per_second: 10 };
+        let limits = ShardLimits {
+            bytes_per_second: 1_000,
+            records_per_second: 10,
+            ..ShardLimits::default()
+        };
         let mut stream = Stream::new(options(2).limits(limits));
         let stored = |stream: &mut Stream, key| {
             let results = put(stream, &vec![entry(key, 1); 20], SECOND);
