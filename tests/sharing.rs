@@ -44,7 +44,7 @@ impl Limit {
     }
 }
 
-/// Producers that put from the beginning to the end of their shifts, in seconds.
+/// Lives through a plan.
 fn live(
     seed: u64,
     rate_limit: RateLimit,
@@ -53,6 +53,19 @@ fn live(
     keys: u32,
     shifts: &[Range<u64>],
 ) -> Report {
+    run(&plan(seed, rate_limit, limit, shards, keys, shifts))
+        .unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// Producers that put from the beginning to the end of their shifts, in seconds.
+fn plan(
+    seed: u64,
+    rate_limit: RateLimit,
+    limit: Limit,
+    shards: u32,
+    keys: u32,
+    shifts: &[Range<u64>],
+) -> Plan {
     let retry = if rate_limit == KPL { Retry::Kpl } else { Settings::default().retry };
     let shift = |shift: &Range<u64>| Shift {
         from_ms: shift.start * 1_000,
@@ -74,7 +87,7 @@ fn live(
     plan.settings.retry = retry;
     plan.settings.ttl_ms = None;
     plan.shifts = shifts.iter().map(shift).collect();
-    run(&plan).unwrap_or_else(|failure| panic!("{failure}"))
+    plan
 }
 
 /// What a producer had in these seconds.
@@ -201,7 +214,9 @@ fn a_hundred_producers_share_the_bytes_after_a_while() {
 #[test]
 #[ignore = "takes minutes, because the KPL's rule sends everything a hundred times"]
 fn a_hundred_producers_as_the_kpl_does() {
-    for limit in Limit::BOTH {
+    for limit in
+        if std::env::var("BYTES").is_ok() { vec![Limit::Bytes] } else { Limit::BOTH.to_vec() }
+    {
         share_as_the_kpl_does(limit, 100);
     }
 }
@@ -259,5 +274,38 @@ fn a_hot_shard_does_not_slow_its_neighbour() {
         let rates: Vec<u64> = shards.iter().filter_map(|shard| shard.record_rate_ppm).collect();
         let [hot, cold] = [rates[0].min(rates[1]), rates[0].max(rates[1])];
         assert!(hot < 300_000 && cold > 500_000, "{shards:?}");
+    }
+}
+
+/// A shard that counts by the seconds of the clock takes nothing more once its second's worth is used: whatever is sent
+/// until the second is over says no more than the first throttle. Whether the service counts so it does not say; servers
+/// that take its place do.
+fn share_by_the_second(
+    seed: u64,
+    limit: Limit,
+    producers: usize,
+    latency_ms: (u64, u64),
+) -> Sharing {
+    let mut plan = plan(seed, ADAPTIVE, limit, 1, 1_000, &vec![0..70; producers]);
+    plan.windows = true;
+    plan.latency_ms = latency_ms;
+    let report = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+    let sharing = Sharing::of(&report, limit, 10..70);
+    print(limit, producers, &format!("adaptive, by the second, {latency_ms:?} ms"), sharing);
+    assert!(sharing.goodput >= 0.95 && sharing.wasted <= 0.05, "{producers}: {sharing:?}");
+    sharing
+}
+
+#[test]
+fn a_shard_that_counts_by_the_second_is_used_as_well() {
+    for limit in Limit::BOTH {
+        for latency_ms in [(1, 3), (20, 60)] {
+            for producers in [1, 2] {
+                let sharing = share_by_the_second(1, limit, producers, latency_ms);
+                assert!(sharing.fairness >= 0.9, "{producers}: {sharing:?}");
+            }
+        }
+        // Who comes first in the first second is ahead for minutes.
+        share_by_the_second(1, limit, 10, (20, 60));
     }
 }

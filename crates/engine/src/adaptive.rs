@@ -23,8 +23,20 @@ const LOSS: u64 = 168_700;
 /// Gain and loss are in balance where of all entries `GAIN / LOSS / sqrt(share)` are throttled: whoever has the same
 /// luck comes to the same share, whatever the sizes of its records. One producer wastes 0.4 % so, 100 waste 3.7 %.
 const GAIN: u64 = 619;
-/// Most that is taken off within one round trip: one part in so many. What is throttled together says one thing.
+/// Most that is taken off until something is stored again: one part in so many. What is throttled in a row says one
+/// thing: a shard that counts by the seconds of the clock takes nothing more from the moment at which its second's worth is
+/// used until that second is over.
+const LOSS_IN_A_ROW: u64 = 8;
+/// After so much time the second is over, and the next row begins.
+const ROW_NANOS: u128 = SECOND_NANOS;
+const SECOND_NANOS: u128 = 1_000_000_000;
+/// If for each entry that was stored in the last one to two seconds so many were throttled, the share is far too large,
+const OVERLOAD: u64 = 9;
+/// and this is the most that is taken off within one round trip: one part in so many. Also in a row, where a throttle
+/// counts twice.
 const LOSS_PER_ROUND_TRIP: u64 = 4;
+/// So much is left of it after a second of that: one part in so many.
+const LEFT_IN_A_SECOND: u64 = 4;
 /// When so many of the last 16 entries were throttled, it is not chance,
 const CROWDED: u32 = 4;
 /// and a throttle counts twice for whoever sends fewer than so many entries a second, and would take too long to hear
@@ -45,10 +57,18 @@ pub(crate) struct Adaptive {
     ceiling: u64,
     /// Records and bytes.
     shares: [u64; 2],
-    /// What the shares were when the last cut began,
-    before_cut: [u64; 2],
-    /// and when that was: what was sent until then says nothing new.
+    /// What the shares were when the row began, and the last cut in it.
+    row_shares: [u64; 2],
+    cut_shares: [u64; 2],
+    /// When the last cut began: what was sent until then says nothing new.
     cut_at: Option<Instant>,
+    /// When the first of a row of throttles was heard.
+    row_at: Instant,
+    /// When the last entry was sent that was stored.
+    stored_sent_at: Instant,
+    /// What became of entries in this second, and in the one before.
+    tally: Tally,
+    tally_before: Option<Tally>,
     /// Whether each of the last 16 entries was throttled, the last one lowest.
     fates: u16,
     /// Entries that were stored since the last throttle, and since when.
@@ -59,6 +79,25 @@ pub(crate) struct Adaptive {
     stored_bytes: u64,
 }
 
+/// What became of entries in a second or more.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    since: Instant,
+    stored: u64,
+    /// Of what was stored, as records and in bytes.
+    costs: [u64; 2],
+    throttled: u64,
+}
+
+impl Tally {
+    fn store(&mut self, entries: u64, costs: [u64; 2]) {
+        self.stored += entries;
+        for (sum, cost) in self.costs.iter_mut().zip(costs) {
+            *sum = sum.saturating_add(cost.saturating_mul(entries));
+        }
+    }
+}
+
 impl Adaptive {
     pub(crate) fn new(ceiling_percent: u32) -> Self {
         let ceiling = (WHOLE / 100).saturating_mul(ceiling_percent.into());
@@ -66,8 +105,13 @@ impl Adaptive {
         Self {
             ceiling,
             shares,
-            before_cut: shares,
+            cut_shares: shares,
+            row_shares: shares,
             cut_at: None,
+            row_at: Instant::ZERO,
+            stored_sent_at: Instant::ZERO,
+            tally: Tally::default(),
+            tally_before: None,
             fates: 0,
             calm: 0,
             calm_since: None,
@@ -76,10 +120,11 @@ impl Adaptive {
         }
     }
 
-    /// An entry of so many bytes was stored. Only counted here, for most entries are stored;
+    /// An entry of so many bytes was stored that was sent at `start`. Only counted here, for most entries are stored;
     /// [`settle`](Self::settle) reckons.
     #[inline(always)]
-    pub(crate) const fn stored(&mut self, bytes: u64) {
+    pub(crate) fn stored(&mut self, bytes: u64, start: Instant) {
+        self.stored_sent_at = self.stored_sent_at.max(start);
         self.stored += 1;
         self.stored_bytes += bytes;
     }
@@ -98,7 +143,9 @@ impl Adaptive {
         let times = (self.calm / CALM_ENTRIES).min(now.since(since).as_nanos() as u64 / CALM_NANOS);
         let doublings = u32::try_from(times).unwrap_or(u32::MAX).min(DOUBLINGS_MAX);
         let before = self.shares;
-        for (share, cost) in self.shares.iter_mut().zip(costs(bytes, shards)) {
+        let costs = costs(bytes, shards);
+        self.tally(now).store(stored, costs);
+        for (share, cost) in self.shares.iter_mut().zip(costs) {
             let gain = gain(*share, cost).saturating_mul(stored).saturating_mul(1 << doublings);
             // What is reckoned at once at most doubles it, or a long silence would end in a leap.
             *share = share.saturating_add(gain.min(*share)).min(self.ceiling);
@@ -109,23 +156,72 @@ impl Adaptive {
     /// An entry of so many bytes was throttled that was sent at `start`.
     pub(crate) fn throttled(&mut self, bytes: u64, shards: u32, start: Instant, now: Instant) {
         self.settle(shards, now);
+        self.tally(now).throttled += 1;
         self.fates = self.fates << 1 | 1;
         (self.calm, self.calm_since) = (0, Some(now));
-        if self.cut_at.is_none_or(|cut_at| start > cut_at) {
-            (self.before_cut, self.cut_at) = (self.shares, Some(now));
-        }
+        self.begin_cut(start, now);
         let costs = costs(bytes, 1);
         // The limit that it comes closer to is the one that it was refused for, as far as anybody knows.
         let tighter = usize::from(costs[1] > costs[0]);
         let cost = costs[tighter] / u64::from(shards.max(1));
         let is_crowded = self.fates.count_ones() >= CROWDED;
-        let share = &mut self.shares[tighter];
-        let before = self.before_cut[tighter];
-        let counts_twice = is_crowded && cost.saturating_mul(CROWDED_ENTRIES) > *share;
-        let loss = loss(*share, cost) << u32::from(counts_twice);
-        let least = before - before / LOSS_PER_ROUND_TRIP;
-        let least = least.max(FLOOR).max(cost / FLOOR_SECONDS);
-        *share = share.saturating_sub(loss).max(least).min(*share);
+        let before = self.shares[tighter];
+        let is_rare = cost.saturating_mul(CROWDED_ENTRIES) > before;
+        let counts_twice = is_crowded && is_rare;
+        let least = self.least(tighter, counts_twice).max(FLOOR).max(cost / FLOOR_SECONDS);
+        let taken_off = loss(before, cost) << u32::from(counts_twice);
+        self.shares[tighter] = before.saturating_sub(taken_off).max(least).min(before);
+    }
+
+    /// What a share must not fall below before something new is heard.
+    fn least(&self, at: usize, counts_twice: bool) -> u64 {
+        let row = self.row_shares[at];
+        let part = if counts_twice { LOSS_PER_ROUND_TRIP } else { LOSS_IN_A_ROW };
+        let in_a_row = row - row / part;
+        if !self.is_overloaded() {
+            return in_a_row;
+        }
+        let cut = self.cut_shares[at];
+        (cut - cut / LOSS_PER_ROUND_TRIP).max(row / LEFT_IN_A_SECOND).min(in_a_row)
+    }
+
+    /// Begins a cut if an entry that was sent at `start` says something new.
+    fn begin_cut(&mut self, start: Instant, now: Instant) {
+        let Some(cut_at) = self.cut_at else {
+            return self.begin_row(now);
+        };
+        if start <= cut_at {
+            return;
+        }
+        let is_over = now.since(self.row_at).as_nanos() >= ROW_NANOS;
+        if is_over || self.stored_sent_at > self.row_at {
+            self.begin_row(now);
+        } else {
+            (self.cut_at, self.cut_shares) = (Some(now), self.shares);
+        }
+    }
+
+    /// Whether nearly everything is throttled.
+    fn is_overloaded(&self) -> bool {
+        let (Some(last), this) = (&self.tally_before, &self.tally) else { return false };
+        let stored = last.stored + this.stored;
+        last.throttled + this.throttled >= stored.saturating_mul(OVERLOAD)
+    }
+
+    /// Begins the tally of another second, if it is time to.
+    fn tally(&mut self, now: Instant) -> &mut Tally {
+        let elapsed = now.since(self.tally.since).as_nanos();
+        if elapsed >= SECOND_NANOS {
+            let last =
+                core::mem::replace(&mut self.tally, Tally { since: now, ..Tally::default() });
+            self.tally_before = (elapsed < 2 * SECOND_NANOS).then_some(last);
+        }
+        &mut self.tally
+    }
+
+    fn begin_row(&mut self, now: Instant) {
+        (self.row_at, self.cut_at) = (now, Some(now));
+        (self.row_shares, self.cut_shares) = (self.shares, self.shares);
     }
 
     /// Starts with the shares of what was there before. The shard that comes of two is fed as carefully as the one of
@@ -134,7 +230,7 @@ impl Adaptive {
         for (share, parents) in self.shares.iter_mut().zip(parent.shares) {
             *share = parents.min(*share);
         }
-        self.before_cut = self.shares;
+        (self.row_shares, self.cut_shares) = (self.shares, self.shares);
     }
 
     /// The share of the records and that of the bytes.
@@ -191,6 +287,8 @@ const fn fourth_root(of: u64) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn at(millis: u64) -> Instant {
@@ -209,29 +307,69 @@ mod tests {
         assert_eq!(shares(&adaptive), [970_022, 1_000_000], "3 % of the records");
         adaptive.throttled(1_049, 1, at(0), at(10));
         assert_eq!(shares(&adaptive), [970_022, 970_022], "3 % of the bytes");
-        adaptive.throttled(1 << 20, 1, at(0), at(10));
-        assert_eq!(shares(&adaptive), [970_022, 806_405], "the larger, the more: 17 %");
+        adaptive.throttled(100 << 10, 1, at(0), at(10));
+        assert_eq!(shares(&adaptive), [970_022, 878_551], "the larger, the more: 9 %");
     }
 
     #[test]
-    fn a_round_trip_costs_a_quarter_at_most() {
+    fn what_is_throttled_in_a_row_says_one_thing() {
         let mut adaptive = Adaptive::new(150);
-        (0..500).for_each(|_| adaptive.throttled(500, 1, at(0), at(50)));
-        assert_eq!(shares(&adaptive), [750_000, 1_000_000]);
-        (0..500).for_each(|_| adaptive.throttled(500, 1, at(50), at(60)));
-        assert_eq!(shares(&adaptive), [750_000, 1_000_000], "sent before that was known");
-        (0..500).for_each(|_| adaptive.throttled(500, 1, at(51), at(99)));
-        assert_eq!(shares(&adaptive), [562_500, 1_000_000]);
+        let throttle = |adaptive: &mut Adaptive, start, now| {
+            (0..500).for_each(|_| adaptive.throttled(500, 1, at(start), at(now)));
+            shares(adaptive)[0]
+        };
+        assert_eq!(throttle(&mut adaptive, 0, 50), 875_000, "an eighth");
+        assert_eq!(throttle(&mut adaptive, 51, 99), 875_000, "nothing was stored in between");
+        adaptive.stored(500, at(50));
+        adaptive.settle(1, at(100));
+        let raised = adaptive.shares()[0];
+        throttle(&mut adaptive, 101, 150);
+        assert!(adaptive.shares()[0] < raised, "the little that it brought is gone");
+        assert_eq!(shares(&adaptive)[0], 875_000, "that was sent before the row began");
+        adaptive.stored(500, at(51));
+        adaptive.settle(1, at(160));
+        assert_eq!(throttle(&mut adaptive, 151, 200), 765_715, "another row");
+    }
+
+    #[test]
+    fn a_row_ends_with_its_second() {
+        let mut adaptive = Adaptive::new(150);
+        (0..200).for_each(|_| adaptive.stored(500, at(0)));
+        adaptive.settle(1, at(0));
+        let mut after = |start, now| {
+            (0..500).for_each(|_| adaptive.throttled(500, 1, at(start), at(now)));
+            shares(&adaptive)[0]
+        };
+        assert_eq!([after(0, 50), after(51, 1_049)], [894_249; 2], "an eighth");
+        assert_eq!(after(1_050, 1_050), 782_468, "and another");
+    }
+
+    #[test]
+    fn where_nearly_all_is_throttled_it_falls_by_three_quarters_in_a_second() {
+        let mut adaptive = Adaptive::new(150);
+        (0..10).for_each(|_| adaptive.stored(500, at(0)));
+        adaptive.settle(1, at(0));
+        let shares: Vec<u64> = (10..50)
+            .map(|tenth| {
+                let now = tenth * 100;
+                (0..100).for_each(|_| adaptive.throttled(500, 1, at(now - 50), at(now)));
+                adaptive.shares()[0] / 1_000_000
+            })
+            .collect();
+        assert_eq!(shares[..4], [750, 563, 422, 316], "a quarter in a round trip");
+        assert_eq!(shares[4..10], [250; 6], "and three quarters in a second");
+        assert_eq!(shares[19], 62, "again");
     }
 
     #[test]
     fn it_falls_to_the_floor_and_no_further() {
         let mut adaptive = Adaptive::new(150);
-        (1..1_000).for_each(|time| adaptive.throttled(500, 1, at(time), at(time)));
+        let seconds = |range: core::ops::Range<u64>| range.map(|second| at(second * 1_000));
+        seconds(1..1_000).for_each(|now| adaptive.throttled(500, 1, now, now));
         assert_eq!(shares(&adaptive), [FLOOR / 1_000, 1_000_000]);
-        (1_000..2_000).for_each(|time| adaptive.throttled(1 << 19, 1, at(time), at(time)));
+        seconds(1_000..2_000).for_each(|now| adaptive.throttled(1 << 19, 1, now, now));
         assert_eq!(shares(&adaptive), [FLOOR / 1_000, 125_000], "half a MiB in four seconds");
-        adaptive.throttled(1 << 20, 1, at(2_000), at(2_000));
+        seconds(2_000..2_001).for_each(|now| adaptive.throttled(1 << 20, 1, now, now));
         assert_eq!(shares(&adaptive)[1], 125_000, "the floor of a larger one lifts nothing");
     }
 
@@ -241,18 +379,18 @@ mod tests {
         (0..500).for_each(|_| adaptive.throttled(500, 1, at(0), at(0)));
         let store = |adaptive: &mut Adaptive, now| {
             let before = adaptive.shares()[0];
-            (0..100).for_each(|_| adaptive.stored(500));
+            (0..100).for_each(|_| adaptive.stored(500, at(0)));
             adaptive.settle(1, now);
             (adaptive.shares()[0] - before) * 10_000 / before
         };
         assert_eq!(
             store(&mut adaptive, at(100)),
-            127,
-            "1.1 % for 100 at a whole, by the root of 3/4"
+            117,
+            "1.1 % for 100 at a whole, by the root of 7/8"
         );
-        assert_eq!(store(&mut adaptive, at(1_999)), 126, "not long enough");
-        assert_eq!(store(&mut adaptive, at(4_000)), 501);
-        assert_eq!(store(&mut adaptive, at(5_999)), 489);
+        assert_eq!(store(&mut adaptive, at(1_999)), 116, "not long enough");
+        assert_eq!(store(&mut adaptive, at(4_000)), 464);
+        assert_eq!(store(&mut adaptive, at(5_999)), 454);
         adaptive.throttled(500, 1, at(6_000), at(6_000));
         assert_eq!(store(&mut adaptive, at(6_001)), 121, "once more from the beginning");
         assert!(!adaptive.settle(1, at(9_000)), "time alone raises nothing");
@@ -269,7 +407,7 @@ mod tests {
             adaptive.shares = [FLOOR * 2; 2];
             let mut falls = 0;
             for time in 1..=20 {
-                (0..stored_between).for_each(|_| adaptive.stored(10_000));
+                (0..stored_between).for_each(|_| adaptive.stored(10_000, at(0)));
                 adaptive.settle(1, at(time));
                 let before = adaptive.shares()[1];
                 adaptive.shares[1] = FLOOR * 2;
@@ -291,7 +429,7 @@ mod tests {
                     [0, 1, 1_000, 10 << 20, u64::from(u32::MAX)].into_iter().enumerate()
                 {
                     let now = at(time as u64 * 100_000);
-                    (0..1_000).for_each(|_| adaptive.stored(bytes));
+                    (0..1_000).for_each(|_| adaptive.stored(bytes, now));
                     adaptive.settle(shards, now);
                     adaptive.throttled(bytes, shards, now, now);
                     #[cfg(debug_assertions)]

@@ -231,8 +231,8 @@ impl Engine {
         let shard = placement.shard.number()?;
         let (token, sequence, room) =
             (claim.token, claim.sequence, Bounds::RECORD_OVERHEAD + *size as usize);
-        self.lanes.stored(*lane, *size as usize);
         let (start, end) = (answer.start, answer.at);
+        self.lanes.stored(*lane, *size as usize, start);
         self.answered -= 1;
         self.stats.stored += 1;
         self.flushes.completed(sequence);
@@ -285,7 +285,7 @@ impl Engine {
                 if answer.generation == self.lanes.generation
                     && (as_predicted || self.lanes.shard(flight.lane).is_none())
                 {
-                    self.lanes.stored(flight.lane, entry.size());
+                    self.lanes.stored(flight.lane, entry.size(), answer.start);
                 }
                 match flight.cargo {
                     Cargo::Plain { claim, hash_key, .. } => {

@@ -85,12 +85,12 @@ pub(crate) struct Figures {
 }
 
 impl Lanes {
-    /// An entry of so many bytes was stored that left this lane.
+    /// An entry of so many bytes was stored that left this lane at `start`.
     #[inline(always)]
-    pub(crate) fn stored(&mut self, at: u32, bytes: usize) {
+    pub(crate) fn stored(&mut self, at: u32, bytes: usize, start: Instant) {
         if let Some(lane) = self.lanes.get_mut(at as usize) {
             lane.figures.stored += 1;
-            lane.limiter.stored(bytes as u64);
+            lane.limiter.stored(bytes as u64, start);
         }
     }
 

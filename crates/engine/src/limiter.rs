@@ -17,8 +17,8 @@ pub enum RateLimit {
     ///
     /// It starts with what a shard promises, and is never lower than a two-hundredth of that, or one such entry in four
     /// seconds. Producers that feed a shard together come to equal parts of it, and waste little: if each has
-    /// more than the shard takes, 1 entry in 100 of few producers is throttled, and 1 in 25 of a hundred. What a
-    /// shard throttles waits for its limiter and not for the wait of [`RetryPolicy`](crate::RetryPolicy).
+    /// more than the shard takes, 1 entry in 100 of few producers is throttled, and 1 in 25 of a hundred. A shard that
+    /// counts by the seconds of the clock, as some servers do, is used as well by few producers. What a shard throttles waits for its limiter and not for the wait of [`RetryPolicy`](crate::RetryPolicy).
     Adaptive {
         /// The most that the rate may become, in percent of what a shard promises, at least 1: above 100 a shard
         /// that takes more than promised is used. At most one second's worth leaves at once.
@@ -100,11 +100,11 @@ impl Limiter {
         self.set_rates();
     }
 
-    /// An entry of so many bytes that it let pass was stored.
+    /// An entry of so many bytes that it let pass at `start` was stored.
     #[inline(always)]
-    pub(crate) const fn stored(&mut self, bytes: u64) {
+    pub(crate) fn stored(&mut self, bytes: u64, start: Instant) {
         if let Some(adaptive) = &mut self.adaptive {
-            adaptive.stored(bytes);
+            adaptive.stored(bytes, start);
         }
     }
 

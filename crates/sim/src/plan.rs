@@ -28,6 +28,8 @@ pub struct Plan {
     pub shards: NonZeroU32,
     /// Whether the shards have the service's limits.
     pub throttling: bool,
+    /// Whether they count by the seconds of the clock, each of which begins anew, rather than with token buckets.
+    pub windows: bool,
     /// Shortest and longest time from sending to the answer, in milliseconds.
     pub latency_ms: (u64, u64),
     /// Most shards on one page of their list.
@@ -68,6 +70,7 @@ impl Default for Plan {
             producers: NonZeroU32::MIN,
             shards: NonZeroU32::MIN,
             throttling: true,
+            windows: false,
             latency_ms: (20, 60),
             list_page: 1_000,
             map_denied: false,
@@ -96,6 +99,7 @@ impl Plan {
             producers: NonZeroU32::new(rng.pick(&[1, 1, 1, 2, 3])).unwrap_or(NonZeroU32::MIN),
             shards: NonZeroU32::new(rng.up_to(&[1, 2, 8, 64])).unwrap_or(NonZeroU32::MIN),
             throttling: rng.happens(Chance::percent(70)),
+            windows: Rng::new(seed, "plan-windows").happens(Chance::percent(25)),
             latency_ms: rng.pick(&[(0, 0), (1, 5), (10, 60), (1, 900)]),
             list_page: rng.pick(&[1, 7, 1_000, 1_000]),
             map_denied: rng.happens(Chance::percent(7)),

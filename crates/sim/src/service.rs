@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use headwaters_engine::Instant;
 use headwaters_engine::wire::{Entry, StreamName};
-use headwaters_model::{Distribution, MaxRecordSize, Stream, StreamOptions};
+use headwaters_model::{Distribution, MaxRecordSize, Metering, ShardLimits, Stream, StreamOptions};
 
 use crate::changes::Changer;
 use crate::plan::Plan;
@@ -34,6 +34,9 @@ impl Service {
         }
         if !plan.throttling {
             options = options.unlimited();
+        } else if plan.windows {
+            let limits = ShardLimits { metering: Metering::Window, ..ShardLimits::default() };
+            options = options.limits(limits);
         }
         Self {
             name,

@@ -86,6 +86,7 @@ part!(within_plan: Plan {
     reset latency_ms,
     reset list_page,
     reset map_denied,
+    reset windows,
     reset throttling,
     within_caller caller,
     fewer producers,
