@@ -57,7 +57,7 @@ impl UserRecord {
     /// # Errors
     /// [`RecordError::TooLarge`] when data and key together are larger than 10 MiB.
     pub fn from_entry(entry: Entry) -> Result<Self, RecordError> {
-        check_size(&entry)?;
+        check_size(entry.size())?;
         let hash_key = entry.hash_key();
         Ok(Self::hashed(entry, hash_key))
     }
@@ -68,7 +68,7 @@ impl UserRecord {
     /// # Errors
     /// [`RecordError::TooLarge`] when one of them is larger than 10 MiB.
     pub fn from_entries(entries: Vec<Entry>) -> Result<Vec<Self>, RecordError> {
-        entries.iter().try_for_each(check_size)?;
+        entries.iter().map(Entry::size).try_for_each(check_size)?;
         let mut hash_keys = vec![HashKey::MIN; entries.len()];
         HashKey::of_many(entries.iter().map(|entry| &entry.partition_key), &mut hash_keys);
         let hashed = entries.into_iter().zip(hash_keys).map(|(entry, hash_key)| {
@@ -89,6 +89,17 @@ impl UserRecord {
     #[must_use]
     pub fn with_explicit_hash_key(self, hash_key: HashKey) -> Self {
         Self { hash_key, is_explicit: true, ..self }
+    }
+
+    /// A record of other data under the same keys, whose hash key need not be computed again: for those who put many records
+    /// under few keys.
+    ///
+    /// # Errors
+    /// [`RecordError::TooLarge`] when data and key together are larger than 10 MiB.
+    pub fn with_data(self, data: impl Into<Bytes>) -> Result<Self, RecordError> {
+        let record = Self { data: data.into(), ..self };
+        check_size(record.size())?;
+        Ok(record)
     }
 
     /// The payload.
@@ -147,8 +158,7 @@ impl UserRecord {
     }
 }
 
-fn check_size(entry: &Entry) -> Result<(), RecordError> {
-    let size = entry.size();
+const fn check_size(size: usize) -> Result<(), RecordError> {
     if size > RECORD_BYTES_MAX { Err(RecordError::TooLarge { size }) } else { Ok(()) }
 }
 
@@ -230,6 +240,20 @@ mod tests {
             Err(RecordError::PartitionKey(PartitionKeyError::Empty))
         );
     }
+
+    #[test]
+    fn other_data_under_the_same_keys() {
+        let record =
+            UserRecord::new("k", "data").expect("small").with_explicit_hash_key(HashKey::MAX);
+        let other = record.clone().with_data("more data").expect("small");
+        assert_eq!(other.to_entry(), Entry { data: "more data".into(), ..record.to_entry() });
+        let above = vec![0; RECORD_BYTES_MAX];
+        assert_eq!(
+            record.with_data(above),
+            Err(RecordError::TooLarge { size: RECORD_BYTES_MAX + 1 })
+        );
+    }
+
     #[test]
     fn many_records_are_the_same_as_one_by_one() {
         let entry = |number: u32| Entry {

@@ -1,3 +1,4 @@
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
@@ -38,10 +39,30 @@ impl fmt::Debug for Decoded {
 ///
 /// Source: `AggregatorUtil.deaggregate` of the amazon-kinesis-client, 3.x.
 pub fn decode(data: Bytes) -> Decoded {
-    match Aggregate::parse(&data) {
+    match Aggregate::parse(&data, headwaters_md5::digest) {
         Some(aggregate) => Decoded::Aggregate(aggregate),
         None => Decoded::Plain(data),
     }
+}
+
+/// As [`decode`], for the data of many Kinesis records, whose check sums are computed side by side in SIMD lanes. What they
+/// are comes in their order.
+pub fn decode_all(records: impl IntoIterator<Item = Bytes>) -> Vec<Decoded> {
+    let records: Vec<Bytes> = records.into_iter().collect();
+    let mut digests = vec![[0; TRAILER_BYTES]; records.len()];
+    let bodies = records.iter().zip(&mut digests);
+    headwaters_md5::digest_many(bodies.flat_map(|(data, digest)| Some((sealed(data)?.0, digest))));
+    let decode = |(data, digest)| match Aggregate::parse(&data, |_| digest) {
+        Some(aggregate) => Decoded::Aggregate(aggregate),
+        None => Decoded::Plain(data),
+    };
+    records.into_iter().zip(digests).map(decode).collect()
+}
+
+/// The body and the trailer of what looks like an aggregate: most data that is none is told by its first bytes, without a
+/// check sum.
+fn sealed(data: &[u8]) -> Option<(&[u8], &[u8; TRAILER_BYTES])> {
+    data.strip_prefix(&MAGIC)?.split_last_chunk()
 }
 
 /// An aggregate whose message is valid. Its members may still refer to keys that it does not have.
@@ -82,11 +103,10 @@ impl fmt::Debug for Aggregate {
 }
 
 impl Aggregate {
-    fn parse(data: &Bytes) -> Option<Self> {
-        // Most data that is no aggregate is told by its first bytes, without a check sum.
-        let sealed = data.strip_prefix(&MAGIC)?;
-        let (body, trailer) = sealed.split_last_chunk()?;
-        if headwaters_md5::digest(body) == *trailer { Self::trusted(data) } else { None }
+    /// `digest` says what the MD5 of the body is.
+    fn parse(data: &Bytes, digest: impl FnOnce(&[u8]) -> [u8; TRAILER_BYTES]) -> Option<Self> {
+        let (body, trailer) = sealed(data)?;
+        if digest(body) == *trailer { Self::trusted(data) } else { None }
     }
 
     /// Reads the data of a Kinesis record that is known to be an aggregate, because we made it, say: without the
@@ -293,6 +313,7 @@ mod tests {
     use crate::aggregate::testing::{entry, sealed};
     use crate::aggregate::{Encoder, Record};
     use crate::{HashKey, HashKeyRange, PartitionKey, PartitionKeyError};
+    use alloc::format;
     use alloc::vec::Vec;
 
     fn members(body: &[u8]) -> Result<Vec<Member>, Option<Broken>> {
@@ -332,6 +353,21 @@ mod tests {
             assert!(matches!(decode(bad.into()), Decoded::Plain(_)), "byte {at} differs");
         }
         assert!(matches!(decode(sealed(b"")), Decoded::Plain(_)), "no byte between");
+    }
+
+    #[test]
+    fn many_are_what_they_are_one_by_one() {
+        let good = sealed(GOLDEN);
+        let mut bad = good.to_vec();
+        bad[7] ^= 1;
+        let records = [good.clone(), Bytes::new(), bad.into(), sealed(b""), good.slice(1..), good];
+        let is_aggregate = |decoded: &Decoded| matches!(decoded, Decoded::Aggregate(_));
+        let decoded = decode_all(records.iter().cloned());
+        let kinds: Vec<bool> = decoded.iter().map(is_aggregate).collect();
+        assert_eq!(kinds, [true, false, false, false, false, true]);
+        for (together, data) in decoded.iter().zip(records) {
+            assert_eq!(format!("{together:?}"), format!("{:?}", decode(data)));
+        }
     }
 
     #[test]

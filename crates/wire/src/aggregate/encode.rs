@@ -22,7 +22,7 @@ use crate::{Entry, HashKey, PartitionKey};
 /// A record that goes plain while its payload is itself an aggregate will be taken apart by consumers: so it is
 /// with the KPL.
 pub struct Encoder {
-    /// How much room to give the next aggregate's records.
+    /// How much room to give an aggregate's records, at most.
     capacity: usize,
     count: usize,
     /// The first record stays as it is until a second comes: alone it goes plain.
@@ -36,6 +36,8 @@ pub struct Encoder {
     records: Vec<u8>,
     /// The aggregate's, once there are two records.
     size: usize,
+    /// How much room the records of the last aggregate took: those of the next may be as few.
+    usual: usize,
 }
 
 /// The first record, and where the aggregate goes for its sake.
@@ -111,6 +113,7 @@ impl Encoder {
             outer_key,
             records: Vec::new(),
             size: 0,
+            usual: capacity,
         }
     }
 
@@ -262,7 +265,8 @@ impl Encoder {
 
     /// Room for the tables in front, and for the records behind it.
     fn start(&mut self) {
-        let room = self.headroom.saturating_add(self.capacity).saturating_add(ShortHead::ROOM);
+        let records = self.usual.saturating_add(self.usual / 4).min(self.capacity);
+        let room = self.headroom.saturating_add(records).saturating_add(ShortHead::ROOM);
         self.records = Vec::with_capacity(room.min(RECORD_BYTES_MAX));
         self.records.resize(self.headroom, 0);
         self.size = MAGIC.len() + TRAILER_BYTES;
@@ -274,6 +278,7 @@ impl Encoder {
         let tables = [self.keys.encoded(), self.hash_keys.encoded()];
         let front = MAGIC.len() + tables[0].len() + tables[1].len();
         let mut data = core::mem::take(&mut self.records);
+        self.usual = data.len() - self.headroom;
         if front > self.headroom {
             // The keys took more room than those before them: move the records once, and remember.
             let more = front - self.headroom;

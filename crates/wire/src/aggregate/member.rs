@@ -44,11 +44,19 @@ impl Member {
     /// # Errors
     /// [`Broken`] when one of its keys breaks a rule of the service.
     pub fn to_entry(&self) -> Result<Entry, Broken> {
+        self.clone().into_entry()
+    }
+
+    /// As [`to_entry`](Self::to_entry), for one that is of no use any more.
+    ///
+    /// # Errors
+    /// As [`to_entry`](Self::to_entry).
+    pub fn into_entry(self) -> Result<Entry, Broken> {
         let explicit_hash_key = self.explicit_hash_key.as_deref().map(parse_hash_key).transpose();
         Ok(Entry {
-            data: self.data.clone(),
+            data: self.data,
             explicit_hash_key: explicit_hash_key.map_err(Broken::HashKey)?,
-            partition_key: PartitionKey::from_utf8(self.partition_key.clone())
+            partition_key: PartitionKey::from_utf8(self.partition_key)
                 .map_err(Broken::PartitionKey)?,
         })
     }

@@ -52,7 +52,7 @@ mod record;
 mod testing;
 mod unsealed;
 
-pub use decode::{Aggregate, Decoded, Members, decode};
+pub use decode::{Aggregate, Decoded, Members, decode, decode_all};
 pub use encode::{Encoder, Full, OuterKey};
 pub use kcl::{BrokenMember, KclView};
 pub use member::{Broken, Member};
