@@ -1,8 +1,9 @@
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 
-use bytes::BytesMut;
-use headwaters_engine::wire::{HashKey, PartitionKey};
+use bytes::Bytes;
+use headwaters_engine::wire::{Entry, HashKey, PartitionKey};
 use headwaters_engine::{Instant, Timing, UserRecord};
 
 use crate::caller::Caller;
@@ -12,7 +13,10 @@ use crate::rng::{Chance, Rng, millis};
 #[derive(Debug)]
 pub(crate) struct Application {
     pub(crate) caller: Caller,
-    keys: Vec<PartitionKey>,
+    /// The last payload that it kept for itself, too.
+    shared: Bytes,
+    /// An empty record of each key.
+    keys: Vec<UserRecord>,
     /// What sets its records apart from those of other producers.
     producer: u32,
     rng: Rng,
@@ -22,11 +26,26 @@ pub(crate) struct Application {
     pub(crate) next: u32,
 }
 
+/// One payload in so many is not the engine's alone.
+const SHARED: u32 = 8;
+
 impl Application {
     pub(crate) fn new(seed: u64, producer: u32, caller: Caller) -> Self {
-        let key = |number| PartitionKey::new(format!("key-{number}")).expect("a valid key");
-        let keys = (0..caller.keys).map(key).collect();
-        Self { caller, keys, producer, rng: Rng::new(seed, "caller"), in_hand: None, next: 0 }
+        let empty = |number| Entry {
+            data: Bytes::new(),
+            explicit_hash_key: None,
+            partition_key: PartitionKey::new(format!("key-{number}")).expect("a valid key"),
+        };
+        let keys = UserRecord::from_entries((0..caller.keys).map(empty).collect());
+        Self {
+            caller,
+            shared: Bytes::new(),
+            keys: keys.expect("small records"),
+            producer,
+            rng: Rng::new(seed, "caller"),
+            in_hand: None,
+            next: 0,
+        }
     }
 
     /// How many records it puts at once.
@@ -66,15 +85,24 @@ impl Application {
         }
         let (smallest, largest) = self.caller.sizes;
         let size = self.rng.range(u64::from(smallest), u64::from(largest));
-        let mut data = BytesMut::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
-        data[..8].copy_from_slice(&label(self.producer, self.next).to_be_bytes());
-        let key = self.rng.pick(&self.keys);
-        let mut record = UserRecord::new(key, data.freeze()).expect("a valid record");
+        let data = self.payload(usize::try_from(size).unwrap_or(usize::MAX));
+        let mut record = self.rng.pick(&self.keys).with_data(data).expect("a valid record");
         if self.rng.happens(self.caller.explicit_hash_keys) {
             record = record.with_explicit_hash_key(self.hash_key());
         }
         let own = self.rng.happens(self.caller.timings);
         (record, if own { self.timing() } else { Timing::default() })
+    }
+
+    /// The payload of the next record. The engine treats one that others have, too, in another way.
+    fn payload(&mut self, size: usize) -> Bytes {
+        let mut data = vec![0; size];
+        data[..LABEL].copy_from_slice(&label(self.producer, self.next).to_be_bytes());
+        let data = Bytes::from(data);
+        if self.next.is_multiple_of(SHARED) {
+            self.shared = data.clone();
+        }
+        data
     }
 
     /// Any hash key, or one of a few that many records share.
@@ -97,7 +125,21 @@ impl Application {
     }
 }
 
-/// What a record carries in the first bytes of its payload.
-pub(crate) const fn label(producer: u32, number: u32) -> u64 {
+/// With so many bytes a payload begins that set it apart; the others are zero.
+const LABEL: usize = 8;
+
+/// These.
+const fn label(producer: u32, number: u32) -> u64 {
     (producer as u64) << 32 | number as u64
+}
+
+/// The producer and the number of the record that has this payload.
+pub(crate) fn whose(data: &[u8]) -> Option<(u32, usize)> {
+    let label = u64::from_be_bytes(*data.first_chunk()?);
+    Some(((label >> 32) as u32, label as u32 as usize))
+}
+
+/// Whether these bytes are the payload of that record.
+pub(crate) fn is_payload(data: &[u8], producer: u32, number: usize) -> bool {
+    whose(data) == Some((producer, number)) && data[LABEL..].iter().all(|byte| *byte == 0)
 }

@@ -8,6 +8,7 @@ mod figures;
 mod flushes;
 mod map;
 mod meter;
+mod opened;
 mod order;
 mod outcome;
 mod packing;
@@ -30,8 +31,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use headwaters_engine::wire::ErrorCode;
-use headwaters_engine::{BatchId, Config, Instant, ShardPrediction, Stats, Timing, UserRecord};
+use headwaters_engine::wire::{ErrorCode, HashKey, PartitionKey};
+use headwaters_engine::{
+    BatchId, Config, Instant, Order, ShardPrediction, Stats, Timing, UserRecord,
+};
 
 use self::bisection::Case;
 use self::budget::Budget;
@@ -41,6 +44,7 @@ use self::figures::Figures;
 use self::flushes::Flushes;
 use self::map::Map;
 use self::meter::Meters;
+use self::opened::Opened;
 use self::order::Lines;
 use self::packing::Packing;
 use self::rates::Rates;
@@ -48,7 +52,7 @@ use self::record::Record;
 pub(crate) use self::records::Copies;
 use self::records::Records;
 use self::room::Room;
-use self::share::Wanted;
+use self::share::{Shards, Wanted};
 use self::waiting::Waiting;
 use self::window::Window;
 use crate::sometimes::Sometimes;
@@ -58,6 +62,8 @@ use crate::sometimes::Sometimes;
 /// It shares no code with the engine: it counts for itself, and believes only the service's ledger.
 #[derive(Debug)]
 pub(crate) struct Checker {
+    /// Whose engine it is.
+    producer: u32,
     config: Config,
     records: Records,
     requests: BTreeMap<BatchId, Request>,
@@ -74,6 +80,7 @@ pub(crate) struct Checker {
     meters: Meters,
     /// The order of the records that wait.
     lines: Lines,
+    opened: Opened,
     packing: Packing,
     rates: Rates,
     waiting: Waiting,
@@ -99,6 +106,8 @@ pub(crate) struct Checker {
     handed_back: u64,
     /// Of these, those that a close did.
     closed_back: u64,
+    /// What the open records of each shard take.
+    shards: Shards,
     /// For which shard the engine refused a record because too much waits there, if it has not said since that there is
     /// room.
     wants_share: Option<Wanted>,
@@ -136,6 +145,29 @@ pub(crate) struct Checker {
     /// The largest Kinesis record that there can be, as far as is known.
     largest: usize,
     pub(crate) sometimes: Sometimes,
+}
+
+/// A record as it was put.
+#[derive(Debug)]
+pub(crate) struct Put {
+    explicit_hash_key: Option<HashKey>,
+    hash_key: HashKey,
+    /// Bytes of its payload.
+    length: usize,
+    partition_key: PartitionKey,
+    timing: Timing,
+}
+
+impl Put {
+    pub(crate) fn new(record: &UserRecord, timing: Timing) -> Self {
+        Self {
+            explicit_hash_key: record.explicit_hash_key(),
+            hash_key: record.hash_key(),
+            length: record.data().len(),
+            partition_key: record.partition_key().clone(),
+            timing,
+        }
+    }
 }
 
 /// A request that was sent.
@@ -186,12 +218,6 @@ enum Fate {
 /// What a rule was broken by, in words.
 pub(crate) type Checked = Result<(), String>;
 
-/// The producer and the number that a record carries in the first bytes of its payload.
-fn label(data: &[u8]) -> Option<(u32, usize)> {
-    let bytes = u64::from_be_bytes(*data.first_chunk()?);
-    Some(((bytes >> 32) as u32, bytes as u32 as usize))
-}
-
 pub(crate) fn rule(holds: bool, broken: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(broken()) }
 }
@@ -205,7 +231,7 @@ impl Request {
 }
 
 impl Checker {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(producer: u32, config: Config) -> Self {
         let largest = if config.aggregation_enabled() {
             // The outer key is the letter `a`, or that of a record: a little more than the data either way.
             config.aggregation_max_size() + 64
@@ -213,20 +239,21 @@ impl Checker {
             0
         };
         Self {
+            producer,
             map: Map::default(),
             meters: Meters::new(config.rate_limit()),
             window: Window::new(&config),
             budget: Budget::new(&config),
             doubts: Doubts::new(&config),
             room: Room::new(config.bounds()),
-            config,
             lines: Lines::default(),
-            records: Records::new(),
+            records: Records::new(config.order() == Order::PerPartitionKey),
             requests: BTreeMap::new(),
             cases: vec![],
             suspects_waiting: 0,
             named: BTreeSet::new(),
             finished: vec![],
+            opened: Opened::default(),
             packing: Packing::new(),
             rates: Rates::default(),
             waiting: Waiting::default(),
@@ -241,6 +268,7 @@ impl Checker {
             completed: 0,
             handed_back: 0,
             closed_back: 0,
+            shards: Shards::default(),
             wants_share: None,
             looks: 0,
             is_drained: true,
@@ -261,6 +289,7 @@ impl Checker {
             largest,
             largest_record: 0,
             sometimes: Sometimes::default(),
+            config,
         }
     }
 
@@ -269,8 +298,7 @@ impl Checker {
     /// # Errors
     /// What consumers see is not what the outcomes say.
     pub(crate) fn ended(&mut self) -> Result<Copies, String> {
-        let is_ordered = self.is_ordered();
-        self.records.ended(is_ordered, &mut self.sometimes)
+        self.records.ended(&mut self.sometimes)
     }
 
     /// Since when, in the world's time, the oldest record waits for its outcome.
@@ -281,8 +309,7 @@ impl Checker {
     pub(crate) fn accepted(
         &mut self,
         number: usize,
-        user_record: UserRecord,
-        timing: Timing,
+        Put { explicit_hash_key, hash_key, length, partition_key, timing }: Put,
         (time, now): (Instant, Instant),
     ) {
         let buffered = timing.max_buffered_time.unwrap_or(self.config.record_max_buffered_time());
@@ -294,30 +321,34 @@ impl Checker {
             Some(expiration) if expiration <= deadline => now.after(expiration.since(now) / 2),
             _ => deadline,
         };
-        let hash_key = user_record.hash_key();
+        let size = length + partition_key.len();
         self.sometimes.accepted_without_map += u64::from(self.awaits_first_map());
         self.sometimes.hash_key_on_edge += u64::from(self.map.is_on_edge(hash_key));
         self.sometimes.refused_then_accepted += u64::from(core::mem::take(&mut self.was_refused));
-        self.largest = self.largest.max(user_record.size());
-        self.largest_record = self.largest_record.max(user_record.size());
+        self.largest = self.largest.max(size);
+        self.largest_record = self.largest_record.max(size);
         self.accepted += 1;
         let slot = self.map.slot(hash_key);
         let leave_by = deadline.after(self.linger());
         let due = deadline;
-        let size = user_record.size() as u64;
+        let size = size as u64;
         self.bytes_open += size;
-        self.records.push(Record {
+        let record = Record {
             accepted: Some(time),
             burst: self.packing.burst,
             due,
-            entry: Some(user_record.into_entry()),
             expiration,
+            explicit_hash_key,
             has_own_timing: timing != Timing::default(),
             hash_key,
             leave_by,
+            length,
+            partition_key: Some(partition_key),
             size,
             ..Record::default()
-        });
+        };
+        self.shards.add(slot, &record);
+        self.records.push(record);
         self.note_memory();
         self.lined_up(number);
         if self.lines.is_first(hash_key, number) {

@@ -9,7 +9,7 @@ use headwaters_engine::{
 
 use crate::application::Application;
 use crate::caller::Ending;
-use crate::checker::{Checked, Checker};
+use crate::checker::{Checked, Checker, Put};
 use crate::clock::Clock;
 use crate::network::{Network, News};
 use crate::plan::Plan;
@@ -34,6 +34,8 @@ pub(crate) struct Producer {
     shown: Instant,
     now: Instant,
     stage: Stage,
+    /// When the engine wants to hear of the time, if it has said all that it has to say.
+    wakeup: Option<Instant>,
     /// Until then nobody takes what the engine has to say.
     busy_until: Option<Instant>,
     rng: Rng,
@@ -72,7 +74,7 @@ impl Producer {
         let seed = Rng::new(plan.seed, &format!("producer-{number}")).next();
         let config = plan.settings.to_config(seed).expect("settings within their bounds");
         let mut clock = Clock::new(plan.clock, &mut Rng::new(seed, "clock"));
-        let mut checker = Checker::new(config.clone());
+        let mut checker = Checker::new(number, config.clone());
         let now = clock.read(Instant::ZERO, &mut checker.sometimes);
         let shift = plan.shifts.get(number as usize).copied().unwrap_or_default();
         let at = |ms| Instant::ZERO.after(millis(ms));
@@ -87,6 +89,7 @@ impl Producer {
             shown: now,
             now,
             stage: Stage::Putting(at(shift.from_ms)),
+            wakeup: None,
             busy_until: None,
             rng: Rng::new(seed, "producer"),
             next_flush: 0,
@@ -131,7 +134,7 @@ impl Producer {
             _ => None,
         };
         let engine = match self.busy_until {
-            None => self.engine.wakeup().at.map(|at| self.clock.when(at).max(self.time)),
+            None => self.wakeup.map(|at| self.clock.when(at).max(self.time)),
             busy => busy,
         };
         let resize = self.resizes.next_at().filter(|_| self.stage != Stage::Closed);
@@ -265,11 +268,11 @@ impl Producer {
         let (record, timing) = self.application.record();
         let number = self.application.next;
         let token = Token(u64::from(number));
-        match self.engine.add_timed(token, record.clone(), timing, self.shown) {
+        let put = Put::new(&record, timing);
+        match self.engine.add_timed(token, record, timing, self.shown) {
             Ok(()) => {
-                let times = (self.time, self.now);
-                self.checker.accepted(number as usize, record, timing, times);
-                self.checker.accepted_share(number as usize, self.engine.stats().bytes_held)?;
+                self.checker.accepted(number as usize, put, (self.time, self.now));
+                self.checker.accepted_share(number as usize, self.engine.held().bytes as u64)?;
                 self.application.next += 1;
                 Ok(Ok(()))
             }
@@ -349,6 +352,7 @@ impl Producer {
             let action = self.engine.poll();
             self.trace(Kind::Action, &action, watch);
             if let Action::Wait(wakeup) = action {
+                self.wakeup = wakeup.at;
                 self.checker.check_rates(self.engine.shard_stats(), self.now)?;
                 let stats = self.engine.stats();
                 self.checker.check_shards(self.engine.shard_stats(), stats.bytes_held)?;

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use headwaters_engine::Instant;
 
-use crate::checker::{Checked, consume, rule};
+use crate::checker::{Checked, Checker, consume, rule};
 use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::report::{Failure, Report};
@@ -58,7 +58,7 @@ const HEALED_AFTER: Duration = Duration::from_secs(3);
 /// and how long at most, for an application that waits for room may never come to its last record.
 const HEALED_AT: Duration = Duration::from_secs(120);
 /// After how many stored records a consumer reads them.
-const CONSUMED_AT: usize = 500;
+const CONSUMED_AT: usize = 64;
 /// Most steps and longest time in a world.
 const STEPS_MAX: u64 = 100_000_000;
 const TIME_MAX: Duration = Duration::from_secs(48 * 60 * 60);
@@ -167,13 +167,9 @@ impl World {
     fn consume(&mut self) -> Checked {
         let ledger = self.service.stream.take_ledger();
         self.service.stored += ledger.len() as u64;
-        let producers = &mut self.producers;
-        consume(ledger, &self.service.stream, |producer, number, place, is_visible| {
-            let of = producers.get_mut(producer as usize);
-            let of = of.ok_or("the ledger has a record of no producer")?;
-            let consumed = of.checker.consumed(number, place, is_visible);
-            consumed.map_err(|broken| format!("producer {producer}: {broken}"))
-        })
+        let mut checkers: Vec<&mut Checker> =
+            self.producers.iter_mut().map(|producer| &mut producer.checker).collect();
+        consume(ledger, &self.service.stream, &mut checkers)
     }
 
     fn end(mut self) -> Result<Report, alloc::string::String> {

@@ -7,30 +7,39 @@ use headwaters_engine::wire::aggregate::{Decoded, decode};
 use headwaters_engine::wire::{SequenceNumber, ShardId};
 use headwaters_model::{Stored, Stream};
 
-use super::{Checked, Checker, label, rule};
+use super::{Checked, Checker, rule};
+use crate::application::whose;
 
-/// A consumer of the stream: gives each copy of a record that it gets to `note`, with the number of its producer, its own,
-/// the place where it is stored, and whether applications see it.
+/// A consumer of the stream: tells the checker of each producer which copies of its records there are, where, and whether
+/// applications see them.
 ///
 /// # Errors
-/// What `note` says, or that there is something in the ledger that nobody has put there.
+/// What a checker says, or that there is something in the ledger that nobody has put there.
 pub(crate) fn consume(
     ledger: Vec<Stored>,
     service: &Stream,
-    mut note: impl FnMut(u32, usize, u64, bool) -> Checked,
+    checkers: &mut [&mut Checker],
 ) -> Checked {
     for Stored { entry, placement, .. } in ledger {
         let place = place(&placement.shard, &placement.sequence_number);
+        let shard = service.shard(&placement.shard).ok_or("the ledger has a shard of nobody")?;
+        let mut known = checkers.iter_mut().enumerate();
+        let known = known.find_map(|(at, checker)| Some((at, checker.opened.take(&entry.data)?)));
+        if let Some((producer, contents)) = known {
+            let is_visible = contents.is_visible(shard.range());
+            for number in contents.numbers {
+                consumed(checkers, (producer, number), place, is_visible)?;
+            }
+            continue;
+        }
         let mut note = |data: Option<&[u8]>, is_visible| {
-            let label = data.and_then(label);
+            let label = data.and_then(whose);
             let (producer, number) = label.ok_or("the ledger has a record of nobody")?;
-            note(producer, number, place, is_visible)
+            consumed(checkers, (producer as usize, number), place, is_visible)
         };
         match decode(entry.data) {
             Decoded::Plain(data) => note(Some(&data), true)?,
             Decoded::Aggregate(aggregate) => {
-                let shard = service.shard(&placement.shard);
-                let shard = shard.ok_or("the ledger has a shard of nobody")?;
                 let view = aggregate.as_kcl(shard.range());
                 rule(view.broken.is_empty(), || "the ledger has a broken aggregate".into())?;
                 for (members, is_visible) in [(&view.delivered, true), (&view.dropped, false)] {
@@ -45,6 +54,19 @@ pub(crate) fn consume(
     Ok(())
 }
 
+/// A consumer has got a copy of a record of a producer.
+fn consumed(
+    checkers: &mut [&mut Checker],
+    (producer, number): (usize, usize),
+    place: u64,
+    is_visible: bool,
+) -> Checked {
+    let checker = checkers.get_mut(producer).ok_or("the ledger has a record of no producer")?;
+    rule(number < checker.records.len(), || format!("a consumer got record {number}"))
+        .and_then(|()| checker.records.consumed(number, place, is_visible))
+        .map_err(|broken| format!("producer {producer}: {broken}"))
+}
+
 /// Of the 56 digits of a sequence number the last 16 tell those of one world apart.
 const DIGITS_SKIPPED: usize = 40;
 
@@ -54,12 +76,4 @@ pub(super) fn place(shard: &ShardId, number: &SequenceNumber) -> u64 {
     let last = digits.skip(DIGITS_SKIPPED);
     let number = last.fold(0, |number: u64, digit| number * 10 + u64::from(digit - b'0'));
     number ^ shard.number().unwrap_or(0) << 40
-}
-
-impl Checker {
-    /// A consumer has got a copy of a record.
-    pub(crate) fn consumed(&mut self, number: usize, place: u64, is_visible: bool) -> Checked {
-        rule(number < self.records.len(), || format!("a consumer got record {number}"))?;
-        self.records.consumed(number, place, is_visible)
-    }
 }

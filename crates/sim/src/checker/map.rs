@@ -265,6 +265,7 @@ impl Checker {
         self.doubts_anew(&before, &shards);
         self.map.previous = before;
         self.map.generation += 1;
+        self.weigh_again();
         // What was packed for a shard that is no more is packed anew, and may wait for others again.
         self.find_slots(Some(now), now);
     }

@@ -118,6 +118,7 @@ impl Checker {
     fn end(&mut self, number: usize, ended: Ended, fate: Option<Fate>, now: Instant) {
         let slot = self.map.slot(self.records[number].hash_key);
         let record = &mut self.records[number];
+        self.shards.remove(slot, record);
         let is_stored = matches!(ended, Ended::Stored { .. });
         let is_lost = fate == Some(Fate::Unknown);
         if !is_stored && let Some(fate) = fate {
@@ -177,7 +178,7 @@ impl Checker {
             self.sometimes.stored_at_fourth_attempt += 1;
         }
         record.outcome = Some(ended);
-        record.entry = None;
+        record.partition_key = None;
         if let Some((batch, _)) = in_flight {
             self.land(batch);
         }

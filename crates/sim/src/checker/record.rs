@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use headwaters_engine::wire::{Certainty, Entry, HashKey};
+use headwaters_engine::wire::{Certainty, HashKey, PartitionKey};
 use headwaters_engine::{BatchId, Cause, Instant};
 
 use super::attempts::Starts;
@@ -19,9 +19,8 @@ pub(super) struct Record {
     pub(super) copies: u32,
     /// When it may leave by itself, at the earliest.
     pub(super) due: Instant,
-    /// The record as it was put.
-    pub(super) entry: Option<Entry>,
     pub(super) expiration: Option<Instant>,
+    pub(super) explicit_hash_key: Option<HashKey>,
     /// The first copy that consumers have seen, counted over all records; 0 if there is none.
     pub(super) first: u64,
     pub(super) has_own_timing: bool,
@@ -30,8 +29,12 @@ pub(super) struct Record {
     pub(super) in_flight: Option<(BatchId, usize)>,
     /// When it must have left if a request is free and the limiter allows it.
     pub(super) leave_by: Instant,
+    /// Bytes of its payload.
+    pub(super) length: usize,
     pub(super) not_before: Instant,
     pub(super) outcome: Option<Ended>,
+    /// As long as it has no outcome.
+    pub(super) partition_key: Option<PartitionKey>,
     pub(super) sends: u32,
     /// Of these, those whose requests were refused as a whole and that count for no policy.
     pub(super) spared: u32,
@@ -103,15 +106,17 @@ impl Default for Record {
             burst: 0,
             copies: 0,
             due: Instant::ZERO,
-            entry: None,
             expiration: None,
+            explicit_hash_key: None,
             first: 0,
             has_own_timing: false,
             hash_key: HashKey::MIN,
             in_flight: None,
             leave_by: Instant::ZERO,
+            length: 0,
             not_before: Instant::ZERO,
             outcome: None,
+            partition_key: None,
             sends: 0,
             spared: 0,
             suspect: None,

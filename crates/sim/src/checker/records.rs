@@ -16,6 +16,9 @@ use crate::sometimes::Sometimes;
 #[derive(Debug)]
 pub(super) struct Records {
     ends: Vec<End>,
+    /// As many, where order is kept.
+    firsts: Vec<First>,
+    is_ordered: bool,
     window: VecDeque<Record>,
     /// Copies that consumers have seen.
     seen: u64,
@@ -34,8 +37,13 @@ struct End {
     is_found: bool,
     /// A name of that place.
     place: u64,
+}
+
+/// What is left of a record whose order counts.
+#[derive(Clone, Copy, Debug)]
+struct First {
     /// The first copy that consumers have seen, counted over all records; 0 if there is none.
-    first: u64,
+    copy: u64,
     hash_key: HashKey,
 }
 
@@ -58,9 +66,16 @@ pub(crate) struct Copies {
 }
 
 impl Records {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_ordered: bool) -> Self {
         let forgotten = Record { outcome: Some(Ended::Forgotten), ..Record::default() };
-        Self { ends: Vec::new(), window: VecDeque::new(), seen: 0, forgotten }
+        Self {
+            ends: Vec::new(),
+            firsts: Vec::new(),
+            is_ordered,
+            window: VecDeque::new(),
+            seen: 0,
+            forgotten,
+        }
     }
 
     /// How many records there are.
@@ -99,6 +114,9 @@ impl Records {
     pub(super) fn forget(&mut self) {
         while let Some(record) = self.window.front().filter(|record| record.outcome.is_some()) {
             self.ends.push(End::of(record));
+            if self.is_ordered {
+                self.firsts.push(First { copy: record.first, hash_key: record.hash_key });
+            }
             self.window.pop_front();
         }
     }
@@ -107,8 +125,11 @@ impl Records {
     pub(super) fn consumed(&mut self, number: usize, place: u64, is_visible: bool) -> Checked {
         self.seen += u64::from(is_visible);
         if let Some(end) = self.ends.get_mut(number) {
-            if is_visible && end.visible == 0 {
-                end.first = self.seen;
+            if is_visible
+                && end.visible == 0
+                && let Some(first) = self.firsts.get_mut(number)
+            {
+                first.copy = self.seen;
             }
             end.copies += 1;
             end.visible += u32::from(is_visible);
@@ -130,7 +151,6 @@ impl Records {
     /// All is over: what consumers have got is what the outcomes say.
     pub(super) fn ended(
         &mut self,
-        is_ordered: bool,
         sometimes: &mut Sometimes,
     ) -> Result<Copies, alloc::string::String> {
         self.forget();
@@ -151,19 +171,20 @@ impl Records {
             sum.duplicates += u64::from(end.visible.saturating_sub(1));
             sum.hidden += u64::from(end.copies - end.visible);
         }
-        if is_ordered {
-            self.check_order()?;
-        }
+        self.check_order()?;
         Ok(sum)
     }
 
-    /// Of each hash key the first copies of what is stored lie in the order of acceptance.
+    /// Where order is kept, of each hash key the first copies of what is stored lie in the order of acceptance.
     fn check_order(&self) -> Checked {
         let mut last: BTreeMap<HashKey, (u64, usize)> = BTreeMap::new();
-        let stored = |end: &&End| matches!(end.kind, Kind::Stored { .. });
-        for (number, end) in self.ends.iter().enumerate().filter(|(_, end)| stored(end)) {
-            let before = last.insert(end.hash_key, (end.first, number));
-            rule(before.is_none_or(|(first, _)| first < end.first), || {
+        let ends = self.ends.iter().zip(&self.firsts).enumerate();
+        for (number, (end, &First { copy, hash_key })) in ends {
+            if !matches!(end.kind, Kind::Stored { .. }) {
+                continue;
+            }
+            let before = last.insert(hash_key, (copy, number));
+            rule(before.is_none_or(|(first, _)| first < copy), || {
                 format!("record {number} was stored before {before:?}, which has its hash key")
             })?;
         }
@@ -180,8 +201,6 @@ impl End {
             kind: Kind::NotAccepted,
             is_found: false,
             place: 0,
-            first: record.first,
-            hash_key: record.hash_key,
         };
         match &record.outcome {
             Some(Ended::MaybeStored(_)) => end.kind = Kind::MaybeStored,

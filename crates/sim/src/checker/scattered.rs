@@ -69,6 +69,7 @@ impl Checker {
     fn scatter(&mut self, in_row: Option<u32>, now: Instant) {
         self.map.in_row = in_row;
         self.map.generation += 1;
+        self.weigh_again();
         let shards = self.map.len();
         let after = if self.map.is_scattered() { Vec::new() } else { self.map.shards().to_vec() };
         self.doubts_anew(&[], &after);

@@ -3,13 +3,14 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use headwaters_engine::wire::aggregate::{Aggregate, Decoded, KPL_OUTER_KEY, decode};
+use headwaters_engine::wire::Entry;
+use headwaters_engine::wire::aggregate::{Aggregate, Decoded, KPL_OUTER_KEY, Member, decode_all};
 use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
-use headwaters_engine::wire::{Entry, HashKey};
 use headwaters_engine::{Batch, BatchId, Instant, OuterKey, RetryPolicy, ShardPrediction, Stats};
 
-use super::record::WaitsFor;
-use super::{Checked, Checker, Fate, Parcel, Request, label, rule};
+use super::record::{Record, WaitsFor};
+use super::{Checked, Checker, Fate, Parcel, Request, rule};
+use crate::application::{is_payload, whose};
 
 impl Checker {
     /// A request leaves.
@@ -46,8 +47,9 @@ impl Checker {
             parcels: Vec::with_capacity(count),
             start: now,
         };
-        for (index, entry) in batch.entries.iter().enumerate() {
-            self.entry_sent(entry, (id, index), &mut request, now)?;
+        let opened = decode_all(batch.entries.iter().map(|entry| entry.data.clone()));
+        for (index, (entry, opened)) in batch.entries.iter().zip(opened).enumerate() {
+            self.entry_sent(entry, opened, (id, index), &mut request, now)?;
         }
         self.suspects_sent(id, &mut request)?;
         let parcels = &request.parcels;
@@ -72,6 +74,7 @@ impl Checker {
     fn entry_sent(
         &mut self,
         entry: &Entry,
+        opened: Decoded,
         place: (BatchId, usize),
         request: &mut Request,
         now: Instant,
@@ -80,7 +83,7 @@ impl Checker {
         rule(size <= self.config.max_user_record_size(), || {
             format!("an entry of {place:?} has {size} bytes, more than the stream takes")
         })?;
-        let (slot, is_aggregate) = match decode(entry.data.clone()) {
+        let (slot, is_aggregate) = match opened {
             Decoded::Plain(_) => {
                 let number = self.record_sent(entry, place, now)?;
                 request.numbers.push(number);
@@ -91,6 +94,11 @@ impl Checker {
                 (slot, true)
             }
         };
+        if is_aggregate {
+            let numbers = &request.numbers[start..];
+            let hash_keys = numbers.iter().map(|&number| self.records[number].hash_key);
+            self.opened.keep(&entry.data, numbers, hash_keys);
+        }
         self.in_order(request, start)?;
         let (may, is_giant) = self.meters.sent(slot, size, now);
         rule(may, || format!("{place:?} leaves too soon for shard {slot} of the map"))?;
@@ -126,43 +134,41 @@ impl Checker {
         rule(!is_overfull || self.is_ordered(), || {
             format!("{place:?} is an aggregate of {size} bytes")
         })?;
-        let mut members = Vec::with_capacity(count);
+        let start = request.numbers.len();
+        let (mut first, mut is_explicit) = (None, false);
         for member in aggregate {
-            let member = member.and_then(|member| member.to_entry());
-            members
-                .push(member.map_err(|error| format!("{place:?} has a broken member: {error}"))?);
+            let member = member.and_then(Member::into_entry);
+            let member =
+                member.map_err(|error| format!("{place:?} has a broken member: {error}"))?;
+            request.numbers.push(self.record_sent(&member, place, now)?);
+            is_explicit |= member.explicit_hash_key.is_some();
+            first.get_or_insert(member.partition_key);
         }
-        let outer_key = match config.outer_key() {
-            OuterKey::FirstRecord => members[0].partition_key.as_str(),
+        let outer_key = match (self.config.outer_key(), &first) {
+            (OuterKey::FirstRecord, Some(first)) => first.as_str(),
             _ => KPL_OUTER_KEY,
         };
         rule(entry.partition_key.as_str() == outer_key, || {
             format!("{place:?} has the wrong outer key")
         })?;
-        let start = request.numbers.len();
-        for member in &members {
-            let number = self.record_sent(member, place, now)?;
-            request.numbers.push(number);
-        }
-        let hash_keys =
-            request.numbers[start..].iter().map(|&number| self.records[number].hash_key);
-        let hash_keys: Vec<HashKey> = hash_keys.collect();
+        let numbers = &request.numbers[start..];
         if is_overfull {
-            let is_half = self.records[request.numbers[start]].spared > 0;
-            rule(is_half || self.may_overfill(&request.numbers[start..]), || {
+            let is_half = self.records[numbers[0]].spared > 0;
+            rule(is_half || self.may_overfill(numbers), || {
                 format!("{place:?} has {size} bytes in vain")
             })?;
             self.sometimes.order_overfilled += 1;
         }
-        let slot = self.map.slot(hash_keys[0]);
-        rule(entry.explicit_hash_key == Some(hash_keys[0]), || {
+        let mut hash_keys = numbers.iter().map(|&number| self.records[number].hash_key);
+        let key = hash_keys.next().expect("it has members");
+        let slot = self.map.slot(key);
+        rule(entry.explicit_hash_key == Some(key), || {
             format!("{place:?} goes to another shard than its first member")
         })?;
-        rule(hash_keys.iter().all(|&key| self.map.slot(key) == slot), || {
+        rule(hash_keys.all(|key| self.map.slot(key) == slot), || {
             format!("{place:?} is an aggregate of members of several shards of the map")
         })?;
-        let explicit = members.iter().any(|member| member.explicit_hash_key.is_some());
-        self.sometimes.aggregate_with_explicit_hash_keys += u64::from(explicit);
+        self.sometimes.aggregate_with_explicit_hash_keys += u64::from(is_explicit);
         Ok(slot)
     }
 
@@ -173,14 +179,16 @@ impl Checker {
         place: (BatchId, usize),
         now: Instant,
     ) -> Result<usize, alloc::string::String> {
-        let number = label(&entry.data)
+        let number = whose(&entry.data)
             .map(|(_, number)| number)
             .filter(|&number| number < self.records.len());
         let number = number.ok_or("a record was invented")?;
         let slot = self.map.slot(self.records[number].hash_key);
         let record = &mut self.records[number];
         rule(record.accepted.is_some(), || format!("record {number} was sent and not accepted"))?;
-        rule(is_same(record.entry.as_ref(), entry), || format!("record {number} was changed"))?;
+        rule(is_same(record, self.producer, number, entry), || {
+            format!("record {number} was changed")
+        })?;
         rule(record.outcome.is_none(), || {
             format!("record {number} was sent again after its outcome {:?}", record.outcome)
         })?;
@@ -189,6 +197,7 @@ impl Checker {
         rule(now >= record.not_before, || {
             format!("record {number} was sent before its wait ended at {}", record.not_before)
         })?;
+        self.shards.remove(slot, record);
         record.sends += 1;
         record.starts.note(record.sends, now);
         if let RetryPolicy::Linear { max_attempts, .. } = self.config.retry() {
@@ -202,18 +211,16 @@ impl Checker {
             WaitsFor::Time => {}
         }
         record.in_flight = Some(place);
+        self.shards.add(slot, record);
         self.waiting.remove(slot, record.leave_by, number);
         Ok(number)
     }
 }
 
 /// Whether an entry is the record as it was put.
-fn is_same(record: Option<&Entry>, entry: &Entry) -> bool {
-    record.is_some_and(|record| {
-        // Where it was not copied, large payloads need not be compared each time.
-        let same_data = core::ptr::eq(&*record.data, &*entry.data) || record.data == entry.data;
-        same_data
-            && record.partition_key == entry.partition_key
-            && record.explicit_hash_key == entry.explicit_hash_key
-    })
+fn is_same(record: &Record, producer: u32, number: usize, entry: &Entry) -> bool {
+    entry.data.len() == record.length
+        && is_payload(&entry.data, producer, number)
+        && record.partition_key.as_ref() == Some(&entry.partition_key)
+        && record.explicit_hash_key == entry.explicit_hash_key
 }

@@ -1,17 +1,59 @@
 //! What may wait for one shard: no more than a part of what is free, and no less.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use headwaters_engine::wire::HashKey;
 use headwaters_engine::{Bounds, ShardShare, ShardStats};
 
+use super::record::Record;
 use super::{Checked, Checker, rule};
 
 /// How often shards are looked at: once in so many waits.
 const LOOKS: u32 = 16;
 
-/// So many open records are gone through each time; where there are more, once for so many records that were accepted.
-const OPEN_MAX: u64 = 1_000;
+/// How much room the open records of each shard take, by its place in the map.
+#[derive(Debug, Default)]
+pub(super) struct Shards(Vec<Weights>);
+
+/// What takes it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Weights {
+    /// What never left.
+    new: u64,
+    in_flight: u64,
+    /// What came back, or is packed with something that did.
+    back: u64,
+}
+
+impl Shards {
+    /// A record is open, and is where it says.
+    pub(super) fn add(&mut self, slot: usize, record: &Record) {
+        if self.0.len() <= slot {
+            self.0.resize(slot + 1, Weights::default());
+        }
+        *self.0[slot].of(record) += room(record);
+    }
+
+    /// A record is about to be elsewhere.
+    pub(super) fn remove(&mut self, slot: usize, record: &Record) {
+        *self.0[slot].of(record) -= room(record);
+    }
+}
+
+impl Weights {
+    const fn of(&mut self, record: &Record) -> &mut u64 {
+        match (record.in_flight, record.sends) {
+            (Some(_), _) => &mut self.in_flight,
+            (None, 0) => &mut self.new,
+            (None, _) => &mut self.back,
+        }
+    }
+}
+
+const fn room(record: &Record) -> u64 {
+    record.size + Bounds::RECORD_OVERHEAD as u64
+}
 
 /// A record that could not wait for its shard.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +88,6 @@ impl Checker {
         rule(waiting <= held, || format!("{waiting} bytes wait, of {held} that are held"))
     }
 
-    /// Whether to go through all open records.
-    const fn goes_through(&self) -> bool {
-        self.open() <= OPEN_MAX || self.accepted.is_multiple_of(OPEN_MAX)
-    }
-
     fn share_percent(&self) -> Option<u64> {
         match self.config.shard_share() {
             ShardShare::Percent(percent) => Some(percent.into()),
@@ -68,35 +105,41 @@ impl Checker {
         (self.room.bounds.bytes as u64).saturating_sub(held)
     }
 
-    /// Bytes that certainly wait for this shard: what never left.
-    fn certainly_waits(&self, slot: usize) -> u64 {
-        let open = self.records.open().filter(|record| record.sends == 0);
-        let here = open.filter(|record| self.map.slot(record.hash_key) == slot);
-        here.map(|record| record.size + Bounds::RECORD_OVERHEAD as u64).sum()
-    }
-
     /// Bytes that may wait for this shard: all that is not on the way, and after a reshard also what is packed with
     /// something that belongs there.
     fn perhaps_waits(&self, slot: usize) -> u64 {
         let has_resharded = self.map.generation > 1;
-        let open = self.records.open().filter(|record| match record.in_flight {
-            // It may have come back, and nobody told.
-            Some(_) => !self.is_drained,
-            None => true,
-        });
-        let here = open.filter(|record| {
-            self.map.slot(record.hash_key) == slot || has_resharded && record.sends > 0
-        });
-        here.map(|record| record.size + Bounds::RECORD_OVERHEAD as u64).sum()
+        let sum = |of: &Weights| {
+            // What is in flight may have come back, and nobody told.
+            of.back + if self.is_drained { 0 } else { of.in_flight }
+        };
+        let sent = match self.shards.0.get(slot) {
+            _ if has_resharded => self.shards.0.iter().map(sum).sum(),
+            of => of.map_or(0, sum),
+        };
+        self.certainly_waits(slot) + sent
+    }
+
+    /// Bytes that certainly wait for this shard: what never left.
+    fn certainly_waits(&self, slot: usize) -> u64 {
+        self.shards.0.get(slot).map_or(0, |of| of.new)
+    }
+
+    /// Shards have other places: all open records are weighed again.
+    pub(super) fn weigh_again(&mut self) {
+        self.shards.0.clear();
+        for record in self.records.open() {
+            self.shards.add(self.map.slot(record.hash_key), record);
+        }
     }
 
     /// A record was accepted, and now so much is held.
     pub(crate) fn accepted_share(&mut self, number: usize, held: u64) -> Checked {
         let record = &self.records[number];
-        let need = record.size + Bounds::RECORD_OVERHEAD as u64;
+        let need = room(record);
         let free = self.free(held - record.size - self.overhead() as u64);
         let Some(percent) = self.share_percent() else { return Ok(()) };
-        if held * 100 <= free * percent || !self.is_drained || !self.goes_through() {
+        if held * 100 <= free * percent || !self.is_drained {
             return Ok(());
         }
         let Some(slot) = self.shared_slot(record.hash_key) else { return Ok(()) };
@@ -113,10 +156,6 @@ impl Checker {
         let need = (size + Bounds::RECORD_OVERHEAD) as u64;
         let free = self.free(held);
         let slot = self.shared_slot(key);
-        if !self.goes_through() {
-            self.wants_share = slot.map(|slot| Wanted { slot, need });
-            return Ok(());
-        }
         let waits = slot.map(|slot| self.perhaps_waits(slot));
         self.wants_share = slot.map(|slot| Wanted { slot, need });
         let percent = self.share_percent().unwrap_or(u64::MAX);
@@ -131,9 +170,6 @@ impl Checker {
         else {
             return Ok(());
         };
-        if !self.goes_through() {
-            return Ok(());
-        }
         let (waits, free) = (self.perhaps_waits(slot), self.free(held));
         rule(!self.closes && waits > 0 && (waits + need) * 100 > free * percent, || {
             format!("who waits for room for a shard was not told: {waits} wait, {free} are free")
