@@ -7,9 +7,8 @@
 //! entries, and actions that are left for later; those are for the simulator and for `engine.rs`.
 
 mod reference {
-    pub(crate) mod answers;
+    pub(crate) mod choice;
     pub(crate) mod judge;
-    pub(crate) mod leaving;
     pub(crate) mod naive;
     pub(crate) mod state;
     pub(crate) mod transition;
@@ -46,7 +45,7 @@ impl ReferenceStateMachine for Reference {
 
     fn transitions(state: &Self::State) -> BoxedStrategy<Transition> {
         let requests = u32::from(!state.requests.is_empty());
-        let adds = if state.closing.is_some() { 2 } else { 30 };
+        let adds = if state.is_closing { 2 } else { 30 };
         let which = || 0_usize..3;
         let within_millis = || option::of(0_u16..400);
         let happens = prop_oneof![

@@ -11,8 +11,7 @@ use headwaters_engine::{
     ListShards, Outcome, Refused, RefusedReason, Requeue, Wakeup, WakeupReason,
 };
 
-use super::leaving::SHARDS;
-use super::state::{Naive, Owed, Place, Record};
+use super::state::{Naive, Owed, Place, Record, SHARDS};
 use super::transition::{Command, Pace, Put, Transition, What};
 
 /// More than any drain, and any end, takes here.
@@ -40,6 +39,7 @@ impl Judge {
         let (actions, wakeup) = self.drain(now);
         self.naive.draws = actions.iter().flat_map(draws).collect();
         self.naive.apply(command, now);
+        self.count_outcomes();
         refusals.into_iter().for_each(|(put, refused)| self.check_refusal(put, &refused));
         actions.into_iter().for_each(|action| self.hear(action));
         let Naive { now, owed, .. } = &self.naive;
@@ -278,6 +278,24 @@ impl Judge {
             // When what is being packed is due, is the packer's affair, within the bound above.
             WakeupReason::Deadline if naive.packs() => assert!(latest.is_some()),
             _ => assert_eq!(at, next, "{reason:?}"),
+        }
+    }
+
+    /// Each outcome that is owed counts in one figure.
+    fn count_outcomes(&mut self) {
+        let Naive { owed, stats, .. } = &mut self.naive;
+        for owed in owed {
+            let Owed::Outcome { outcome, .. } = owed else { continue };
+            *match outcome {
+                Outcome::Stored { .. } => &mut stats.stored,
+                Outcome::MaybeStored { cause, .. } | Outcome::NotStored { cause, .. }
+                    if matches!(cause, Cause::Closed | Cause::Purged) =>
+                {
+                    &mut stats.handed_back
+                }
+                Outcome::MaybeStored { .. } => &mut stats.maybe_stored,
+                Outcome::NotStored { .. } => &mut stats.not_stored,
+            } += 1;
         }
     }
 

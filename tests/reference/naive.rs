@@ -3,18 +3,17 @@
 //!
 //! It foretells what the engine must say of each command (`owed`). What the engine may choose it is
 //! told: which records share a request ([`Naive::send`]) and how long a drawn wait is (`draws`).
-//!
-//! Its rooms: `state` is what it knows, `answers` what becomes of an answer, `leaving` when records
-//! leave; the rest is here.
+//! Whether the engine may choose so is another matter: `choice`.
 
 use core::mem::take;
 use core::time::Duration;
 
-use headwaters_engine::wire::{AttemptError, ErrorCode};
-use headwaters_engine::{Bounds, Cause, Instant, Outcome, RefusedReason, Sent};
+use headwaters_engine::wire::{AttemptError, Class, ErrorCode, Placement, ShardId};
+use headwaters_engine::{
+    Bounds, Cause, Instant, Outcome, PutRecordsResult, RefusedReason, RetryPolicy, Sent,
+};
 
-use super::answers::leave_by;
-use super::state::{Closing, Flush, Naive, Owed, Place, Record, Request};
+use super::state::{ATTEMPTS_BYTES, Due, Flush, Naive, Owed, Place, Record, Request};
 use super::transition::{Command, Put};
 
 /// The longest time that counts. Source: `Engine::add_timed`.
@@ -33,7 +32,13 @@ impl<Id: Copy + Ord> Naive<Id> {
                 self.announce_room();
             }
             Command::Cancelled { id, sent } => self.cancelled(id, sent),
-            Command::Close(deadline) => self.close(deadline),
+            Command::Close(deadline) => {
+                self.closes += 1;
+                self.is_closing = true;
+                self.close_at = deadline.into_iter().chain(self.close_at).min();
+                self.hurry_before = usize::MAX;
+                self.announce_room();
+            }
             Command::Flush { deadline, id } => {
                 let barrier = self.records.len();
                 self.hurry_before = self.hurry_before.max(barrier);
@@ -44,13 +49,15 @@ impl<Id: Copy + Ord> Naive<Id> {
             Command::Ready => self.ready(),
         }
         self.settle();
-        self.elapse();
+        while let Some(due) = self.due() {
+            self.elapse(due);
+        }
     }
 
     fn add(&mut self, put: Put) {
         let (limit, most) = (self.config.max_user_record_size(), self.bounds.bytes);
         let bytes = put.record.size() + Bounds::RECORD_OVERHEAD;
-        let reason = if self.closing.is_some() {
+        let reason = if self.is_closing {
             RefusedReason::Closed
         } else if put.record.size() > limit {
             RefusedReason::TooLarge { limit }
@@ -72,17 +79,7 @@ impl<Id: Copy + Ord> Naive<Id> {
         let expiration = ttl.map(|ttl| self.now.after(ttl.min(YEAR)));
         let buffered = timing.max_buffered_time.unwrap_or(self.config.record_max_buffered_time());
         let deadline = leave_by(self.now.after(buffered.min(YEAR)), expiration, self.now);
-        self.records.push(Record {
-            attempts: Vec::new(),
-            deadline,
-            expiration,
-            keeps_attempts: false,
-            pack: None,
-            place: Place::Buffered,
-            record,
-            ripe: deadline,
-            token,
-        });
+        self.records.push(Record::new(record, token, deadline, expiration));
     }
 
     /// Notes that these records have left.
@@ -92,21 +89,136 @@ impl<Id: Copy + Ord> Naive<Id> {
         for entry in &entries {
             for &number in entry {
                 self.records[number].place = Place::InFlight;
-                self.records[number].pack = entry.first().copied();
+                self.records[number].pack = Some(entry[0]);
             }
         }
         self.requests.push(Request { cancelled: None, entries, id, start: self.now });
     }
 
-    pub(super) fn give_up(&mut self, number: usize, cause: &Cause) {
-        let (cause, record) = (cause.clone(), self.records[number].record.clone());
-        let is_ambiguous = self.is_ambiguous(number);
-        match (&cause, is_ambiguous) {
-            (Cause::Closed | Cause::Purged, _) => self.stats.handed_back += 1,
-            (_, true) => self.stats.maybe_stored += 1,
-            (_, false) => self.stats.not_stored += 1,
+    fn answer(&mut self, id: Id, result: PutRecordsResult) {
+        let Some(request) = self.finish(id).filter(|request| !request.entries.is_empty()) else {
+            self.stats.ignored_answers += 1;
+            return;
+        };
+        let count = request.entries.len();
+        let results = match result {
+            Ok(results) if results.len() == count => results,
+            Ok(_) => {
+                self.stats.unusable_answers += 1;
+                vec![Err(AttemptError::new(ErrorCode::UnusableAnswer)); count]
+            }
+            Err(error) => vec![Err(error); count],
+        };
+        for (index, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(placement) => self.stored(&request, index, &placement),
+                Err(error) => self.failed(&request, index, error),
+            }
         }
-        let outcome = if is_ambiguous {
+    }
+
+    fn cancelled(&mut self, id: Id, sent: Sent) {
+        let Some(request) = self.finish(id) else {
+            self.stats.ignored_answers += 1;
+            return;
+        };
+        let code = match (sent, &request.cancelled) {
+            (Sent::No, _) => ErrorCode::NotSent,
+            (Sent::Unknown, Some((reason, _))) => reason.clone(),
+            (Sent::Unknown, None) => ErrorCode::Cancelled,
+        };
+        for index in 0..request.entries.len() {
+            self.failed(&request, index, AttemptError::new(code.clone()));
+        }
+    }
+
+    fn finish(&mut self, id: Id) -> Option<Request<Id>> {
+        let at = self.requests.iter().position(|request| request.id == id)?;
+        self.gone.push(id);
+        Some(self.requests.remove(at))
+    }
+
+    fn stored(&mut self, request: &Request<Id>, index: usize, placement: &Placement) {
+        let numbers = &request.entries[index];
+        let predicted = ShardId::numbered(self.lane(numbers[0]).into());
+        let is_wrong = self.predicts() && predicted != placement.shard;
+        self.stats.wrong_shard += u64::from(is_wrong);
+        for &number in numbers {
+            let Placement { sequence_number, shard } = placement.clone();
+            let maybe_duplicate = self.records[number].is_ambiguous();
+            self.records[number].attempts.push((request.start, self.now, None));
+            self.end(number, Outcome::Stored { maybe_duplicate, sequence_number, shard });
+        }
+    }
+
+    fn failed(&mut self, request: &Request<Id>, index: usize, error: AttemptError) {
+        let (class, numbers) = (error.code.class(), &request.entries[index]);
+        self.stats.throttled += u64::from(class == Class::Throttled);
+        numbers.iter().for_each(|&number| self.note_failure(number, request.start, &error));
+        let (attempts_max, least, most) = self.policy(numbers, class);
+        let drawn = self.draws.iter().find(|draw| (draw.0, draw.1) == (request.id, index));
+        let drawn = drawn.map(|draw| draw.2).filter(|until| (least..=most).contains(until));
+        let not_before = drawn.unwrap_or(most);
+        let mut kept = Vec::new();
+        for &number in numbers {
+            let Record { attempts, expiration, .. } = &self.records[number];
+            let cause = match class {
+                Class::Permanent | Class::TooLarge => Cause::Permanent(error.code.clone()),
+                Class::Throttled if self.config.fail_if_throttled() => Cause::Throttled,
+                _ if attempts.len() >= attempts_max => Cause::AttemptsExhausted,
+                _ if expiration.is_some_and(|at| at <= not_before) => Cause::Expired,
+                _ => {
+                    kept.push(number);
+                    continue;
+                }
+            };
+            self.give_up(number, &cause);
+        }
+        let half = self.now.after(self.config.record_max_buffered_time() / 2);
+        let expiration = kept.iter().filter_map(|&number| self.records[number].expiration).min();
+        let deadline = leave_by(not_before.max(half), expiration, not_before);
+        for &number in &kept {
+            let for_credentials = class == Class::Credentials;
+            self.stats.requeued += 1;
+            (self.records[number].deadline, self.records[number].ripe) = (deadline, deadline);
+            self.records[number].place = Place::Waiting { for_credentials, until: not_before };
+        }
+        if !kept.is_empty() {
+            self.owed.push(Owed::Requeue { deadline, error, id: request.id, index, not_before });
+        }
+    }
+
+    /// How many attempts records have that failed now, and the first and the last time until which
+    /// they wait.
+    fn policy(&self, numbers: &[usize], class: Class) -> (usize, Instant, Instant) {
+        let attempts = numbers.iter().map(|&number| self.records[number].attempts.len() as u32);
+        let attempts = attempts.max().expect("an entry has records");
+        let (attempts_max, least, most) = match self.config.retry() {
+            RetryPolicy::Exponential { base, cap } => {
+                let most = (1..attempts).fold(base, |wait, _| (wait * 2).min(cap)).min(cap);
+                (usize::MAX, Duration::ZERO, most)
+            }
+            RetryPolicy::Kpl => (usize::MAX, Duration::ZERO, Duration::ZERO),
+            RetryPolicy::Linear { max_attempts, step } => {
+                (max_attempts as usize, step * attempts, step * attempts)
+            }
+            other => panic!("the reference does not know {other:?}"),
+        };
+        let pause = Duration::from_millis(if class == Class::Credentials { 1_000 } else { 1 });
+        (attempts_max, self.now.after(least.max(pause)), self.now.after(most.max(pause)))
+    }
+
+    fn note_failure(&mut self, number: usize, start: Instant, error: &AttemptError) {
+        if self.records[number].attempts.is_empty() {
+            let fits = self.bytes() + ATTEMPTS_BYTES <= self.bounds.bytes;
+            self.records[number].keeps_attempts = fits;
+        }
+        self.records[number].attempts.push((start, self.now, Some(error.clone())));
+    }
+
+    fn give_up(&mut self, number: usize, cause: &Cause) {
+        let (cause, record) = (cause.clone(), self.records[number].record.clone());
+        let outcome = if self.records[number].is_ambiguous() {
             Outcome::MaybeStored { cause, record }
         } else {
             Outcome::NotStored { cause, record }
@@ -114,7 +226,7 @@ impl<Id: Copy + Ord> Naive<Id> {
         self.end(number, outcome);
     }
 
-    pub(super) fn end(&mut self, number: usize, outcome: Outcome) {
+    fn end(&mut self, number: usize, outcome: Outcome) {
         self.records[number].place = Place::Ended;
         self.owed.push(Owed::Outcome { number, outcome });
         self.announce_room();
@@ -123,41 +235,31 @@ impl<Id: Copy + Ord> Naive<Id> {
 
     fn announce_room(&mut self) {
         let Bounds { bytes, records } = self.bounds;
-        let room = self.held(usize::MAX) < records && self.bytes() < bytes;
-        if room && take(&mut self.wants_room) {
+        let has_room = self.held(usize::MAX) < records && self.bytes() < bytes;
+        if (has_room || self.is_closing) && take(&mut self.wants_room) {
             self.owed.push(Owed::RoomAvailable);
         }
     }
 
     /// Ends the flushes and the close whose records have their outcomes.
     fn settle(&mut self) {
-        let flushes = take(&mut self.flushes).into_iter();
-        let (pending, done): (Vec<_>, Vec<_>) =
-            flushes.partition(|flush: &Flush| self.held(flush.barrier) > 0);
-        self.flushes = pending;
-        done.iter().for_each(|flush| self.end_flush(flush));
-        if self.held(usize::MAX) == 0
-            && let Some(Closing { deadline, requests, undelivered }) = &mut self.closing
-        {
-            *deadline = None;
-            let finished = Owed::CloseFinished { undelivered: *undelivered };
-            self.owed.extend(vec![finished; take(requests)]);
+        for flush in take(&mut self.flushes) {
+            if self.held(flush.barrier) > 0 {
+                self.flushes.push(flush);
+            } else {
+                self.end_flush(&flush);
+            }
+        }
+        if self.is_closing && self.held(usize::MAX) == 0 {
+            self.close_at = None;
+            let finished = Owed::CloseFinished { undelivered: self.undelivered };
+            self.owed.extend(vec![finished; take(&mut self.closes)]);
         }
     }
 
     fn end_flush(&mut self, &Flush { barrier, id, .. }: &Flush) {
         let pending = self.held(barrier) as u64;
         self.owed.push(Owed::FlushFinished { barrier, flush: id, pending });
-    }
-
-    fn close(&mut self, within: Option<Instant>) {
-        let Closing { deadline, requests, .. } = self.closing.get_or_insert_default();
-        *deadline = within.into_iter().chain(*deadline).min();
-        *requests += 1;
-        self.hurry_before = usize::MAX;
-        if take(&mut self.wants_room) {
-            self.owed.push(Owed::RoomAvailable);
-        }
     }
 
     fn ready(&mut self) {
@@ -192,56 +294,45 @@ impl<Id: Copy + Ord> Naive<Id> {
 
     fn cancel(&mut self, id: Id, reason: ErrorCode) {
         let until = self.now.after(self.config.cancel_grace());
-        let mut requests = self.requests.iter_mut();
-        let request = requests.find(|request| request.id == id && request.cancelled.is_none());
-        if let Some(request) = request {
+        let request = self.requests.iter_mut().find(|request| request.id == id);
+        if let Some(request) = request.filter(|request| request.cancelled.is_none()) {
             request.cancelled = Some((reason, until));
             self.owed.push(Owed::Cancel(id));
         }
     }
 
-    /// Does what has become due, but for sending.
-    fn elapse(&mut self) {
-        let now = self.now;
-        for number in 0..self.records.len() {
-            let record = &mut self.records[number];
-            if matches!(record.place, Place::Waiting { until, .. } if until <= now) {
-                record.place = Place::Buffered;
-            }
-            if record.place == Place::Buffered && record.expiration.is_some_and(|at| at <= now) {
+    fn elapse(&mut self, due: Due<Id>) {
+        match due {
+            Due::Return(number) => self.records[number].place = Place::Buffered,
+            Due::Expiration(number) => {
                 self.hasten_neighbours(number);
                 self.give_up(number, &Cause::Expired);
             }
-        }
-        let timeout = self.config.request_timeout();
-        let is_late = |request: &&Request<Id>| {
-            request.cancelled.is_none() && request.start.after(timeout) <= now
-        };
-        for id in self.ids(is_late) {
-            self.stats.timeouts += 1;
-            self.cancel(id, ErrorCode::RequestTimeout);
-        }
-        let is_silent = |request: &&Request<Id>| {
-            request.cancelled.as_ref().is_some_and(|(_, until)| *until <= now)
-        };
-        for id in self.ids(is_silent) {
-            self.cancelled(id, Sent::Unknown);
-        }
-        let is_late = |flush: &Flush| flush.deadline.is_some_and(|deadline| deadline <= now);
-        let (late, rest): (Vec<_>, Vec<_>) = take(&mut self.flushes).into_iter().partition(is_late);
-        self.flushes = rest;
-        late.iter().for_each(|flush| self.end_flush(flush));
-        let held = self.held(usize::MAX) as u64;
-        if let Some(Closing { deadline, undelivered, .. }) = &mut self.closing
-            && deadline.take_if(|deadline| *deadline <= now).is_some()
-        {
-            *undelivered += held;
-            self.hand_back(&Cause::Closed);
-            self.elapse();
+            Due::Timeout(id) => {
+                self.stats.timeouts += 1;
+                self.cancel(id, ErrorCode::RequestTimeout);
+            }
+            Due::Silence(id) => self.cancelled(id, Sent::Unknown),
+            Due::Flush(at) => {
+                let flush = self.flushes.remove(at);
+                self.end_flush(&flush);
+            }
+            Due::Close => {
+                self.close_at = None;
+                self.undelivered += self.held(usize::MAX) as u64;
+                self.hand_back(&Cause::Closed);
+            }
         }
     }
+}
 
-    fn ids(&self, filter: impl FnMut(&&Request<Id>) -> bool) -> Vec<Id> {
-        self.requests.iter().filter(filter).map(|request| request.id).collect()
+/// When a record leaves that has to leave at `deadline`: half-way to its expiration if that comes
+/// first.
+fn leave_by(deadline: Instant, expiration: Option<Instant>, earliest: Instant) -> Instant {
+    match expiration {
+        Some(expiration) if expiration <= deadline => {
+            earliest.after(expiration.since(earliest) / 2)
+        }
+        _ => deadline,
     }
 }
