@@ -167,7 +167,7 @@ fn send_at_random(percent: u32, shards: u32, random: &mut Random) -> Vec<Sent> {
     let eager = random.below(2) == 0;
     // So small that only the records count, or of all sizes.
     let small = random.below(3) == 0;
-    for _ in 0..1_000 {
+    for _ in 0..(if cfg!(miri) { 100 } else { 1_000 }) {
         let bytes =
             if small { random.below(100) } else { random.bytes(bytes_per_second(percent, shards)) };
         clock = match random.below(40) {
@@ -196,7 +196,7 @@ fn no_window_sees_more_than_its_flow_and_one_burst() {
     let mut random = Random(2);
     // How near to its bound a window of a second or more came: records, bytes; in thousandths.
     let mut nearest = [0; 2];
-    for round in 0..56 {
+    for round in 0..(if cfg!(miri) { 2 } else { 56 }) {
         let (percent, shards) = SIZES[round % SIZES.len()];
         let rates = [1_000, MIB].map(|limit| limit * u64::from(percent) * u64::from(shards));
         let sent = send_at_random(percent, shards, &mut random);
@@ -217,7 +217,8 @@ fn no_window_sees_more_than_its_flow_and_one_burst() {
             }
         }
     }
-    assert!(nearest.iter().all(|&thousandths| thousandths > 990), "{nearest:?} proves nothing");
+    let is_near = nearest.iter().all(|&thousandths| thousandths > 990);
+    assert!(is_near || cfg!(miri), "{nearest:?} proves nothing");
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn ready_at_is_exact() {
     for (percent, shards) in SIZES {
         let mut limiter = Limiter::new(RateLimit::Fixed { percent }, shards);
         let (mut now, mut waits) = (at(0), [0; 2]);
-        for _ in 0..4_000 {
+        for _ in 0..(if cfg!(miri) { 500 } else { 4_000 }) {
             now = now.after(Duration::from_nanos(random.below(2 * MILLI) * random.below(200)));
             let bytes = random.bytes(bytes_per_second(percent, shards));
             let ready = limiter.ready_at(bytes, now);

@@ -390,7 +390,11 @@ fn a_list_without_end_is_a_failure() {
         listing.fault().expect("no end").to_string(),
         "UnusableAnswer: the list has more than 1000 pages"
     );
+}
 
+#[test]
+#[cfg_attr(miri, ignore = "a hundred thousand shards take an interpreter twenty minutes")]
+fn a_list_of_too_many_shards_is_a_failure() {
     let mut listing = new();
     let shard = |number: usize| ListedShard {
         hash_keys: HashKeyRange::new(HashKey::MIN, HashKey::MAX).expect("a range"),

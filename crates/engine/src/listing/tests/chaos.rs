@@ -95,22 +95,25 @@ impl World {
     }
 }
 
+/// Miri is some hundred times slower.
+const SEEDS: u64 = if cfg!(miri) { 20 } else { 300 };
+
 #[test]
 fn whatever_happens_there_is_one_request_at_a_time_and_no_wake_up_in_the_past() {
     let mut maps = 0;
-    for seed in 0..300 {
+    for seed in 0..SEEDS {
         let mut world = World::new(seed);
         world.drain();
         (0..400).for_each(|_| world.step());
-        maps += u32::from(world.listing.map().is_some());
+        maps += u64::from(world.listing.map().is_some());
     }
-    assert!(maps > 250, "the chaos lets a map through: {maps}");
+    assert!(maps > SEEDS * 5 / 6, "the chaos lets a map through: {maps}");
 }
 
 /// However it stands, when the faults are over evidence brings the map that the service has.
 #[test]
 fn after_the_faults_the_map_comes() {
-    for seed in 0..300 {
+    for seed in 0..SEEDS {
         let mut world = World::new(seed);
         world.drain();
         (0..seed).for_each(|_| world.step());
@@ -139,7 +142,7 @@ fn after_the_faults_the_map_comes() {
 #[test]
 fn evidence_without_end_makes_no_storm() {
     let mut listing = ready(&[1, 2]);
-    let hour = 3_600_000;
+    let hour = if cfg!(miri) { 120_000 } else { 3_600_000 };
     for millis in (0..hour).step_by(10) {
         evidence(&mut listing, 1, at(millis), at(millis));
         if let Some(request) = listing.take_request(at(millis)) {
