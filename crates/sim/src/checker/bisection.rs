@@ -200,9 +200,7 @@ impl Checker {
                 })?;
                 rule(!record.is_expired(*not_before), || format!("record {number} has expired"))?;
                 let slot = self.map.slot(record.hash_key);
-                self.shards.remove(slot, record);
-                record.in_flight = None;
-                self.shards.add(slot, record);
+                self.shards.land(slot, record);
                 record.not_before = *not_before;
                 let place = record.suspect.as_ref().map(|one| one.place);
                 self.cases[at].waiting.extend(place.map(|place| (place, number)));

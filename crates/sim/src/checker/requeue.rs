@@ -100,9 +100,7 @@ impl Checker {
             rule(record.expiration.is_none_or(|expiration| expiration > not_before), || {
                 format!("record {number} expires while it waits")
             })?;
-            self.shards.remove(slot, record);
-            record.in_flight = None;
-            self.shards.add(slot, record);
+            self.shards.land(slot, record);
             record.suspect = None;
             record.failed(code.certainty());
             (record.not_before, record.due) = (not_before, due);

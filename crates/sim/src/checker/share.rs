@@ -39,6 +39,13 @@ impl Shards {
     pub(super) fn remove(&mut self, slot: usize, record: &Record) {
         *self.0[slot].of(record) -= room(record);
     }
+
+    /// A record comes back.
+    pub(super) fn land(&mut self, slot: usize, record: &mut Record) {
+        self.remove(slot, record);
+        record.in_flight = None;
+        self.add(slot, record);
+    }
 }
 
 impl Weights {
