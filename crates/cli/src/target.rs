@@ -130,4 +130,11 @@ impl Transport for Target {
             Self::Service(service) => service.put(request).await,
         }
     }
+
+    fn thawed(&self) {
+        match self {
+            Self::Local(mock) => mock.thawed(),
+            Self::Service(service) => service.transport.thawed(),
+        }
+    }
 }

@@ -46,6 +46,12 @@ impl Pool {
         });
     }
 
+    /// Drops all of them.
+    pub(crate) fn clear(&self) {
+        // A connection is not closed while others wait for the lock.
+        drop(self.lock(core::mem::take));
+    }
+
     fn pop(&self) -> Option<Connection> {
         self.lock(|idle| {
             // They are in the order in which they were used.

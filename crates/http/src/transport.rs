@@ -121,6 +121,13 @@ impl Transport for HttpTransport {
         let inner = Arc::clone(&self.inner);
         async move { inner.put(request).await }
     }
+
+    /// Drops the idle connections.
+    fn thawed(&self) {
+        let Inner { control, data, .. } = &*self.inner;
+        data.pool.clear();
+        control.iter().for_each(|control| control.pool.clear());
+    }
 }
 
 impl fmt::Debug for HttpTransport {

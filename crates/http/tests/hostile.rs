@@ -34,3 +34,13 @@ async fn an_idle_connection_is_not_kept_for_ever() {
     assert_eq!(put(&transport).await.0, Ok(()));
     assert_eq!(server.connections(), 2);
 }
+
+#[tokio::test]
+async fn an_idle_connection_does_not_outlive_a_freeze() {
+    let server = Server::start([]).await;
+    let transport = transport(&server);
+    assert_eq!(put(&transport).await.0, Ok(()));
+    transport.thawed();
+    assert_eq!(put(&transport).await.0, Ok(()));
+    assert_eq!(server.connections(), 2);
+}

@@ -1,3 +1,5 @@
+use core::time::Duration;
+
 use headwaters_engine::Instant;
 
 /// Where time comes from. The only other seam beside [`Transport`](crate::Transport): with a clock of its
@@ -11,4 +13,10 @@ pub trait Clock: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future has no effect.
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send;
+
+    /// For how long, in all, the process is known to have been frozen since the clock was made. When that has grown by a second the
+    /// producer tells its [`Transport`](crate::Transport::thawed). Never, if nothing else is said.
+    fn frozen(&self) -> Duration {
+        Duration::ZERO
+    }
 }

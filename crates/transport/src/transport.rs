@@ -40,6 +40,13 @@ pub trait Transport: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropping the future gives the request up; it may or may not be stored, as `departure` tells.
     fn put_records(&self, request: PutRecords) -> impl Future<Output = PutRecordsResult> + Send;
+
+    /// The process has stood still for a second or more (a Lambda that was frozen, a machine that slept) without noticing: whoever
+    /// was at the other end of an idle connection has given it up by now, so it is better dropped than used.
+    ///
+    /// The producer says so before it sends anything else, if its [`Clock`](crate::Clock::frozen) can know. Does
+    /// nothing, if nothing else is said.
+    fn thawed(&self) {}
 }
 
 /// Several producers can share one transport.
@@ -50,5 +57,9 @@ impl<T: Transport> Transport for Arc<T> {
 
     fn put_records(&self, request: PutRecords) -> impl Future<Output = PutRecordsResult> + Send {
         T::put_records(self, request)
+    }
+
+    fn thawed(&self) {
+        T::thawed(self);
     }
 }
