@@ -2,6 +2,7 @@ use core::fmt;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ impl fmt::Debug for Driver {
 /// Who is told of the outcomes of records without tickets.
 pub(crate) type OnOutcome = Box<dyn FnMut(u64, Delivery) + Send>;
 
+/// What counts as a freeze. Clocks that are set differently drift apart, too, but not as far in the life of a connection.
+const FREEZE_MIN: Duration = Duration::from_secs(1);
+
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Does what the engine says. It decides nothing.
@@ -45,6 +49,8 @@ pub(crate) struct Drive<T, C> {
     clock: Arc<C>,
     /// What happened, for the engine.
     events: Vec<Event>,
+    /// For how long the process has been frozen, as far as the transport knows.
+    frozen: Duration,
     #[cfg(feature = "metrics")]
     meter: crate::metrics::Meter,
     on_outcome: Option<OnOutcome>,
@@ -62,6 +68,7 @@ impl<T: Transport, C: Clock> Drive<T, C> {
         on_outcome: Option<OnOutcome>,
     ) -> Self {
         Self {
+            frozen: clock.frozen(),
             clock,
             events: Vec::new(),
             #[cfg(feature = "metrics")]
@@ -86,6 +93,7 @@ impl<T: Transport, C: Clock> Drive<T, C> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.shared.lock().note_wakeup();
+        self.notice_thaw();
         loop {
             self.shared.lock().seat_driver();
             self.requests.poll(context, &mut self.events);
@@ -98,6 +106,14 @@ impl<T: Transport, C: Clock> Drive<T, C> {
             if self.events.is_empty() && self.sleep_until(wanted, context).is_pending() {
                 return Poll::Pending;
             }
+        }
+    }
+
+    fn notice_thaw(&mut self) {
+        let frozen = self.clock.frozen();
+        if frozen >= self.frozen + FREEZE_MIN {
+            self.frozen = frozen;
+            self.requests.thawed();
         }
     }
 

@@ -125,6 +125,11 @@ impl<T: Transport> Requests<T> {
         self.start(Request::Listing(id), Box::pin(work.instrument(span)));
     }
 
+    /// The process was frozen.
+    pub(crate) fn thawed(&self) {
+        self.transport.thawed();
+    }
+
     fn start(&mut self, request: Request, work: Work) {
         let task = match &self.spawner {
             Spawner::Driver => Task::Here(Some(work)),

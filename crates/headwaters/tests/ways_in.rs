@@ -9,11 +9,12 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use common::{MS, STREAM, build, is_stored, mock, plain, record, start, texts, tokio_now};
-use headwaters::mock::{EntryFault, Fault};
+use headwaters::mock::{EntryFault, Fault, Mock};
 use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
-    Bounds, Cause, Clock, Config, ConfigBuilder, Instant, Outcome, Producer, RefusedReason, Report,
-    RetryPolicy, UserRecord, Why,
+    Bounds, Cause, Clock, Config, ConfigBuilder, Instant, ListShards, ListShardsResult, Outcome,
+    Producer, PutRecords, PutRecordsResult, RefusedReason, Report, RetryPolicy, Transport,
+    UserRecord, Why,
 };
 
 fn bounded(records: usize) -> ConfigBuilder {
@@ -247,13 +248,39 @@ impl Clock for Frozen {
             core::future::pending().await
         }
     }
+
+    fn frozen(&self) -> Duration {
+        self.now().since(Instant::ZERO)
+    }
+}
+
+/// Notes how many requests had been sent when it was told of a thaw.
+struct Thawing {
+    mock: Mock<Frozen>,
+    told: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Transport for Thawing {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        self.mock.list_shards(request).await
+    }
+
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        self.mock.put_records(request).await
+    }
+
+    fn thawed(&self) {
+        self.told.lock().expect("no panic").push(self.mock.requests());
+    }
 }
 
 #[tokio::test]
 async fn a_thaw_is_noticed_with_the_next_call() {
     let clock = Frozen::default();
     let mock = common::builder(1).build(clock.clone());
-    let builder = Producer::builder().clock(clock.clone()).stream(STREAM).transport(mock.clone());
+    let told = Arc::<Mutex<_>>::default();
+    let transport = Arc::new(Thawing { mock: mock.clone(), told: Arc::clone(&told) });
+    let builder = Producer::builder().clock(clock.clone()).stream(STREAM).transport(transport);
     let producer = builder.config(build(plain())).start().expect("a runtime");
     let stale = producer.put(record("stale")).await.expect("room");
     tokio::task::yield_now().await;
@@ -265,6 +292,7 @@ async fn a_thaw_is_noticed_with_the_next_call() {
     producer.flush().await;
     assert!(is_stored(&fresh.await));
     assert_eq!(mock.user_records().len(), 1);
+    assert_eq!(*told.lock().expect("no panic"), [0], "once, before anything was sent");
 }
 
 /// Nothing to do: the driver is not woken at all.

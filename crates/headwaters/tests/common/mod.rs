@@ -4,6 +4,8 @@
 
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::sync::mpsc;
+use std::thread;
 
 use headwaters::mock::{Mock, MockBuilder};
 use headwaters::{
@@ -16,7 +18,31 @@ pub(crate) const STREAM: &str = "orders";
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
+/// How long a test may take, on a machine that is busy with others.
+const TEST_MAX: Duration = Duration::from_secs(60);
+
+thread_local! {
+    /// Each test has a thread of its own, and with it goes what says that it goes on.
+    static LIMIT: Option<mpsc::Sender<()>> = limit();
+}
+
+/// Ends the whole run with the name of this test if it hangs: nothing else would.
+#[expect(clippy::print_stderr, reason = "nobody else is there to tell")]
+fn limit() -> Option<mpsc::Sender<()>> {
+    let test = thread::current().name().filter(|name| *name != "main")?.to_owned();
+    let (goes_on, ended) = mpsc::channel();
+    thread::spawn(move || {
+        if ended.recv_timeout(TEST_MAX) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{test} has not ended after {TEST_MAX:?}");
+            std::process::exit(1);
+        }
+    });
+    Some(goes_on)
+}
+
+/// A service for a test, which is to end in time from now on.
 pub(crate) fn builder(shards: u32) -> MockBuilder {
+    LIMIT.with(|_| ());
     let shards = NonZeroU32::new(shards).expect("not zero");
     Mock::builder(STREAM.try_into().expect("a valid name"), shards)
 }
