@@ -38,7 +38,7 @@ async fn an_idle_connection_is_not_kept_for_ever() {
 #[tokio::test]
 async fn an_idle_connection_does_not_outlive_a_freeze() {
     let server = Server::start([]).await;
-    let transport = transport(&server);
+    let transport = builder_for(&server).build().expect("nothing is missing");
     assert_eq!(put(&transport).await.0, Ok(()));
     transport.thawed();
     assert_eq!(put(&transport).await.0, Ok(()));

@@ -77,7 +77,7 @@ impl Doubts {
     }
 
     /// What is late shows by now.
-    fn elapse(&mut self, generation: u32, now: Instant) {
+    pub(super) fn elapse(&mut self, generation: u32, now: Instant) {
         for flight in self.flying.values_mut() {
             if flight.late_at <= now && !core::mem::replace(&mut flight.is_known, true) {
                 doubt(&mut self.slots, flight, generation);
@@ -143,7 +143,6 @@ impl Checker {
         if !self.doubts.is_on {
             return Ok(());
         }
-        self.doubts.elapse(self.map.generation, now);
         let mut slots: Vec<usize> = request.parcels.iter().map(|parcel| parcel.slot).collect();
         slots.sort_unstable();
         slots.dedup();

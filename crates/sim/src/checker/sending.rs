@@ -58,6 +58,7 @@ impl Checker {
             let plain = batch.entries.iter().filter(too_large).count();
             self.sometimes.sent_plain_for_size += plain as u64;
         }
+        self.doubts.elapse(self.map.generation, now);
         self.check_packed(id, &request)?;
         self.check_reason(id, &request, now)?;
         self.check_shares(id, &request, stats, now)?;
