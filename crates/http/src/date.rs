@@ -82,6 +82,27 @@ impl Date {
         (parts.next().is_none() && date.is_real()).then(|| date.to_unix())
     }
 
+    /// The form of SigV4: `20150830T123600Z`.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn parse_basic(text: &str) -> Option<i64> {
+        let (date, time) = (text.get(..8)?, text.get(8..)?);
+        let time = time.strip_prefix('T')?.strip_suffix('Z').filter(|time| time.len() == 6)?;
+        let time = [time.get(..2)?, time.get(2..4)?, time.get(4..)?].join(":");
+        let date = [date.get(..4)?, date.get(4..6)?, date.get(6..)?].join("-");
+        Self::parse_iso(&format!("{date}T{time}Z"))
+    }
+
+    /// The form of HTTP headers.
+    #[cfg(feature = "sigv4")]
+    pub(crate) fn to_http(self) -> String {
+        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        let Self { year, month, day, seconds } = self;
+        let weekday = self.to_unix().div_euclid(DAY_SECONDS).rem_euclid(7) as usize;
+        let (weekday, month) = (DAYS[weekday], MONTHS[month as usize - 1]);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+
     /// Whether there is such a day.
     fn is_real(self) -> bool {
         Self::from_unix(self.to_unix()) == self

@@ -60,6 +60,8 @@ mod region;
 mod service;
 mod settings;
 mod sign;
+#[cfg(feature = "sigv4")]
+pub mod sigv4;
 mod skew;
 mod socket;
 mod time;

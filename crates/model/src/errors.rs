@@ -8,8 +8,8 @@ use headwaters_wire::{AttemptError, ErrorCode, HashKey, Message, ShardId, Stream
 
 use crate::{MaxRecordSize, RequestFault, Shard};
 
-/// The account that every modelled stream belongs to.
-const ACCOUNT: &str = "000000000000";
+/// The account that every modelled stream belongs to, as its errors name it.
+pub const ACCOUNT: &str = "000000000000";
 
 /// The key that a modelled stream would be encrypted with.
 const KEY: &str = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000";

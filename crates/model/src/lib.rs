@@ -77,6 +77,7 @@ mod throttle;
 mod token_bucket;
 
 pub use distribution::Distribution;
+pub use errors::ACCOUNT;
 pub use faults::{EntryFault, EntryFaults};
 pub use handover::Handover;
 pub use list_fault::ListFault;

@@ -7,7 +7,7 @@ use headwaters_wire::SequenceNumber;
 /// last.
 ///
 /// They are printed a chunk at a time into one shared buffer, so that a number costs a small part
-/// of an allocation. Nothing is wasted: every number that is taken ends up in the ledger.
+/// of an allocation.
 #[derive(Clone, Debug)]
 pub(crate) struct SequenceNumbers {
     /// The digits of the last number that was printed.
@@ -32,6 +32,16 @@ impl SequenceNumbers {
         }
         SequenceNumber::from_bytes(self.printed.split_to(DIGITS))
             .expect("56 decimal digits are a sequence number")
+    }
+
+    /// Lets the next number follow `last`, unless it follows a later one already. One of other than
+    /// 56 digits is none of the model's, and is left out of account.
+    pub(crate) fn resume_after(&mut self, last: &SequenceNumber) {
+        let Ok(last) = last.as_str().as_bytes().try_into() else { return };
+        if last > self.last {
+            self.last = last;
+            self.printed = Bytes::new();
+        }
     }
 
     fn print(&mut self) {
@@ -71,6 +81,20 @@ mod tests {
             assert_eq!((digits.len(), &digits[..2]), (DIGITS, "49"));
             assert_eq!(digits[2..].parse(), Ok(count));
             assert_eq!(digits.parse().as_ref(), Ok(&number), "it reads back as itself");
+        }
+    }
+
+    #[test]
+    fn numbers_go_on_after_the_one_that_is_said_and_never_back() {
+        let mut numbers = SequenceNumbers::new();
+        let first = numbers.take();
+        let mut later = SequenceNumbers::new();
+        let hundredth = (0..100).map(|_| later.take()).last().expect("a hundred");
+        numbers.resume_after(&hundredth);
+        assert_eq!(numbers.take(), later.take());
+        for not_later in [first, "7".parse().expect("a number")] {
+            numbers.resume_after(&not_later);
+            assert!(numbers.take().as_str() > hundredth.as_str());
         }
     }
 

@@ -2,11 +2,11 @@ mod listing;
 mod putting;
 mod resharding;
 
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
 use core::time::Duration;
 use core::{fmt, mem};
 
-use headwaters_wire::{AttemptError, HashKey, ShardId, StreamName};
+use headwaters_wire::{AttemptError, HashKey, SequenceNumber, ShardId, StreamName};
 
 use self::resharding::Pending;
 use crate::generations::Generations;
@@ -15,9 +15,11 @@ use crate::{Distribution, MaxRecordSize, Shard, Stored, StreamOptions, errors};
 
 /// A deterministic model of one stream: requests in, answers out, and a ledger of what was stored.
 ///
-/// Commands: [`advance`](Self::advance), [`list_shards`](Self::list_shards),
-/// [`merge`](Self::merge), [`put_records`](Self::put_records), [`refuse`](Self::refuse),
-/// [`split`](Self::split), [`take_ledger`](Self::take_ledger),
+/// Commands: [`advance`](Self::advance), [`drain_ledger`](Self::drain_ledger),
+/// [`list_shards`](Self::list_shards), [`merge`](Self::merge),
+/// [`next_sequence_number`](Self::next_sequence_number), [`put_records`](Self::put_records),
+/// [`refuse`](Self::refuse), [`resume_after`](Self::resume_after), [`split`](Self::split),
+/// [`take_ledger`](Self::take_ledger),
 /// [`update_distribution`](Self::update_distribution),
 /// [`update_max_record_size`](Self::update_max_record_size),
 /// [`update_shard_count`](Self::update_shard_count). Getters:
@@ -25,7 +27,7 @@ use crate::{Distribution, MaxRecordSize, Shard, Stored, StreamOptions, errors};
 /// [`requests`](Self::requests), [`shard`](Self::shard), [`shard_of`](Self::shard_of),
 /// [`shards`](Self::shards).
 ///
-/// Every command but `take_ledger` takes the time at which it comes, as `now`, from an origin of
+/// Every command about requests and shards takes the time at which it comes, as `now`, from an origin of
 /// the caller's. If it lies before that of an earlier command, the earlier time is taken instead.
 /// Getters say what holds at the time of the last command.
 ///
@@ -69,6 +71,23 @@ impl Stream {
     pub fn advance(&mut self, now: Duration) {
         self.now = self.now.max(now);
         self.settle();
+    }
+
+    /// Hands out what is in the ledger, as [`take_ledger`](Self::take_ledger) does, and keeps its room: for
+    /// callers who keep the records themselves.
+    pub fn drain_ledger(&mut self) -> vec::Drain<'_, Stored> {
+        self.ledger.drain(..)
+    }
+
+    /// The sequence number whose turn it is: no record gets it. It says where a shard begins or ends.
+    pub fn next_sequence_number(&mut self) -> SequenceNumber {
+        self.sequence_numbers.take()
+    }
+
+    /// Gives records numbers above `last` from now on: for a stream that goes on where another one of its
+    /// name ended. A number that is not above all that were given does nothing.
+    pub fn resume_after(&mut self, last: &SequenceNumber) {
+        self.sequence_numbers.resume_after(last);
     }
 
     /// Hands out the ledger and begins an empty one, so that what has been looked at need not be

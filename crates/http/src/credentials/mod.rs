@@ -64,7 +64,8 @@ impl Credentials {
         self
     }
 
-    pub(crate) fn access_key_id(&self) -> &str {
+    /// The id of the key, which is no secret.
+    pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
 
