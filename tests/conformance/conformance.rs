@@ -2,7 +2,8 @@
 
 use headwaters::http::Protocol;
 use headwaters_conformance::{
-    Client, ferrokinesis, kinesalite, kinesis_mock, mock, run, run_or_skip,
+    Client, ferrokinesis, kinesalite, kinesis_mock, mock, run, run_or_skip, serve,
+    serve_with_faults,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,4 +44,34 @@ async fn over_aws_to_ferrokinesis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_aws_to_kinesis_mock() {
     run_or_skip(kinesis_mock(Client::Aws).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_in_json_to_serve() {
+    run(serve(Client::Http(Protocol::Json)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_in_cbor_to_serve() {
+    run(serve(Client::Http(Protocol::Cbor)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_aws_to_serve() {
+    run(serve(Client::Aws).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_in_json_to_serve_with_faults() {
+    run(serve_with_faults(Client::Http(Protocol::Json)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_in_cbor_to_serve_with_faults() {
+    run(serve_with_faults(Client::Http(Protocol::Cbor)).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_aws_to_serve_with_faults() {
+    run(serve_with_faults(Client::Aws).await).await;
 }

@@ -139,7 +139,7 @@ impl ServerBuilder {
         let (clock, kinesis) = (Clock::start(), Kinesis::new(self.settings));
         if let Some(path) = &self.state {
             let failed = |error| StartError::State { error, path: path.clone() };
-            state::load(&kinesis, clock.now(), path).map_err(failed)?;
+            state::load(&kinesis, path).map_err(failed)?;
         }
         for (name, shards) in self.streams {
             let new = NewStream {

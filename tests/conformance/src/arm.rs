@@ -37,6 +37,8 @@ pub(crate) struct Server {
 pub(crate) struct Quirks {
     /// It counts the bytes of a key, not its characters.
     pub(crate) counts_key_bytes: bool,
+    /// It fails now and then, on command: what a producer puts is stored all the same, but not what goes out once.
+    pub(crate) faulty: bool,
     /// It does not take the ARN of a stream.
     pub(crate) no_arn: bool,
     /// It takes the ARN of a stream for records only, not to list its shards.

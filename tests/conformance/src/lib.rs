@@ -16,4 +16,4 @@ mod stand;
 pub use arm::{Arm, Skipped};
 pub use body::{run, run_or_skip};
 pub use clients::Client;
-pub use servers::{ferrokinesis, kinesalite, kinesis_mock, mock};
+pub use servers::{ferrokinesis, kinesalite, kinesis_mock, mock, serve, serve_with_faults};

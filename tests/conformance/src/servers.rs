@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use ferrokinesis::store::StoreOptions;
 use headwaters::http::Protocol::{Cbor, Json};
+use headwaters_server::FaultPlan;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -28,6 +29,8 @@ pub(crate) struct Running {
 enum Process {
     #[expect(dead_code, reason = "it is killed when it is dropped")]
     Child(Child),
+    #[expect(dead_code, reason = "it ends when it is dropped")]
+    Ours(headwaters_server::Server),
     Task(JoinHandle<()>),
 }
 
@@ -43,6 +46,41 @@ impl Drop for Process {
 pub fn mock() -> Arm {
     let quirks = Quirks { no_arn: true, ..Quirks::default() };
     Arm::new("mock", None, quirks)
+}
+
+/// Our own server, as a library.
+///
+/// # Panics
+/// There is no free port.
+pub async fn serve(client: Client) -> Arm {
+    let name = match client {
+        Client::Aws => "aws to serve",
+        Client::Http(Cbor) => "http (CBOR) to serve",
+        Client::Http(Json) => "http (JSON) to serve",
+    };
+    ours(name, client, FaultPlan::default(), Quirks::default()).await
+}
+
+/// Our own server, and everything that can go wrong on the way to a stored record goes wrong now and then.
+///
+/// # Panics
+/// There is no free port.
+pub async fn serve_with_faults(client: Client) -> Arm {
+    let name = match client {
+        Client::Aws => "aws to serve with faults",
+        Client::Http(Cbor) => "http (CBOR) to serve with faults",
+        Client::Http(Json) => "http (JSON) to serve with faults",
+    };
+    let plan = FaultPlan::from_toml(include_str!("faults.toml")).expect("a valid plan");
+    ours(name, client, plan, Quirks { faulty: true, ..Quirks::default() }).await
+}
+
+async fn ours(name: &'static str, client: Client, plan: FaultPlan, quirks: Quirks) -> Arm {
+    let server = headwaters_server::Server::builder().faults(plan).start().await;
+    let server = server.expect("there are free ports");
+    let port = server.address().port();
+    let running = Running { port, _process: Process::Ours(server) };
+    Arm::new(name, Some(Server { client, running }), quirks)
 }
 
 /// ferrokinesis, as a library.

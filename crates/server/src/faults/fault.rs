@@ -129,6 +129,14 @@ pub(crate) struct WrongCount {
     pub(crate) results: i64,
 }
 
+impl Matcher {
+    /// Whether the request is one of those that are counted.
+    pub(super) fn is_for(&self, operation: Operation, stream: Option<&StreamName>) -> bool {
+        let of_operation = self.operations.is_empty() || self.operations.contains(&operation);
+        of_operation && (self.stream.is_none() || self.stream.as_ref() == stream)
+    }
+}
+
 impl Effects {
     /// Takes from another what is not decided yet.
     pub(super) fn add(&mut self, other: &Self) {

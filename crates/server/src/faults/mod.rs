@@ -145,7 +145,7 @@ impl Faults {
         let mut state = lock(&self.0);
         let State { counts, plan } = &mut *state;
         let mut decision: Option<Decision> = None;
-        for (number, (fault, count)) in (1..).zip(plan.faults.iter().zip(counts)) {
+        for (number, (fault, count)) in (1..).zip(plan.faults.iter().zip(&mut *counts)) {
             let is_of_head = fault.effects.reset == Some(Reset::During);
             let stream = match phase {
                 Phase::Body(stream) if !is_of_head => stream,
@@ -163,6 +163,13 @@ impl Faults {
             });
             decision.effects.add(&fault.effects);
             decision.names.push(fault.name.clone());
+        }
+        if phase == Phase::Head && decision.is_some() {
+            // Nobody will look into this request, but it is one all the same.
+            for (fault, count) in plan.faults.iter().zip(counts) {
+                let counts_later = fault.effects.reset != Some(Reset::During);
+                count.matched += u64::from(counts_later && fault.matcher.is_for(operation, None));
+            }
         }
         decision
     }
@@ -186,9 +193,7 @@ impl Count {
         mut random: Random,
     ) -> Option<Random> {
         let matcher = &fault.matcher;
-        let of_operation = matcher.operations.is_empty() || matcher.operations.contains(&operation);
-        let of_stream = matcher.stream.is_none() || matcher.stream.as_ref() == stream;
-        if !of_operation || !of_stream {
+        if !matcher.is_for(operation, stream) {
             return None;
         }
         self.matched += 1;

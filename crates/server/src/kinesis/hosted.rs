@@ -11,7 +11,7 @@ use headwaters_wire::{
 
 use super::records::{Arrivals, Record};
 use super::settings::Settings;
-use super::shard::{HostedShard, Position};
+use super::shard::{HostedShard, Position, compare};
 use crate::error::ServiceError;
 
 /// A stream: the model, which decides what is stored, and what consumers can read of it.
@@ -257,6 +257,48 @@ impl Hosted {
         self.pending = Some(until);
         self.advance(now);
         Ok(())
+    }
+
+    /// Gives out sequence numbers behind this one: for a stream that was kept.
+    pub(super) fn resume_after(&mut self, last: SequenceNumber) {
+        self.model.resume_after(&last);
+        self.last = last;
+    }
+
+    /// Does at once, and at its time, what was done before the stream was kept.
+    pub(super) fn repeat(&mut self, change: Change, at: Duration) -> Result<(), AttemptError> {
+        self.advance(at);
+        self.apply(&change, at)?;
+        self.history.push((at, change));
+        Ok(())
+    }
+
+    /// Says of a shard what was kept of it; `None` if there is no such shard.
+    pub(super) fn restore_shard(
+        &mut self,
+        number: usize,
+        opened: (Duration, SequenceNumber),
+        closed: Option<(Duration, SequenceNumber)>,
+        parents: Vec<ShardId>,
+    ) -> Option<()> {
+        let shard = self.shards.get_mut(number)?;
+        // A change that was under way when the stream was kept is done by now.
+        let closed = closed.or_else(|| shard.closed.take());
+        (shard.opened, shard.closed, shard.parents) = (opened, closed, parents);
+        Some(())
+    }
+
+    /// Takes in records that were kept, each with the number of its shard; `None` if there is no such shard.
+    pub(super) fn restore_records(&mut self, mut records: Vec<(usize, Record)>) -> Option<()> {
+        records.sort_by(|(_, one), (_, other)| {
+            compare(&one.sequence_number, &other.sequence_number)
+        });
+        for (number, record) in records {
+            let size = record.data.len() + record.partition_key.len();
+            self.arrivals.add(record.at, size, &mut [u32::try_from(number).ok()?]);
+            self.shards.get_mut(number)?.records.push_back(record);
+        }
+        Some(())
     }
 
     /// Sets how large a record may be.

@@ -1,6 +1,7 @@
 //! The streams that are served.
 
 mod hosted;
+mod kept;
 mod records;
 mod settings;
 mod shard;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use headwaters_model::ACCOUNT;
 pub(crate) use hosted::{Change, Hosted, Incoming, NewStream};
+pub(crate) use kept::KeptStream;
 pub use records::Retention;
 pub(crate) use settings::Settings;
 pub(crate) use shard::{HostedShard, Position};
