@@ -46,6 +46,15 @@ Exit codes:
   255  a report could not be written, or what is stored is not what was reported
 ";
 
+/// The codes of `serve`, for `--help`.
+pub(crate) const SERVE_CODES: &str = "\
+Exit codes:
+    0  stopped by Ctrl-C or SIGTERM, in order
+    2  wrong usage, a file that cannot be read, or a port that is taken
+  253  --check-signatures without credentials
+  255  --state could not be written
+";
+
 /// The codes of `sim` and its commands, for `--help`.
 pub(crate) const SIM_CODES: &str = "\
 Exit codes:

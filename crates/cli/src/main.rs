@@ -1,5 +1,6 @@
 //! The command `headwaters`: puts files into a Kinesis stream and accounts for every record; packs
-//! records into aggregates, and takes them apart; and lives through simulated worlds.
+//! records into aggregates, and takes them apart; serves a stream to tests; and lives through simulated
+//! worlds.
 #![forbid(unsafe_code)]
 
 mod acks;
@@ -19,6 +20,7 @@ mod progress;
 mod put;
 mod readback;
 mod reports;
+mod serve;
 mod settle;
 mod shards;
 mod sim;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Aggregate(arguments) => aggregate::aggregate(arguments),
         Command::Decode(arguments) => decode::decode(arguments),
         Command::Put(arguments) => put::put(arguments),
+        Command::Serve(arguments) => serve::serve(arguments),
         Command::Sim(command) => sim::sim(command),
     };
     exit.into()

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::wait;
 use crate::front::Front;
-use crate::kinesis::{Kinesis, KeptStream, lock};
+use crate::kinesis::{KeptStream, Kinesis, lock};
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

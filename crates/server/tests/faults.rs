@@ -26,7 +26,10 @@ async fn held(server: &Server) -> usize {
 
 fn errors(answer: &Value) -> Vec<usize> {
     let results = answer["Records"].as_array().expect("a list").iter().enumerate();
-    results.filter(|(_, result)| result.get("ErrorCode").is_some()).map(|(index, _)| index).collect()
+    results
+        .filter(|(_, result)| result.get("ErrorCode").is_some())
+        .map(|(index, _)| index)
+        .collect()
 }
 
 fn outcomes(server: &Server) -> Vec<String> {
@@ -44,14 +47,17 @@ async fn entries_fail_by_index_by_step_and_by_rate() {
     assert_eq!(answer["Records"][1]["ErrorCode"], "ProvisionedThroughputExceededException");
     assert_eq!(held(&server).await, 8);
 
-    let server = with("[[fault]]\nfail_entries = { every = 2, code = 'InternalFailure', stored = true }").await;
+    let server =
+        with("[[fault]]\nfail_entries = { every = 2, code = 'InternalFailure', stored = true }")
+            .await;
     let answer = ask(&server, "PutRecords", records(5)).await;
     assert_eq!(errors(&answer), [1, 3]);
     assert_eq!(answer["Records"][1]["ErrorMessage"], "Internal Service Failure.");
     assert_eq!(held(&server).await, 5, "they are stored all the same");
 
     let by_rate = async |seed: u64| {
-        let server = with(&format!("seed = {seed}\n[[fault]]\nfail_entries = {{ rate = 0.2 }}")).await;
+        let server =
+            with(&format!("seed = {seed}\n[[fault]]\nfail_entries = {{ rate = 0.2 }}")).await;
         errors(&ask(&server, "PutRecords", records(500)).await)
     };
     let failed = by_rate(7).await;
@@ -73,11 +79,16 @@ async fn requests_are_refused_with_any_code() {
     let one = json!({ "StreamName": "orders", "Data": "", "PartitionKey": "k" });
     assert_eq!(try_ask(&server, "PutRecord", &one).await.expect("an answer").status, 503);
     let answer = try_ask(&server, "PutRecords", &records(3)).await.expect("an answer");
-    assert_eq!((answer.status, answer.json()), (418, json!({ "__type": "Whatever", "message": "no" })));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (418, json!({ "__type": "Whatever", "message": "no" }))
+    );
     let stream = json!({ "StreamName": "orders" });
     let (code, message) = refusal(&server, "ListShards", stream.clone()).await;
     assert_eq!(code, "AccessDeniedException");
-    assert!(message.contains("kinesis:ListShards on resource: arn:aws:kinesis:us-east-1:000000000000:stream/orders"));
+    assert!(message.contains(
+        "kinesis:ListShards on resource: arn:aws:kinesis:us-east-1:000000000000:stream/orders"
+    ));
     assert_eq!(refusal(&server, "ListStreams", json!({})).await.0, "LimitExceededException");
     assert!(refusal(&server, "DescribeStream", stream).await.1.ends_with("is disabled."));
     assert_eq!(held(&server).await, 3, "what is refused is not stored, but where it is said");
@@ -101,7 +112,8 @@ async fn answers_are_lost_in_every_way() {
         assert_eq!(is_reset, kind.starts_with("reset"), "{kind}: {error}");
     }
     let cut = try_ask(&server, "PutRecords", &records(5)).await.expect("a part of an answer");
-    let whole: usize = cut.header("content-length").and_then(|size| size.parse().ok()).expect("a size");
+    let whole: usize =
+        cut.header("content-length").and_then(|size| size.parse().ok()).expect("a size");
     assert!(cut.body.len() == 10 && whole > 10, "{} of {whole}", cut.body.len());
     let silent = records(6);
     let silent = try_ask(&server, "PutRecords", &silent);
@@ -132,7 +144,11 @@ async fn answers_come_late_slow_huge_or_are_none() {
     assert!(started.elapsed().as_millis() >= 200);
     let started = now();
     let slow = try_ask(&server, "PutRecords", &records(4)).await.expect("an answer");
-    assert!(started.elapsed().as_millis() as usize >= slow.body.len() * 8 / 10, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed().as_millis() as usize >= slow.body.len() * 8 / 10,
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(slow.json()["FailedRecordCount"], 0, "it is whole in the end");
     let huge = try_ask(&server, "PutRecords", &records(2)).await.expect("an answer");
     assert_eq!((huge.body.len(), &huge.json()["FailedRecordCount"]), (3 << 20, &json!(0)));
@@ -223,7 +239,10 @@ async fn the_control_path_sets_tells_and_clears() {
     let (_, events) = control(&server, "GET", "events", "").await;
     let event = &events["events"][0];
     assert_eq!((&event["operation"], &event["faults"]), (&json!("ListStreams"), &json!(["down"])));
-    assert_eq!((&event["status"], &event["request"], &event["number"]), (&json!(503), &json!(1), &json!(0)));
+    assert_eq!(
+        (&event["status"], &event["request"], &event["number"]),
+        (&json!(503), &json!(1), &json!(0))
+    );
     assert_eq!((&events["next"], &events["requests"]), (&json!(1), &json!({ "ListStreams": 1 })));
     assert_eq!(control(&server, "GET", "events?from=1", "").await.1["events"], json!([]));
     assert_eq!(control(&server, "DELETE", "faults", "").await.1["faults"], json!([]));
@@ -231,7 +250,9 @@ async fn the_control_path_sets_tells_and_clears() {
     for (method, path) in [("GET", "nothing"), ("PATCH", "faults"), ("POST", "events")] {
         let (status, answer) = control(&server, method, path, "").await;
         assert_eq!(status, 404);
-        assert!(answer["error"].as_str().is_some_and(|error| error.contains("/_headwaters/faults")));
+        assert!(
+            answer["error"].as_str().is_some_and(|error| error.contains("/_headwaters/faults"))
+        );
     }
     assert_eq!(control(&server, "GET", "events?since=1", "").await.0, 400);
     let (status, answer) = control(&server, "POST", "faults", "[[fault]]\nwho = 1").await;
@@ -245,23 +266,50 @@ async fn the_control_path_sets_tells_and_clears() {
 #[test]
 fn a_wrong_plan_is_told_with_what_would_be_right() {
     let cases = [
-        ("[[fault]]\ndelay = { time = '1s' }\nlatency = 1", "unknown field `latency`, expected one of `name`, `operations`"),
+        (
+            "[[fault]]\ndelay = { time = '1s' }\nlatency = 1",
+            "unknown field `latency`, expected one of `name`, `operations`",
+        ),
         ("faults = []", "unknown field `faults`, expected `fault` or `seed`"),
-        ("[[fault]]\noperations = ['PutRecord']", "fault 1: it says which requests, but not what happens"),
-        ("[[fault]]\nname = 'x'\noperations = ['Put']\ndeny = true", "x: operations: there is no \"Put\"; there are AddTagsToStream,"),
-        ("[[fault]]\ndeny = true\n[[fault]]\nrate = 2.0\ndeny = true", "fault 2: rate is 2; it is from 0 to 1"),
+        (
+            "[[fault]]\noperations = ['PutRecord']",
+            "fault 1: it says which requests, but not what happens",
+        ),
+        (
+            "[[fault]]\nname = 'x'\noperations = ['Put']\ndeny = true",
+            "x: operations: there is no \"Put\"; there are AddTagsToStream,",
+        ),
+        (
+            "[[fault]]\ndeny = true\n[[fault]]\nrate = 2.0\ndeny = true",
+            "fault 2: rate is 2; it is from 0 to 1",
+        ),
         ("[[fault]]\nrate = nan\ndeny = true", "rate is NaN"),
         ("[[fault]]\nevery = 0\ndeny = true", "every is 0; it is 1 or more"),
         ("[[fault]]\nrequests = [1, 0]\ndeny = true", "requests is 0; it is 1 or more"),
         ("[[fault]]\ndeny = true\nthrottle = true", "give one of deny, error and throttle"),
         ("[[fault]]\nerror = { code = 'a b' }", "error.code is \"a b\""),
-        ("[[fault]]\nerror = { code = 'X', status = 200 }", "error.status is 200; it is from 400 to 599"),
+        (
+            "[[fault]]\nerror = { code = 'X', status = 200 }",
+            "error.status is 200; it is from 400 to 599",
+        ),
         ("[[fault]]\nerror = { status = 500 }", "missing field `code`"),
         ("[[fault]]\ndelay = { time = 'soon' }", "delay.time is \"soon\""),
-        ("[[fault]]\nfail_entries = { every = 2, rate = 0.5 }", "give one of every, indexes and rate"),
-        ("[[fault]]\nfail_entries = { every = 2, code = 'X' }", "fail_entries.code is \"X\"; entries fail with"),
-        ("[[fault]]\nfail_entries = { every = 2, code = 'ProvisionedThroughputExceededException', stored = true }", "what is throttled is not stored"),
-        ("[[fault]]\nreset = 'never'", "unknown variant `never`, expected one of `after`, `before`, `during`"),
+        (
+            "[[fault]]\nfail_entries = { every = 2, rate = 0.5 }",
+            "give one of every, indexes and rate",
+        ),
+        (
+            "[[fault]]\nfail_entries = { every = 2, code = 'X' }",
+            "fail_entries.code is \"X\"; entries fail with",
+        ),
+        (
+            "[[fault]]\nfail_entries = { every = 2, code = 'ProvisionedThroughputExceededException', stored = true }",
+            "what is throttled is not stored",
+        ),
+        (
+            "[[fault]]\nreset = 'never'",
+            "unknown variant `never`, expected one of `after`, `before`, `during`",
+        ),
         ("[[fault]]\nreset = 'during'\nstream = 'x'", "before the stream is known"),
         ("[[fault]]\nstream = 'no way'\ndeny = true", "stream: "),
         ("[[fault]]\nhuge = 'much'", "huge is \"much\"; a size is"),

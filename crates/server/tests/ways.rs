@@ -30,12 +30,18 @@ fn entries() -> Vec<Entry> {
     let mut entries: Vec<Entry> = (0..498)
         .map(|number: u32| Entry {
             data: (0..number).map(|byte| byte as u8).collect(),
-            explicit_hash_key: number.is_multiple_of(7).then(|| HashKey::new(u128::from(number) << 119)),
+            explicit_hash_key: number
+                .is_multiple_of(7)
+                .then(|| HashKey::new(u128::from(number) << 119)),
             partition_key: key(&format!("k\u{e9}y \"{number}\" \\ \u{1F600}\n")),
         })
         .collect();
     entries.push(Entry { data: "".into(), explicit_hash_key: None, partition_key: key("none") });
-    entries.push(Entry { data: "x".into(), explicit_hash_key: Some(HashKey::MAX), partition_key: key("max") });
+    entries.push(Entry {
+        data: "x".into(),
+        explicit_hash_key: Some(HashKey::MAX),
+        partition_key: key("max"),
+    });
     entries
 }
 
@@ -44,16 +50,21 @@ async fn put_and_read(server: &Server, transport: &HttpTransport) {
     let entries = entries();
     let results = transport.put_records(PutRecords::new(orders(), entries.clone())).await;
     let results = results.expect("it is answered");
-    let page = transport.list_shards(ListShards::new(orders(), None)).await.expect("they are listed");
+    let page =
+        transport.list_shards(ListShards::new(orders(), None)).await.expect("they are listed");
     assert_eq!(page.shards.len(), 2);
     for (entry, result) in entries.iter().zip(&results) {
         let placement = result.as_ref().expect("it is stored");
-        let shard = page.shards.iter().find(|shard| shard.id == placement.shard).expect("it is listed");
+        let shard =
+            page.shards.iter().find(|shard| shard.id == placement.shard).expect("it is listed");
         assert!(shard.hash_keys.contains(entry.hash_key()));
         let number = placement.shard.number().expect("shards are numbered");
         let at = json!({ "StartingSequenceNumber": placement.sequence_number.as_str() });
         let at = iterator(server, number, "AT_SEQUENCE_NUMBER", at).await;
-        let record = ask(server, "GetRecords", json!({ "ShardIterator": at, "Limit": 1 })).await["Records"][0].clone();
+        let record =
+            ask(server, "GetRecords", json!({ "ShardIterator": at, "Limit": 1 })).await["Records"]
+                [0]
+            .clone();
         assert_eq!(record["PartitionKey"], entry.partition_key.as_str());
         assert_eq!(record["Data"], base64_simd::STANDARD.encode_to_string(&entry.data));
     }
@@ -81,7 +92,12 @@ async fn our_transport_in_cbor() {
 #[tokio::test]
 async fn cbor_has_byte_strings_and_milliseconds() {
     let server = start(builder(1)).await;
-    ask(&server, "PutRecord", json!({ "StreamName": "orders", "Data": "AAH/", "PartitionKey": "k" })).await;
+    ask(
+        &server,
+        "PutRecord",
+        json!({ "StreamName": "orders", "Data": "AAH/", "PartitionKey": "k" }),
+    )
+    .await;
     let from = iterator(&server, 0, "TRIM_HORIZON", json!({})).await;
     let from = from.as_str().expect("a text");
     let mut body = vec![0xa1, 0x6d];
@@ -90,19 +106,27 @@ async fn cbor_has_byte_strings_and_milliseconds() {
     body.extend_from_slice(from.as_bytes());
     let request = support::request("GetRecords", "application/x-amz-cbor-1.1", &body);
     let answer = support::exchange(&server, &request).await.expect("an answer");
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-amz-cbor-1.1")));
-    let find = |text: &[u8]| answer.body.windows(text.len()).position(|bytes| bytes == text).map(|at| at + text.len());
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/x-amz-cbor-1.1"))
+    );
+    let find = |text: &[u8]| {
+        answer.body.windows(text.len()).position(|bytes| bytes == text).map(|at| at + text.len())
+    };
     let data = find(b"Data").expect("it has data");
     assert_eq!(answer.body[data..data + 4], [0x43, 0, 1, 0xff]);
     let time = find(b"ApproximateArrivalTimestamp").expect("it has a time");
     assert_eq!(answer.body[time..time + 2], [0xc1, 0x1b], "tag 1 and an integer of 64 bits");
-    let millis = u64::from_be_bytes(answer.body[time + 2..time + 10].try_into().expect("eight bytes"));
+    let millis =
+        u64::from_be_bytes(answer.body[time + 2..time + 10].try_into().expect("eight bytes"));
     assert!((1_700_000_000_000..4_000_000_000_000).contains(&millis), "{millis}");
 }
 
 #[tokio::test]
 async fn faults_look_to_our_transport_as_they_must() {
-    let plan = |effect: &str| FaultPlan::from_toml(&format!("[[fault]]\noperations = ['PutRecords']\n{effect}"));
+    let plan = |effect: &str| {
+        FaultPlan::from_toml(&format!("[[fault]]\noperations = ['PutRecords']\n{effect}"))
+    };
     let cases = [
         ("reset = 'before'", ErrorCode::ConnectionLost),
         ("reset = 'during'", ErrorCode::ConnectionLost),
@@ -125,7 +149,10 @@ async fn faults_look_to_our_transport_as_they_must() {
         }
         server.set_faults(plan("wrong_count = { failed = 9 }").expect("a valid plan"));
         let results = transport.put_records(PutRecords::new(orders(), entries())).await;
-        assert!(results.is_ok_and(|results| results.iter().all(Result::is_ok)), "entries count, not the count");
+        assert!(
+            results.is_ok_and(|results| results.iter().all(Result::is_ok)),
+            "entries count, not the count"
+        );
     }
 }
 
@@ -139,7 +166,10 @@ async fn over_tls() {
     let results = transport.put_records(PutRecords::new(orders(), entries())).await;
     assert!(results.is_ok_and(|results| results.iter().all(Result::is_ok)));
     let untrusting = to(&server, Protocol::Json).build();
-    let refused = untrusting.expect("nothing is missing").put_records(PutRecords::new(orders(), entries())).await;
+    let refused = untrusting
+        .expect("nothing is missing")
+        .put_records(PutRecords::new(orders(), entries()))
+        .await;
     assert_eq!(refused.map_err(|error| error.code).err(), Some(ErrorCode::ConnectFailed));
 }
 
@@ -147,8 +177,13 @@ async fn over_tls() {
 async fn signatures_are_checked_when_asked() {
     let server = start(builder(2).check_signatures(keys("secret"))).await;
     let put = async |credentials: Credentials, protocol| {
-        let transport = to(&server, protocol).credentials(credentials).build().expect("nothing is missing");
-        transport.put_records(PutRecords::new(orders(), entries())).await.map(|_| ()).map_err(|error| error.code)
+        let transport =
+            to(&server, protocol).credentials(credentials).build().expect("nothing is missing");
+        transport
+            .put_records(PutRecords::new(orders(), entries()))
+            .await
+            .map(|_| ())
+            .map_err(|error| error.code)
     };
     assert_eq!(put(keys("secret"), Protocol::Json).await, Ok(()));
     assert_eq!(put(keys("secret"), Protocol::Cbor).await, Ok(()));
@@ -163,7 +198,10 @@ async fn signatures_are_checked_when_asked() {
                SignedHeaders=host, Signature=00\r\n\r\n{}";
     let answer = support::exchange(&server, old.as_bytes()).await.expect("an answer").json();
     assert_eq!(answer["__type"], "InvalidSignatureException");
-    assert!(answer["message"].as_str().is_some_and(|words| words.contains("20200101T000000Z")), "{answer}");
+    assert!(
+        answer["message"].as_str().is_some_and(|words| words.contains("20200101T000000Z")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +235,11 @@ async fn what_is_on_disk_goes_on() {
     let before = story(&first).await;
     first.shutdown().await.expect("it can be written");
     let second = start(builder(7).state(&path)).await;
-    assert_eq!(story(&second).await, before, "the stream on disk counts, not the one of the builder");
+    assert_eq!(
+        story(&second).await,
+        before,
+        "the stream on disk counts, not the one of the builder"
+    );
     let placed = ask(&second, "PutRecords", records(50)).await;
     let new: Vec<&Value> = placed["Records"].as_array().expect("a list").iter().collect();
     let (after, _) = read(&second, latest).await;
@@ -249,7 +291,8 @@ async fn tailing_readers_see_everything_that_concurrent_writers_put() {
     for shard in 0..2 {
         open.push(iterator(&server, shard, "TRIM_HORIZON", json!({})).await);
     }
-    let (mut known, mut seen, mut empty) = (std::collections::BTreeSet::from([0, 1]), Vec::new(), 0);
+    let (mut known, mut seen, mut empty) =
+        (std::collections::BTreeSet::from([0, 1]), Vec::new(), 0);
     while empty < 5 {
         let (mut next, mut read) = (Vec::new(), 0);
         for iterator_now in open {

@@ -3,6 +3,7 @@
 mod aggregate;
 mod decode;
 mod put;
+mod serve;
 mod service;
 mod sim;
 
@@ -13,6 +14,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use decode::DecodeArguments;
 pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
+pub(crate) use serve::{ServeArguments, Switch};
 pub(crate) use service::ServiceArguments;
 pub(crate) use sim::{
     PlanArguments, ReplayArguments, RunArguments, Seeds, ShrinkArguments, SimCommand, Trace, World,
@@ -44,6 +46,7 @@ Examples:
   headwaters put orders --local --input records failed.jsonl
   tail -f app.log | headwaters put logs --local --acks -
   headwaters aggregate records.jsonl | headwaters decode
+  headwaters serve --stream orders:4 --faults plan.toml
   headwaters sim run --seeds 0..10000";
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +59,9 @@ pub(crate) enum Command {
     Decode(DecodeArguments),
     #[command(before_help = put::EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
     Put(Box<PutArguments>),
+    #[command(before_help = serve::EXAMPLES, after_help = exit::SERVE_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Serve(ServeArguments),
     #[command(subcommand, before_help = sim::EXAMPLES, after_help = exit::SIM_CODES)]
     #[command(help_template = TEMPLATE)]
     Sim(SimCommand),
@@ -66,7 +72,7 @@ impl Command {
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         match self {
             Self::Aggregate(arguments) => arguments.check(),
-            Self::Decode(_) | Self::Sim(_) => Ok(()),
+            Self::Decode(_) | Self::Serve(_) | Self::Sim(_) => Ok(()),
             Self::Put(arguments) => arguments.check(),
         }
     }
@@ -77,7 +83,7 @@ impl Command {
             Self::Aggregate(arguments) => Some(&arguments.files),
             Self::Decode(arguments) => Some(&arguments.files),
             Self::Put(arguments) => Some(&arguments.files),
-            Self::Sim(_) => None,
+            Self::Serve(_) | Self::Sim(_) => None,
         }
     }
 
@@ -87,6 +93,7 @@ impl Command {
             Self::Aggregate(_) => "aggregate",
             Self::Decode(_) => "decode",
             Self::Put(_) => "put",
+            Self::Serve(_) => "serve",
             Self::Sim(_) => "sim",
         };
         subcommand(name).render_help()

@@ -290,9 +290,8 @@ impl Hosted {
 
     /// Takes in records that were kept, each with the number of its shard; `None` if there is no such shard.
     pub(super) fn restore_records(&mut self, mut records: Vec<(usize, Record)>) -> Option<()> {
-        records.sort_by(|(_, one), (_, other)| {
-            compare(&one.sequence_number, &other.sequence_number)
-        });
+        records
+            .sort_by(|(_, one), (_, other)| compare(&one.sequence_number, &other.sequence_number));
         for (number, record) in records {
             let size = record.data.len() + record.partition_key.len();
             self.arrivals.add(record.at, size, &mut [u32::try_from(number).ok()?]);
