@@ -23,7 +23,7 @@ async fn boto3_understands_every_answer() {
     let server = Server::builder().unlimited().check_signatures(keys).start().await;
     let server = server.expect("it starts");
     let mut command = Command::new("python3");
-    command.arg(root.join("tests/boto3.py")).arg(server.url()).env("PYTHONPATH", packages);
+    command.arg(root.join("tests/ask_by_boto3.py")).arg(server.url()).env("PYTHONPATH", packages);
     let run = tokio::task::spawn_blocking(move || command.output());
     let output = run.await.expect("no panic").expect("there is a python3");
     let (said, complained) =

@@ -159,8 +159,13 @@ def main(endpoint):
     )
     scaled = client.update_shard_count(StreamName="boto", TargetShardCount=4, ScalingType="UNIFORM_SCALING")
     assert (scaled["CurrentShardCount"], scaled["TargetShardCount"]) == (2, 4)
-    pages = client.get_paginator("list_shards").paginate(StreamName="boto", PaginationConfig={"PageSize": 3})
-    shards = [shard for page in pages for shard in page["Shards"]]
+    # Not by the paginator: it repeats the name beside the token, which the service refuses.
+    page = client.list_shards(StreamName="boto", MaxResults=3)
+    shards = page["Shards"]
+    while "NextToken" in page:
+        page = client.list_shards(NextToken=page["NextToken"], MaxResults=3)
+        shards += page["Shards"]
+    refused(client.list_shards, "InvalidArgumentException", StreamName="boto", NextToken="any")
     assert len(shards) == 9, len(shards)
     described = client.get_paginator("describe_stream").paginate(StreamName="boto", PaginationConfig={"PageSize": 4})
     assert [shard for page in described for shard in page["StreamDescription"]["Shards"]] == shards
