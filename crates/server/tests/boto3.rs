@@ -16,7 +16,8 @@ async fn boto3_understands_every_answer() {
     if !packages.join("boto3").exists() {
         assert!(std::env::var_os("CI").is_none(), "boto3 is not in {}", packages.display());
         // Not by `eprintln`, which a test that passes keeps to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: run `.ci/interop` to ask the server by boto3");
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: run `.ci/interop` to ask the server by boto3");
         return;
     }
     let keys = Credentials::new("AKIDEXAMPLE", "secret").expect("valid ones");

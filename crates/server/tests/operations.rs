@@ -277,146 +277,76 @@ async fn limits_throttle_entry_by_entry() {
     );
 }
 
+/// Operation, members, code and a part of the message. PutRecord has what it needs beside.
+const WRONG: &str = r#"
+PutRecord | {"StreamName": "nowhere"} | ResourceNotFoundException | Stream nowhere under account
+PutRecord | {"StreamName": "no way"} | ValidationException | [a-zA-Z0-9_.-]+
+PutRecord | {"StreamName": null} | ValidationException | Value null at 'streamName'
+PutRecord | {"StreamARN": "arn:x"} | ValidationException | 'streamARN'
+PutRecord | {"PartitionKey": ""} | ValidationException | greater than or equal to 1
+PutRecord | {"PartitionKey": null} | ValidationException | Value null at 'partitionKey'
+PutRecord | {"Data": null} | ValidationException | Value null at 'data'
+PutRecord | {"Data": "?"} | SerializationException | Blob
+PutRecord | {"Data": 7} | SerializationException | Blob
+PutRecord | {"ExplicitHashKey": "-1"} | ValidationException | 'explicitHashKey'
+PutRecord | {"ExplicitHashKey": "340282366920938463463374607431768211456"} | InvalidArgumentException | 2^128-1
+PutRecords | {"StreamName": "orders", "Records": [{"Data": ""}]} | ValidationException | 'records.1.member.partitionKey'
+PutRecords | {"StreamName": "orders", "Records": 1} | SerializationException | Records
+CreateStream | {"StreamName": "orders", "ShardCount": 1} | ResourceInUseException | already exists
+CreateStream | {"StreamName": "x", "ShardCount": 0} | ValidationException | 'shardCount'
+CreateStream | {"StreamName": "x"} | ValidationException | Value null at 'shardCount'
+CreateStream | {"StreamName": "x", "ShardCount": 10000} | LimitExceededException | shard limit
+DeleteStream | {"StreamName": "x"} | ResourceNotFoundException | Stream x
+MergeShards | {"StreamName": "orders", "ShardToMerge": "shardId-000000000001", "AdjacentShardToMerge": "shardId-000000000000"} | InvalidArgumentException | not an adjacent pair
+SplitShard | {"StreamName": "orders", "ShardToSplit": "shardId-000000000000", "NewStartingHashKey": "0"} | InvalidArgumentException | NewStartingHashKey 0
+UpdateMaxRecordSize | {"StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/orders", "MaxRecordSizeInKiB": 1} | ValidationException | 1024
+RegisterStreamConsumer | {} | UnknownOperationException |
+"#;
+
 #[tokio::test]
 async fn wrong_requests_are_refused_in_the_words_of_the_service() {
     let server = server().await;
-    let put = |members: Value| {
-        let mut request = json!({ "StreamName": "orders", "Data": "AA==", "PartitionKey": "k" });
-        request
-            .as_object_mut()
-            .expect("an object")
-            .extend(members.as_object().expect("an object").clone());
-        request
-    };
-    let cases = [
-        (
-            "PutRecord",
-            put(json!({ "StreamName": "nowhere" })),
-            "ResourceNotFoundException",
-            "Stream nowhere under",
-        ),
-        (
-            "PutRecord",
-            put(json!({ "StreamName": "no way" })),
-            "ValidationException",
-            "[a-zA-Z0-9_.-]+",
-        ),
-        (
-            "PutRecord",
-            put(json!({ "StreamName": null })),
-            "ValidationException",
-            "Value null at 'streamName'",
-        ),
-        ("PutRecord", put(json!({ "StreamARN": "arn:x" })), "ValidationException", "'streamARN'"),
-        (
-            "PutRecord",
-            put(json!({ "PartitionKey": "" })),
-            "ValidationException",
-            "greater than or equal to 1",
-        ),
-        (
-            "PutRecord",
-            put(json!({ "PartitionKey": "k".repeat(257) })),
-            "ValidationException",
-            "less than or equal to 256",
-        ),
-        (
-            "PutRecord",
-            put(json!({ "PartitionKey": null })),
-            "ValidationException",
-            "Value null at 'partitionKey'",
-        ),
-        ("PutRecord", put(json!({ "Data": null })), "ValidationException", "Value null at 'data'"),
-        ("PutRecord", put(json!({ "Data": "?" })), "SerializationException", "Blob"),
-        ("PutRecord", put(json!({ "Data": 7 })), "SerializationException", "Blob"),
-        (
-            "PutRecord",
-            put(json!({ "ExplicitHashKey": "-1" })),
-            "ValidationException",
-            "'explicitHashKey'",
-        ),
-        (
-            "PutRecord",
-            put(json!({ "ExplicitHashKey": "340282366920938463463374607431768211456" })),
-            "InvalidArgumentException",
-            "2^128-1",
-        ),
-        ("PutRecords", records(0), "ValidationException", "greater than or equal to 1"),
-        ("PutRecords", records(501), "ValidationException", "less than or equal to 500"),
-        (
-            "PutRecords",
-            json!({ "StreamName": "orders", "Records": [{ "Data": "" }] }),
-            "ValidationException",
-            "'records.1.member.partitionKey'",
-        ),
-        (
-            "PutRecords",
-            json!({ "StreamName": "orders", "Records": 1 }),
-            "SerializationException",
-            "Records",
-        ),
-        (
-            "CreateStream",
-            json!({ "StreamName": "orders", "ShardCount": 1 }),
-            "ResourceInUseException",
-            "already exists",
-        ),
-        (
-            "CreateStream",
-            json!({ "StreamName": "x", "ShardCount": 0 }),
-            "ValidationException",
-            "'shardCount'",
-        ),
-        (
-            "CreateStream",
-            json!({ "StreamName": "x" }),
-            "ValidationException",
-            "Value null at 'shardCount'",
-        ),
-        (
-            "CreateStream",
-            json!({ "StreamName": "x", "ShardCount": 10_000 }),
-            "LimitExceededException",
-            "shard limit",
-        ),
-        ("DeleteStream", json!({ "StreamName": "x" }), "ResourceNotFoundException", "Stream x"),
-        (
-            "MergeShards",
-            json!({ "StreamName": "orders", "ShardToMerge": "shardId-000000000001", "AdjacentShardToMerge": "shardId-000000000000" }),
-            "InvalidArgumentException",
-            "not an adjacent pair",
-        ),
-        (
-            "SplitShard",
-            json!({ "StreamName": "orders", "ShardToSplit": "shardId-000000000000", "NewStartingHashKey": "0" }),
-            "InvalidArgumentException",
-            "NewStartingHashKey 0",
-        ),
-        (
-            "UpdateMaxRecordSize",
-            json!({ "StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/orders", "MaxRecordSizeInKiB": 1 }),
-            "ValidationException",
-            "1024",
-        ),
-        ("RegisterStreamConsumer", json!({}), "UnknownOperationException", ""),
-    ];
-    for (operation, members, code, words) in cases {
+    let refused = async |operation: &str, members: Value, code: &str, words: &str| {
         let (found, message) = refusal(&server, operation, members.clone()).await;
         assert!(
             found == code && message.contains(words),
             "{operation} {members}: {found}: {message}"
         );
+    };
+    for line in WRONG.trim().lines() {
+        let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [operation, members, code, words] = parts[..] else { panic!("{line}") };
+        let members: Value = serde_json::from_str(members).expect("JSON");
+        refused(
+            operation,
+            if operation == "PutRecord" { put(members) } else { members },
+            code,
+            words,
+        )
+        .await;
     }
+    let validation = "ValidationException";
+    let long = put(json!({ "PartitionKey": "k".repeat(257) }));
+    refused("PutRecord", long, validation, "less than or equal to 256").await;
+    refused("PutRecords", records(0), validation, "greater than or equal to 1").await;
+    refused("PutRecords", records(501), validation, "less than or equal to 500").await;
     for body in ["", "{", "[]", "{}x"] {
-        let answer =
-            exchange(&server, &request("PutRecord", "application/x-amz-json-1.1", body.as_bytes()))
-                .await;
+        let request = request("PutRecord", "application/x-amz-json-1.1", body.as_bytes());
+        let answer = exchange(&server, &request).await;
         assert_eq!(answer.expect("an answer").status, 400, "{body}");
     }
-    let other =
-        exchange(&server, &request("PutRecord", "text/xml", b"{}")).await.expect("an answer");
+    let other = exchange(&server, &request("PutRecord", "text/xml", b"{}")).await;
+    let other = other.expect("an answer");
     assert_eq!((other.status, &other.json()["__type"]), (400, &json!("UnknownOperationException")));
     assert!(other.header("x-amzn-requestid").is_some_and(|id| id.len() == 36));
+}
+
+/// A request to PutRecord with these members in place of the right ones.
+fn put(members: Value) -> Value {
+    let mut request = json!({ "StreamName": "orders", "Data": "AA==", "PartitionKey": "k" });
+    let members = members.as_object().expect("an object").clone();
+    request.as_object_mut().expect("an object").extend(members);
+    request
 }
 
 #[tokio::test]

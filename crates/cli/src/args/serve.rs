@@ -14,7 +14,7 @@ Examples:
   headwaters serve
   headwaters serve --stream orders:4 --faults plan.toml
   headwaters serve --port 0 --limits off --state kinesis.json
-  curl -d @plan.toml http://127.0.0.1:4567/_headwaters/faults
+  curl -T plan.toml http://127.0.0.1:4567/_headwaters/faults
   curl http://127.0.0.1:4567/_headwaters/events";
 
 /// Serve a Kinesis on this machine that fails on command
@@ -25,7 +25,7 @@ pub(crate) struct ServeArguments {
     #[arg(long = "stream", value_name = "NAME:SHARDS", verbatim_doc_comment)]
     pub(crate) streams: Vec<NewStream>,
 
-    /// What goes wrong, in TOML; POST another to /_headwaters/faults
+    /// What goes wrong, in TOML; PUT another to /_headwaters/faults
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
 

@@ -39,10 +39,9 @@ impl Protocol {
         }
     }
 
-    /// The members of a request.
+    /// The members of a request. One without a body has none.
     pub(crate) fn read(self, body: &[u8]) -> Result<Fields<'_>, ServiceError> {
         let value = match self {
-            // Some clients send nothing for a request without members.
             _ if body.is_empty() => Some(Value::Object(Fields::default())),
             Self::Cbor => cbor::read(body),
             Self::Json => json::read(body),
@@ -50,6 +49,30 @@ impl Protocol {
         match value {
             Some(Value::Object(fields)) => Ok(fields),
             _ => Err(ServiceError::serialization(String::new())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever comes is read or refused.
+    #[test]
+    fn a_request_with_any_wrong_byte_does_no_harm() {
+        let json =
+            br#"{"Records":[{"Data":"AA==","PartitionKey":"\u00e9\n"}],"Limit":-1.5e3,"X":null}"#;
+        let cbor = b"\xa2\x67Records\x81\xbf\x64Data\x5f\x41\x00\xff\x61k\xf9\x3e\x00\xff\x65Limit\x1a\x00\x01\x02\x03";
+        for (protocol, right) in [(Protocol::Json, &json[..]), (Protocol::Cbor, &cbor[..])] {
+            assert!(protocol.read(right).is_ok());
+            for at in 0..right.len() {
+                let mut wrong = right.to_vec();
+                for byte in 0..=255 {
+                    wrong[at] = byte;
+                    let _ = protocol.read(&wrong);
+                }
+                assert!(at == 0 || protocol.read(&right[..at]).is_err(), "{protocol:?} up to {at}");
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Ask<'a> {
     pub(super) query: &'a str,
 }
 
-const PATHS: &str = "there are GET, POST and DELETE /_headwaters/faults, GET /_headwaters/events?from=N and \
+const PATHS: &str = "there are GET, PUT, POST and DELETE /_headwaters/faults, GET /_headwaters/events?from=N and \
                      GET /_headwaters/streams";
 
 impl Front {

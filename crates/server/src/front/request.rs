@@ -36,26 +36,24 @@ impl Front {
     ) -> Result<Response<Reply>, NoAnswer> {
         let (parts, mut body) = request.into_parts();
         let is_control = parts.uri.path().starts_with(PREFIX);
-        let asked = if is_control { None } else { Some(asked(&parts)) };
-        let numbered = asked.as_ref().and_then(|(_, operation)| operation.as_ref().ok());
-        let numbered = numbered.map(|&operation| (operation, self.events.count(operation)));
-        if let Some((operation, number)) = numbered
+        let (protocol, operation) = asked(&parts);
+        let operation = operation.map(|operation| (operation, self.events.count(operation)));
+        if let (false, &Ok((operation, number))) = (is_control, &operation)
             && let Some(decision) = self.faults.decide(operation, Phase::Head)
         {
             incoming::first_part(&mut body).await;
             return Err(self.reset_at_head(operation, number, decision, ending));
         }
-        let protocol = asked.as_ref().map_or(Protocol::Json, |(protocol, _)| *protocol);
+        // What is not read would be taken for the next request, whatever is answered.
         let body = match incoming::whole(body).await {
             Ok(body) => body,
             Err(NoBody::Broken) => return Err(NoAnswer),
             Err(NoBody::Refused(error)) => return Ok(self.answer(protocol, Err(error))),
         };
-        match (asked, numbered) {
-            (None, _) => Ok(self.answer_control(&parts, &body)),
-            (Some((_, Err(error))), _) => Ok(self.answer(protocol, Err(error))),
-            (Some(_), None) => unreachable!("an operation has a number"),
-            (Some(_), Some((operation, number))) => {
+        match operation {
+            _ if is_control => Ok(self.answer_control(&parts, &body)),
+            Err(error) => Ok(self.answer(protocol, Err(error))),
+            Ok((operation, number)) => {
                 self.answer_operation(&parts, &body, (protocol, operation, number), ending).await
             }
         }
