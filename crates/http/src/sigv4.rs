@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn dates_are_read_and_written() {
         assert_eq!(parse_date("20150830T123600Z"), Some(1_440_938_160));
-        for wrong in ["", "20150830T123600", "20151330T123600Z", "2015-08-30T12:36:00Z", "é0150830T12360Z"] {
+        for wrong in
+            ["", "20150830T123600", "20151330T123600Z", "2015-08-30T12:36:00Z", "é0150830T12360Z"]
+        {
             assert_eq!(parse_date(wrong), None, "{wrong}");
         }
         assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");

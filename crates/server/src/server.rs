@@ -1,3 +1,4 @@
+use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
@@ -37,7 +38,6 @@ use crate::tls::Tls;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     closing: watch::Sender<bool>,
@@ -120,6 +120,12 @@ impl Server {
             Some(path) => state::save(&self.front.kinesis, self.front.clock.now(), path),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::clock::wait;
 use crate::front::Front;
 use crate::kinesis::{KeptStream, Kinesis, lock};
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct State {
     streams: Vec<KeptStream>,

@@ -2,8 +2,10 @@ use std::borrow::Cow;
 
 use crate::error::ServiceError;
 
-/// A value of a request, as far as requests need values; texts are slices of the request where they can be.
-#[derive(Clone, Debug, PartialEq)]
+/// A value of a request, as far as requests need values; texts are slices of the request where they can be. It can be a
+/// payload, so that there is no `Debug` but for tests.
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Value<'a> {
     Blob(Cow<'a, [u8]>),
     Bool(bool),
@@ -15,7 +17,8 @@ pub(crate) enum Value<'a> {
 }
 
 /// The members of an object. Members that nobody asks for are left alone, as the service does.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// A value is not of the kind that its member has.

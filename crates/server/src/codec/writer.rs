@@ -7,7 +7,6 @@ use super::Protocol;
 ///
 /// Objects and lists are begun and ended; a value comes where one may come. Members that have no value are left out by
 /// the caller.
-#[derive(Debug)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
     protocol: Protocol,

@@ -11,7 +11,7 @@ use crate::faults::FaultPlan;
 pub(super) const PREFIX: &str = "/_headwaters/";
 
 /// What is asked of the control.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) body: &'a Bytes,
     pub(super) is_json: bool,

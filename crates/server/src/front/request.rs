@@ -15,7 +15,7 @@ use crate::faults::Phase;
 use crate::operations::{self, Call, Operation, Twist};
 
 /// A request that was read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) body: &'a Bytes,
     pub(super) fields: &'a Fields<'a>,

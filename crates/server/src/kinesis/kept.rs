@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::shard::HostedShard;
 
 /// What a stream is made of again: how it began, all changes since, and its records.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeptStream {
     /// Nanoseconds since the beginning of 1970, as are all times but those of records.
@@ -29,14 +29,14 @@ pub(crate) struct KeptStream {
     tags: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct KeptChange {
     at: u64,
     change: WhatChanged,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum WhatChanged {
     Merge { adjacent: String, shard: String },
@@ -44,7 +44,7 @@ enum WhatChanged {
     Split { new_starting: String, shard: String },
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct KeptShard {
     closed: Option<(u64, String)>,
@@ -53,7 +53,7 @@ struct KeptShard {
     records: Vec<KeptRecord>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct KeptRecord {
     /// Milliseconds since the beginning of 1970.

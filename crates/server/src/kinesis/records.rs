@@ -1,3 +1,4 @@
+use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -6,13 +7,24 @@ use headwaters_wire::{PartitionKey, SequenceNumber};
 
 use super::shard::HostedShard;
 
-/// A record that consumers can read.
-#[derive(Clone, Debug)]
+/// A record that consumers can read. `Debug` prints sizes.
+#[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) at: Duration,
     pub(crate) data: Bytes,
     pub(crate) partition_key: PartitionKey,
     pub(crate) sequence_number: SequenceNumber,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("at", &self.at)
+            .field("data", &format_args!("{} bytes", self.data.len()))
+            .field("partition_key", &self.partition_key)
+            .field("sequence_number", &self.sequence_number)
+            .finish()
+    }
 }
 
 /// How long records are kept.

@@ -20,7 +20,7 @@ use crate::kinesis::{Kinesis, ListToken, ShardIterator};
 pub(crate) use putting::Twist;
 
 /// A request that was read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) body: &'a Bytes,
     pub(crate) fields: &'a Fields<'a>,
