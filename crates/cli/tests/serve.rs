@@ -169,5 +169,5 @@ fn the_help_fits_a_screen() {
         help.starts_with("Serve a Kinesis on this machine that fails on command\n\nExamples:"),
         "{help}"
     );
-    assert!(help.lines().count() <= 70, "{} lines", help.lines().count());
+    assert!(help.lines().count() <= 45, "{} lines", help.lines().count());
 }

@@ -29,8 +29,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
 
-    /// Throttle as the service does: 1,000 records/s and 1 MiB/s per shard
-    #[arg(long, value_name = "WHETHER", default_value = "on")]
+    /// Whether shards throttle as the service's do: on or off
+    #[arg(long, value_name = "WHETHER", default_value = "on", hide_possible_values = true)]
     pub(crate) limits: Switch,
 
     /// How long it takes to make, change or delete a stream
