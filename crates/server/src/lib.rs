@@ -49,7 +49,7 @@ mod tls;
 pub use builder::{ServerBuilder, StartError};
 pub use faults::{FaultPlan, PlanError};
 pub use headwaters_http::Credentials;
-pub use headwaters_model::ShardLimits;
+pub use headwaters_model::{Metering, ShardLimits};
 pub use kinesis::Retention;
 pub use server::Server;
 pub use tls::Tls;
