@@ -105,6 +105,9 @@ pub(super) async fn packed_records(arm: &Arm) -> Verdict {
 
 /// Each of them alone in its request, beside some that are packed.
 pub(super) async fn large_records_beside_small_ones(arm: &Arm) -> Verdict {
+    if arm.quirks.faulty {
+        return Verdict::Lacks("certainty: what was lost may be stored");
+    }
     const MEGABYTE: usize = 1024 * 1024;
     if arm.quirks.no_large_records {
         return Verdict::Lacks("records beyond a megabyte");
