@@ -74,7 +74,12 @@ mod tests {
         let mut throttle = Throttle::new(limits);
         let millis = Duration::from_millis;
         let mut taken = |now| {
-            (0..9).filter(|_| throttle.allows(60, now)).map(|_| throttle.take(60, now)).count()
+            let mut count = 0;
+            while throttle.allows(60, now) {
+                throttle.take(60, now);
+                count += 1;
+            }
+            count
         };
         assert_eq!(
             [990, 999, 1_000, 1_001, 1_999].map(|now| taken(millis(now))),
