@@ -40,6 +40,8 @@ pub(crate) struct Call<'a> {
     /// Most bytes of the answer.
     pub(crate) limit: usize,
     pub(crate) operation: &'static str,
+    /// How it is written.
+    pub(crate) protocol: Protocol,
 }
 
 /// An answer that is a success, and how it is written: not always as it was asked for.
@@ -102,7 +104,7 @@ impl Service {
             match connection.exchange(request, departure, call.limit).await {
                 Ok(answer) => {
                     destination.pool.put(connection).await;
-                    return self.read(answer, &credentials);
+                    return self.read(answer, call.protocol, &credentials);
                 }
                 // The server had closed a connection that was kept. Nothing has left, so nothing is sent twice.
                 Err(ExchangeError::Gone) if !is_fresh => {
@@ -126,7 +128,7 @@ impl Service {
         let target = format!("Kinesis_20131202.{}", call.operation);
         // In the order in which they are signed.
         let mut headers = vec![
-            (CONTENT_TYPE, self.protocol.content_type()),
+            (CONTENT_TYPE, call.protocol.content_type()),
             (HOST, &host),
             (AMZ_DATE, &date_text),
         ];
@@ -157,13 +159,19 @@ impl Service {
     }
 
     /// What a success says, or the error that the service told.
-    fn read(&self, answer: Answer, credentials: &Credentials) -> Result<Success, AttemptError> {
+    fn read(
+        &self,
+        answer: Answer,
+        asked: Protocol,
+        credentials: &Credentials,
+    ) -> Result<Success, AttemptError> {
         let Answer { body, headers, status } = answer;
         if headers.contains_key(CONTENT_ENCODING) {
             return Err(unusable("the answer is encoded in a way that nobody asked for"));
         }
         let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let protocol = header(CONTENT_TYPE).and_then(Protocol::of).unwrap_or(self.protocol);
+        self.time.see(header(DATE));
+        let protocol = header(CONTENT_TYPE).and_then(Protocol::of).unwrap_or(asked);
         if status.is_success() {
             return Ok(Success { body, protocol });
         }

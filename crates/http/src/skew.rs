@@ -10,14 +10,19 @@ pub(crate) struct ServerTime {
     clock: WallClock,
     /// Seconds to add.
     offset: AtomicI64,
+    /// Seconds by which the last answer's time was ahead of ours; [`UNSEEN`] before the first.
+    seen: AtomicI64,
 }
 
 /// How far a clock may be off without being put right. The service takes five minutes. Source: the AWS SDKs.
 const TOLERANCE: Duration = Duration::from_secs(240);
 
+/// No answer has said what time it is.
+const UNSEEN: i64 = i64::MIN;
+
 impl ServerTime {
     pub(crate) const fn new(clock: WallClock) -> Self {
-        Self { clock, offset: AtomicI64::new(0) }
+        Self { clock, offset: AtomicI64::new(0), seen: AtomicI64::new(UNSEEN) }
     }
 
     /// What this machine's clock says.
@@ -28,6 +33,18 @@ impl ServerTime {
     /// What a signature should say.
     pub(crate) fn date(&self) -> Date {
         Date::from_unix(unix_seconds(self.local()) + self.offset.load(Ordering::Relaxed))
+    }
+
+    /// An answer said what time it is.
+    pub(crate) fn see(&self, date: Option<&str>) {
+        if let Some(server) = date.and_then(Date::parse_http) {
+            self.seen.store(server - unix_seconds(self.local()), Ordering::Relaxed);
+        }
+    }
+
+    /// By how many seconds the last answer's time was ahead of this machine's.
+    pub(crate) fn seen(&self) -> Option<i64> {
+        Some(self.seen.load(Ordering::Relaxed)).filter(|seen| *seen != UNSEEN)
     }
 
     /// The service refused a signature and said what time it is: from now on its time is taken, if ours
@@ -61,6 +78,10 @@ mod tests {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let time = ServerTime::new(Arc::new(move || start));
         let learn = |date: &str| time.learn(Some(date));
+        assert_eq!(time.seen(), None);
+        time.see(Some("Sun, 06 Nov 1994 08:49:27 GMT"));
+        time.see(Some("nonsense"));
+        assert_eq!(time.seen(), Some(-10));
         assert!(!learn("Sun, 06 Nov 1994 08:53:37 GMT"), "four minutes do no harm");
         assert_eq!(time.date().to_string(), "19941106T084937Z");
         assert!(learn("Sun, 06 Nov 1994 09:49:37 GMT"));

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwaters_transport::{ListShards, ListShardsResult, PutRecords, PutRecordsResult, Transport};
-use headwaters_wire::{StreamArn, StreamName};
+use headwaters_wire::{AttemptError, StreamArn, StreamName};
 
-use crate::answer::{read_results, read_shard_page};
-use crate::body::{Buffers, Stream};
+use crate::answer::{read_results, read_shard_page, unusable};
+use crate::body::{Buffers, Protocol, Stream};
 use crate::builder::HttpBuilder;
 use crate::service::{Call, Destination, Service};
 
@@ -37,6 +37,12 @@ const PUT_ANSWER_ENTRY_BYTES: usize = 1_024;
 /// Most bytes of an answer to ListShards: a thousand shards have about 350,000, and a page token may have
 /// a million.
 const LIST_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+/// Most bytes of any other answer: GetRecords gives 10 MiB of data, a third more in base64, and keys beside.
+const CALL_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// What belongs to the data plane, for the endpoints of accounts; all else is control. Source: the service's rules
+/// for endpoints.
+const DATA_OPERATIONS: [&str; 5] =
+    ["GetRecords", "GetShardIterator", "PutRecord", "PutRecords", "SubscribeToShard"];
 
 impl HttpTransport {
     /// Begins with nothing: at least [credentials](HttpBuilder::credentials) and a
@@ -59,6 +65,47 @@ impl HttpTransport {
     pub async fn check_credentials(&self) -> Result<(), crate::CredentialsError> {
         let service = &self.inner.service;
         service.credentials.get(service.time.local()).await.map(drop)
+    }
+
+    /// Asks for any operation of the service's API, by its name and the JSON of its request, and brings the JSON of
+    /// its answer: for tools beside a producer, such as a reader of records. It is JSON whatever the
+    /// [protocol](crate::HttpBuilder::protocol) of the transport is.
+    ///
+    /// It is asked once. Whether to ask again [`ErrorCode::class`](headwaters_wire::ErrorCode::class) says; after one of
+    /// class `Credentials` the next request has new credentials or the server's time.
+    ///
+    /// # Errors
+    /// What the service says, or what went wrong on the way to it; also for an answer of more than 32 MiB, and for one
+    /// that is not JSON.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection; what was asked may have been done.
+    pub async fn call(
+        &self,
+        operation: &'static str,
+        request: impl Into<Bytes>,
+    ) -> Result<Bytes, AttemptError> {
+        let request = request.into();
+        let call = Call {
+            body: &|| request.clone(),
+            departure: None,
+            limit: CALL_ANSWER_BYTES,
+            operation,
+            protocol: Protocol::Json,
+        };
+        let Inner { control, data, service, .. } = &*self.inner;
+        let control = control.as_ref().filter(|_| !DATA_OPERATIONS.contains(&operation));
+        let answer = service.ask(control.unwrap_or(data), call).await?;
+        match answer.protocol {
+            Protocol::Json => Ok(answer.body),
+            Protocol::Cbor => Err(unusable("the answer is CBOR, though JSON was asked for")),
+        }
+    }
+
+    /// By how many seconds the server's clock was ahead of this machine's when it last answered, by its header `Date`;
+    /// `None` before the first answer that has one. The header has whole seconds, and the way takes its time.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.inner.service.time.seen()
     }
 
     /// Where records are sent.
@@ -87,6 +134,7 @@ impl Inner {
             departure: None,
             limit: LIST_ANSWER_BYTES,
             operation: "ListShards",
+            protocol,
         };
         let destination = self.control.as_ref().unwrap_or(&self.data);
         let answer = self.service.ask(destination, call).await?;
@@ -103,6 +151,7 @@ impl Inner {
             departure: Some(request.departure.clone()),
             limit: PUT_ANSWER_BYTES + PUT_ANSWER_ENTRY_BYTES * entries.len(),
             operation: "PutRecords",
+            protocol,
         };
         let answer = self.service.ask(&self.data, call).await?;
         read_results(answer.protocol, &answer.body, entries.len())

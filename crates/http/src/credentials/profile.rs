@@ -31,6 +31,11 @@ impl ProfileCredentials {
         Self { files, profile: profile.to_owned() }
     }
 
+    /// What the profile is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.profile
+    }
+
     async fn read(&self) -> Result<Credentials, CredentialsError> {
         let profile = self.files.profile(&self.profile);
         let profile = profile.map_err(|error| CredentialsError::new(error.to_string()))?;

@@ -77,6 +77,19 @@ impl AwsSettings {
         })
     }
 
+    /// Where the credentials come from, in words: the variables or the profile. Nothing of the credentials.
+    pub fn credentials_source(&self) -> String {
+        match &self.credentials {
+            Found::Environment(_) => String::from("the environment (AWS_ACCESS_KEY_ID)"),
+            Found::Profile(profile) => format!("the AWS profile {:?}", profile.name()),
+        }
+    }
+
+    /// The region that they name, if they name one.
+    pub const fn region(&self) -> Option<&Region> {
+        self.region.as_ref()
+    }
+
     /// A transport as they say, to be changed and built.
     pub fn transport(&self) -> HttpBuilder {
         let mut builder = HttpBuilder::default().proxy_of(self.environment.clone());
@@ -297,6 +310,7 @@ mod tests {
             assert_eq!(found.as_deref(), endpoint, "{named:?} {variables:?}");
             let found = credentials(&settings).await.expect("there are some");
             assert_eq!(found.access_key_id(), key, "{named:?} {variables:?}");
+            assert_eq!(settings.credentials_source().contains("AWS_ACCESS_KEY_ID"), key == "ENV");
         }
         let ignored = [profile[0], ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")];
         let settings = home.load(None, &ignored).expect("valid settings");
