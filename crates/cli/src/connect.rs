@@ -6,6 +6,7 @@ use std::fs;
 use headwaters::TokioClock;
 use headwaters::http::{AwsSettings, BuildError, HttpTransport, Region};
 use headwaters::mock::Mock;
+use headwaters::wire::StreamArn;
 
 use crate::args::{Local, PutArguments, ServiceArguments};
 use crate::exit::{Abort, Exit};
@@ -22,15 +23,23 @@ pub(crate) async fn target(arguments: &PutArguments, clock: TokioClock) -> Resul
         let mock = Mock::builder(name, shards.count()).latency(LOCAL_LATENCY).build(clock);
         return Ok(Target::Local(mock));
     }
-    let transport = transport(arguments)?;
-    let checked = transport.check_credentials().await;
-    checked.map_err(|error| configuration(format!("no credentials: {error}")))?;
+    let transport = transport(&arguments.service, arguments.stream.arn.as_ref())?;
+    check_credentials(&transport).await?;
     Ok(Target::Service(Service::new(transport)))
 }
 
-fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
-    let ServiceArguments { allow_plain_http, ca_bundle, endpoint_url, profile, region } =
-        &arguments.service;
+/// Looks for credentials, and sends nothing.
+pub(crate) async fn check_credentials(transport: &HttpTransport) -> Result<(), Abort> {
+    let checked = transport.check_credentials().await;
+    checked.map_err(|error| configuration(format!("no credentials: {error}")))
+}
+
+/// A transport to the service of the command line; nothing is sent.
+pub(crate) fn transport(
+    service: &ServiceArguments,
+    stream: Option<&StreamArn>,
+) -> Result<HttpTransport, Abort> {
+    let ServiceArguments { allow_plain_http, ca_bundle, endpoint_url, profile, region } = service;
     let settings = AwsSettings::load(profile.as_deref());
     let mut builder = settings.map_err(|error| configuration(error.to_string()))?.transport();
     if let Some(endpoint) = endpoint_url {
@@ -46,7 +55,7 @@ fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
         let failed = |error| Abort::usage(format!("cannot read {}: {error}", path.display()));
         builder = builder.ca_bundle(fs::read(path).map_err(failed)?);
     }
-    if let Some(arn) = &arguments.stream.arn {
+    if let Some(arn) = stream {
         // It says where the stream is; a region of the environment is meant for other streams.
         if region.is_none()
             && let Ok(own) = Region::new(arn.region())
@@ -59,7 +68,7 @@ fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
         configuration(match error {
             BuildError::RegionMissing => String::from(
                 "there is no region: give --region, set AWS_REGION, or configure one in the AWS profile \
-                 (--local puts into a stream inside this command)",
+                 (`put --local` puts into a stream inside the command)",
             ),
             BuildError::PlainHttp => format!("{error} (--allow-plain-http)"),
             BuildError::StreamElsewhere => format!("{error} (--region can be left out)"),
@@ -69,6 +78,6 @@ fn transport(arguments: &PutArguments) -> Result<HttpTransport, Abort> {
     })
 }
 
-const fn configuration(text: String) -> Abort {
+pub(crate) const fn configuration(text: String) -> Abort {
     Abort { exit: Exit::Configuration, text }
 }

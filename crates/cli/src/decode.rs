@@ -56,8 +56,9 @@ struct Line<'a> {
     dropped: bool,
 }
 
+/// The data of a record, as JSON can have them.
 #[derive(Serialize)]
-enum Data<'a> {
+pub(crate) enum Data<'a> {
     #[serde(rename = "data")]
     Base64(String),
     #[serde(rename = "data_text")]
@@ -119,9 +120,16 @@ impl Writer {
     }
 
     fn data<'a>(&self, data: &'a [u8]) -> Data<'a> {
+        Data::of(data, self.text)
+    }
+}
+
+impl<'a> Data<'a> {
+    /// As text if that is wanted and there are no control characters in it.
+    pub(crate) fn of(data: &'a [u8], as_text: bool) -> Self {
         match str::from_utf8(data) {
-            Ok(text) if self.text && !text.contains(char::is_control) => Data::Text(text),
-            _ => Data::Base64(STANDARD.encode(data)),
+            Ok(text) if as_text && !text.contains(char::is_control) => Self::Text(text),
+            _ => Self::Base64(STANDARD.encode(data)),
         }
     }
 }

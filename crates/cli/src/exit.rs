@@ -55,6 +55,27 @@ Exit codes:
   255  --state could not be written
 ";
 
+/// The codes of the commands that look at a stream, for `--help`.
+pub(crate) const STREAM_CODES: &str = "\
+Exit codes:
+    0  done
+    1  a key has no shard, some records could not be read; doctor: something is wrong
+    2  wrong usage
+  130  stopped by Ctrl-C; 143: by SIGTERM
+  253  no region, or no credentials that are taken
+  254  the service refused: no such stream, no permission
+  255  the service cannot be reached, or the output not be written
+";
+
+/// The codes of `gen`, `completions` and `man`, for `--help`.
+pub(crate) const WRITER_CODES: &str = "\
+Exit codes:
+    0  all is written, or nobody wants more of it
+    2  wrong usage
+  130  stopped by Ctrl-C; 143: by SIGTERM
+  255  the output could not be written
+";
+
 /// The codes of `sim` and its commands, for `--help`.
 pub(crate) const SIM_CODES: &str = "\
 Exit codes:

@@ -1,6 +1,6 @@
 //! The command `headwaters`: puts files into a Kinesis stream and accounts for every record; packs
-//! records into aggregates, and takes them apart; serves a stream to tests; and lives through simulated
-//! worlds.
+//! records into aggregates, and takes them apart; looks at streams and reads them; serves a stream to
+//! tests; and lives through simulated worlds.
 #![forbid(unsafe_code)]
 
 mod acks;
@@ -13,9 +13,11 @@ mod decode;
 mod exit;
 mod failed;
 mod filter;
+mod generate;
 mod hints;
 mod input;
 mod load;
+mod pages;
 mod progress;
 mod put;
 mod readback;
@@ -26,9 +28,11 @@ mod shards;
 mod sim;
 mod sink;
 mod stop;
+mod stream;
 mod summary;
 mod tally;
 mod target;
+mod today;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,10 +54,17 @@ fn main() -> ExitCode {
     }
     let exit = match &command {
         Command::Aggregate(arguments) => aggregate::aggregate(arguments),
+        Command::Completions(arguments) => pages::completions(arguments),
         Command::Decode(arguments) => decode::decode(arguments),
+        Command::Doctor(arguments) => stream::doctor::doctor(arguments),
+        Command::Gen(arguments) => generate::generate(arguments),
+        Command::Man(arguments) => pages::man(arguments),
         Command::Put(arguments) => put::put(arguments),
         Command::Serve(arguments) => serve::serve(arguments),
+        Command::Shards(arguments) => stream::shards::shards(arguments),
         Command::Sim(command) => sim::sim(command),
+        Command::Tail(arguments) => stream::tail::tail(arguments),
+        Command::Where(arguments) => stream::where_keys::where_keys(arguments),
     };
     exit.into()
 }

@@ -114,6 +114,16 @@ impl Sink {
         Ok(())
     }
 
+    /// Ends when something could not be written, so that nothing more will be.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub(crate) async fn broken(&self) {
+        if let Some(chunks) = &self.chunks {
+            chunks.closed().await;
+        }
+    }
+
     /// Waits until everything is written, or cannot be.
     ///
     /// # Cancel safety

@@ -4,71 +4,9 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::Child;
 
-use common::{Folder, Run, command, headwaters, run, signal};
-use serde_json::Value;
-
-const KEYS: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-
-/// A server that is killed with its test.
-struct Serve {
-    child: Option<Child>,
-    line: String,
-    url: String,
-}
-
-impl Serve {
-    fn start(words: &[&str]) -> Self {
-        let mut command = headwaters(&[&["serve", "--port=0"], words].concat());
-        let mut child = command.envs(KEYS).spawn().expect("cargo built it");
-        let mut line = String::new();
-        let output = child.stdout.as_mut().expect("it is piped");
-        BufReader::new(output).read_line(&mut line).expect("it says where it is");
-        let url = line.split(' ').find(|word| word.starts_with("http")).unwrap_or_default();
-        Self { child: Some(child), url: url.to_owned(), line }
-    }
-
-    /// Puts these lines into the stream `orders`.
-    fn put(&self, words: &[&str], lines: &str) -> Run {
-        let to = ["orders", "--endpoint-url", &self.url, "--region=us-east-1", "--output=json"];
-        let mut command = command(&[&to, words].concat());
-        let mut child = command.env_clear().envs(KEYS).spawn().expect("cargo built it");
-        child.stdin.take().expect("it is piped").write_all(lines.as_bytes()).expect("it reads");
-        Run::end(child)
-    }
-
-    /// What the control path says.
-    fn control(&self, path: &str) -> Value {
-        let mut socket =
-            TcpStream::connect(self.url.trim_start_matches("http://")).expect("it listens");
-        let request =
-            format!("GET /_headwaters/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        socket.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("it answers");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
-        serde_json::from_str(body).expect("JSON")
-    }
-
-    fn end(mut self, name: &str) -> Run {
-        let child = self.child.take().expect("it is not over");
-        signal(&child, name);
-        Run::end(child)
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
+use common::serve::Serve;
+use common::{Folder, Run, headwaters, run};
 
 #[test]
 fn it_says_how_to_use_it_and_ends_in_order() {

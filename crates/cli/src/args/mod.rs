@@ -2,10 +2,14 @@
 
 mod aggregate;
 mod decode;
+mod generate;
+mod pages;
 mod put;
 mod serve;
 mod service;
 mod sim;
+mod stream;
+mod tail;
 
 use std::path::PathBuf;
 
@@ -13,12 +17,16 @@ pub(crate) use aggregate::{AggregateArguments, Output as AggregateOutput};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use decode::DecodeArguments;
+pub(crate) use generate::{GenArguments, GenForm};
+pub(crate) use pages::{CompletionsArguments, ManArguments};
 pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
 pub(crate) use serve::{ServeArguments, Switch};
-pub(crate) use service::ServiceArguments;
+pub(crate) use service::{ServiceArguments, StreamArgument};
 pub(crate) use sim::{
     PlanArguments, ReplayArguments, RunArguments, Seeds, ShrinkArguments, SimCommand, Trace, World,
 };
+pub(crate) use stream::{DoctorArguments, Form, ShardsArguments, WhereArguments};
+pub(crate) use tail::{From, TailArguments, TailForm};
 
 use crate::exit;
 
@@ -46,6 +54,9 @@ Examples:
   headwaters put orders --local --input records failed.jsonl
   tail -f app.log | headwaters put logs --local --acks -
   headwaters aggregate records.jsonl | headwaters decode
+  headwaters tail orders --from trim-horizon --output json
+  headwaters where orders customer-17
+  headwaters doctor orders
   headwaters serve --stream orders:4 --faults plan.toml
   headwaters sim run --seeds 0..10000";
 
@@ -54,17 +65,38 @@ pub(crate) enum Command {
     #[command(before_help = aggregate::EXAMPLES, after_help = exit::FILTER_CODES)]
     #[command(help_template = TEMPLATE)]
     Aggregate(AggregateArguments),
+    #[command(before_help = pages::COMPLETIONS_EXAMPLES, after_help = exit::WRITER_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Completions(CompletionsArguments),
     #[command(before_help = decode::EXAMPLES, after_help = exit::FILTER_CODES)]
     #[command(help_template = TEMPLATE)]
     Decode(DecodeArguments),
+    #[command(before_help = stream::DOCTOR_EXAMPLES, after_help = exit::STREAM_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Doctor(DoctorArguments),
+    #[command(before_help = generate::EXAMPLES, after_help = exit::WRITER_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Gen(GenArguments),
+    #[command(before_help = pages::MAN_EXAMPLES, after_help = exit::WRITER_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Man(ManArguments),
     #[command(before_help = put::EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
     Put(Box<PutArguments>),
     #[command(before_help = serve::EXAMPLES, after_help = exit::SERVE_CODES)]
     #[command(help_template = TEMPLATE)]
     Serve(ServeArguments),
+    #[command(before_help = stream::SHARDS_EXAMPLES, after_help = exit::STREAM_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Shards(ShardsArguments),
     #[command(subcommand, before_help = sim::EXAMPLES, after_help = exit::SIM_CODES)]
     #[command(help_template = TEMPLATE)]
     Sim(SimCommand),
+    #[command(before_help = tail::EXAMPLES, after_help = exit::STREAM_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Tail(TailArguments),
+    #[command(before_help = stream::WHERE_EXAMPLES, after_help = exit::STREAM_CODES)]
+    #[command(help_template = TEMPLATE)]
+    Where(WhereArguments),
 }
 
 impl Command {
@@ -72,8 +104,9 @@ impl Command {
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         match self {
             Self::Aggregate(arguments) => arguments.check(),
-            Self::Decode(_) | Self::Serve(_) | Self::Sim(_) => Ok(()),
             Self::Put(arguments) => arguments.check(),
+            Self::Tail(arguments) => arguments.check(),
+            _ => Ok(()),
         }
     }
 
@@ -83,18 +116,16 @@ impl Command {
             Self::Aggregate(arguments) => Some(&arguments.files),
             Self::Decode(arguments) => Some(&arguments.files),
             Self::Put(arguments) => Some(&arguments.files),
-            Self::Serve(_) | Self::Sim(_) => None,
+            _ => None,
         }
     }
 
-    /// Its help, as `--help` prints it.
+    /// Its help, as `--help` prints it, for those that have an input.
     pub(crate) fn help(&self) -> impl core::fmt::Display {
         let name = match self {
             Self::Aggregate(_) => "aggregate",
             Self::Decode(_) => "decode",
-            Self::Put(_) => "put",
-            Self::Serve(_) => "serve",
-            Self::Sim(_) => "sim",
+            _ => "put",
         };
         subcommand(name).render_help()
     }
@@ -125,6 +156,17 @@ fn size(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_begins_with_examples() {
+        let mut command = Arguments::command();
+        command.build();
+        for subcommand in command.get_subcommands_mut().filter(|one| one.get_name() != "help") {
+            let help = subcommand.render_help().to_string();
+            let examples = help.lines().nth(2).or(help.lines().nth(1));
+            assert_eq!(examples, Some("Examples:"), "{help}");
+        }
+    }
 
     #[test]
     fn the_command_is_sound() {

@@ -66,6 +66,7 @@ pub(crate) struct PutArguments {
     /// STREAM, unless NAME is given [default without a number: 4 shards]
     #[arg(long, value_name = "[NAME:]SHARDS", default_missing_value = "4", num_args = 0..=1)]
     #[arg(require_equals = true, help_heading = "Delivery", verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["endpoint_url", "allow_plain_http", "region", "profile", "ca_bundle"])]
     pub(crate) local: Option<Local>,
 
     /// End in this time, whatever is left then: 90s, "14m 30s"
@@ -220,7 +221,7 @@ impl FromStr for Local {
     }
 }
 
-fn partition_key(text: &str) -> Result<PartitionKey, PartitionKeyError> {
+pub(super) fn partition_key(text: &str) -> Result<PartitionKey, PartitionKeyError> {
     PartitionKey::new(text)
 }
 

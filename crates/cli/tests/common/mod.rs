@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
+#[cfg(unix)]
+pub(crate) mod serve;
+
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
