@@ -34,7 +34,7 @@ fn what_a_plan_breaks_put_mends() {
     );
     let server = Serve::start(&["--stream=orders:4", "--limits=off", "--faults", &plan]);
     let lines: String = (0..3_000).map(|number| format!("line {number}\n")).collect();
-    let run = server.put(&["--no-aggregation"], &lines);
+    let run = server.put(&["--aggregate=false"], &lines);
     let summary = run.summary();
     assert_eq!((run.code, &summary["stored"]), (0, &3_000.into()), "{}", run.stderr);
     let held = server.control("streams")["streams"][0]["records"].as_u64().expect("a count");

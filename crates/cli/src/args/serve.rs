@@ -20,8 +20,8 @@ Examples:
 /// Serve a Kinesis on this machine that fails on command
 #[derive(Args, Debug)]
 pub(crate) struct ServeArguments {
-    /// Have a stream of this name and number of shards, unless --state has it;
-    /// may be repeated. Clients make others by CreateStream
+    /// Have a stream of this name and number of shards, unless --state has
+    /// it; may be repeated. Clients make others by CreateStream
     #[arg(long = "stream", value_name = "NAME:SHARDS", verbatim_doc_comment)]
     pub(crate) streams: Vec<NewStream>,
 
@@ -45,8 +45,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub(crate) keep: usize,
 
-    /// Keep all in this file, from one run to the next; a crash loses what came
-    /// in the last ten seconds
+    /// Keep all in this file, from one run to the next; a crash loses what
+    /// came in the last ten seconds
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     pub(crate) state: Option<PathBuf>,
 
