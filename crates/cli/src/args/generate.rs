@@ -42,8 +42,8 @@ pub(crate) struct GenArguments {
     #[arg(long, value_name = "N", default_value = "100", value_parser = keys)]
     pub(crate) keys: NonZeroU32,
 
-    /// How much more often the first keys come than the last (Zipf): 0 not at
-    /// all, 1 the first twice as often as the second, three times as the third
+    /// How much more often the first keys come than the last (Zipf): 0 not
+    /// at all, 1 the first twice as often as the second, and so on
     #[arg(long, value_name = "S", default_value = "0", value_parser = skew, verbatim_doc_comment)]
     pub(crate) skew: f64,
 

@@ -52,7 +52,7 @@ pub(crate) struct WhereArguments {
     #[arg(required_unless_present = "explicit_hash_keys")]
     pub(crate) keys: Vec<PartitionKey>,
 
-    /// An explicit hash key, a decimal number below 2^128; may be repeated
+    /// An explicit hash key, a number below 2^128; may be repeated
     #[arg(long = "explicit-hash-key", value_name = "NUMBER")]
     pub(crate) explicit_hash_keys: Vec<HashKey>,
 
