@@ -213,8 +213,13 @@ impl Meters {
                     let mut meter = Meter { at: now, ..Meter::default() };
                     for (parent, spent) in old.iter().zip(&before) {
                         if parent.hash_keys.overlaps(&shard.hash_keys) && !new.contains(parent) {
-                            let sums = meter.excess.iter_mut().zip(spent.excess);
-                            sums.for_each(|(excess, spent)| *excess += spent);
+                            for (excess, spent) in meter.excess.iter_mut().zip(spent.excess) {
+                                // A rate that was lowered since has less to make up for, and of one that is higher
+                                // than the child's the time counts that it would have taken. So all that is certain
+                                // is that a child may be sent no more than each of its parents.
+                                *excess =
+                                    if self.learns { spent.max(*excess) } else { *excess + spent };
+                            }
                         }
                     }
                     inherited += u64::from(meter.excess != [0, 0]);
