@@ -15,7 +15,7 @@ use alloc::collections::BTreeSet;
 /// that is larger" says the same as: the excess is at most one second's worth, and where a record lifts it above
 /// that, it was zero before. (With a rate that learns it is the ceiling's rate, one second's worth, and one record.)
 /// A child starts with the excess of its parents: for it, what they were sent counts
-/// too.
+/// too (not with a rate that learns).
 #[derive(Debug)]
 pub(super) struct Meters {
     /// Percent of what a shard takes; `None` if there is no limit.
@@ -212,14 +212,12 @@ impl Meters {
                 || {
                     let mut meter = Meter { at: now, ..Meter::default() };
                     for (parent, spent) in old.iter().zip(&before) {
-                        if parent.hash_keys.overlaps(&shard.hash_keys) && !new.contains(parent) {
-                            for (excess, spent) in meter.excess.iter_mut().zip(spent.excess) {
-                                // A rate that was lowered since has less to make up for, and of one that is higher
-                                // than the child's the time counts that it would have taken. So all that is certain
-                                // is that a child may be sent no more than each of its parents.
-                                *excess =
-                                    if self.learns { spent.max(*excess) } else { *excess + spent };
-                            }
+                        let is_parent = parent.hash_keys.overlaps(&shard.hash_keys);
+                        // With a rate that learns the child owes the time that its parents would have taken, and who
+                        // can tell how fast it pays.
+                        if is_parent && !self.learns && !new.contains(parent) {
+                            let sums = meter.excess.iter_mut().zip(spent.excess);
+                            sums.for_each(|(excess, spent)| *excess += spent);
                         }
                     }
                     inherited += u64::from(meter.excess != [0, 0]);
