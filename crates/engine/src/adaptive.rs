@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(store(&mut adaptive, at(4_000)), 464);
         assert_eq!(store(&mut adaptive, at(5_999)), 454);
         adaptive.throttled(500, 1, at(6_000), at(6_000));
-        assert_eq!(store(&mut adaptive, at(6_001)), 121, "once more from the beginning");
+        assert_eq!(store(&mut adaptive, at(6_001)), 112, "once more from the beginning");
         assert!(!adaptive.settle(1, at(9_000)), "time alone raises nothing");
         for second in 1..200 {
             store(&mut adaptive, at(6_000 + 1_000 * second));

@@ -101,7 +101,8 @@ impl Meters {
         let old = self.rates();
         self.excuse(now);
         self.shards = shards;
-        let (Some(old), Some(new)) = (old, self.rates()) else { return };
+        // With a rate that learns it is less, nobody knows by how much.
+        let (false, Some(old), Some(new)) = (self.learns, old, self.rates()) else { return };
         for (excess, (old, new)) in self.meters[0].excess.iter_mut().zip(old.into_iter().zip(new)) {
             *excess = (*excess + new * SECOND).saturating_sub(old * SECOND);
         }
