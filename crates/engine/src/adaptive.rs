@@ -84,18 +84,7 @@ pub(crate) struct Adaptive {
 struct Tally {
     since: Instant,
     stored: u64,
-    /// Of what was stored, as records and in bytes.
-    costs: [u64; 2],
     throttled: u64,
-}
-
-impl Tally {
-    fn store(&mut self, entries: u64, costs: [u64; 2]) {
-        self.stored += entries;
-        for (sum, cost) in self.costs.iter_mut().zip(costs) {
-            *sum = sum.saturating_add(cost.saturating_mul(entries));
-        }
-    }
 }
 
 impl Adaptive {
@@ -143,9 +132,8 @@ impl Adaptive {
         let times = (self.calm / CALM_ENTRIES).min(now.since(since).as_nanos() as u64 / CALM_NANOS);
         let doublings = u32::try_from(times).unwrap_or(u32::MAX).min(DOUBLINGS_MAX);
         let before = self.shares;
-        let costs = costs(bytes, shards);
-        self.tally(now).store(stored, costs);
-        for (share, cost) in self.shares.iter_mut().zip(costs) {
+        self.tally(now).stored += stored;
+        for (share, cost) in self.shares.iter_mut().zip(costs(bytes, shards)) {
             let gain = gain(*share, cost).saturating_mul(stored).saturating_mul(1 << doublings);
             // What is reckoned at once at most doubles it, or a long silence would end in a leap.
             *share = share.saturating_add(gain.min(*share)).min(self.ceiling);
