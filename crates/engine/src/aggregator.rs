@@ -212,6 +212,10 @@ impl Aggregator {
     /// until its limiter is looked at, and a quarter more: then one hash key can have all of a shard. Larger aggregates would
     /// only be throttled more dearly, for each stands or falls as a whole.
     pub(crate) fn note_request_time(&mut self, time: Duration) {
+        if !self.limits.keeps_order {
+            // Nothing waits for a predecessor.
+            return;
+        }
         let micros = time.saturating_add(LIMITER_POLL).as_micros().saturating_mul(5) / 4;
         let bytes = micros.saturating_mul(u128::from(SHARD_BYTES_PER_SECOND)) / 1_000_000;
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
