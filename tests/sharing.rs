@@ -44,17 +44,8 @@ impl Limit {
     }
 }
 
-/// Lives through a plan.
-fn live(
-    seed: u64,
-    rate_limit: RateLimit,
-    limit: Limit,
-    shards: u32,
-    keys: u32,
-    shifts: &[Range<u64>],
-) -> Report {
-    run(&plan(seed, rate_limit, limit, shards, keys, shifts))
-        .unwrap_or_else(|failure| panic!("{failure}"))
+fn live(plan: &Plan) -> Report {
+    run(plan).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 /// Producers that put from the beginning to the end of their shifts, in seconds.
@@ -128,7 +119,7 @@ impl Sharing {
 
 /// All at once, from the beginning: ten seconds to find each other, then a minute.
 fn share(seed: u64, limit: Limit, producers: usize) -> Sharing {
-    let report = live(seed, ADAPTIVE, limit, 1, 1_000, &vec![0..70; producers]);
+    let report = live(&plan(seed, ADAPTIVE, limit, 1, 1_000, &vec![0..70; producers]));
     let sharing = Sharing::of(&report, limit, 10..70);
     print(limit, producers, "adaptive", sharing);
     sharing
@@ -136,7 +127,7 @@ fn share(seed: u64, limit: Limit, producers: usize) -> Sharing {
 
 /// The same with what the KPL does. A few seconds are enough: nothing in it changes with time.
 fn share_as_the_kpl_does(limit: Limit, producers: usize) -> Sharing {
-    let report = live(1, KPL, limit, 1, 1_000, &vec![0..8; producers]);
+    let report = live(&plan(1, KPL, limit, 1, 1_000, &vec![0..8; producers]));
     let sharing = Sharing::of(&report, limit, 4..8);
     print(limit, producers, "KPL", sharing);
     sharing
@@ -200,7 +191,7 @@ fn a_hundred_producers_share_the_records() {
 /// so few, so the first minute is not a good one.
 #[test]
 fn a_hundred_producers_share_the_bytes_after_a_while() {
-    let report = live(1, ADAPTIVE, Limit::Bytes, 1, 1_000, &vec![0..100; 100]);
+    let report = live(&plan(1, ADAPTIVE, Limit::Bytes, 1, 1_000, &vec![0..100; 100]));
     for window in [10..40, 10..70, 40..100] {
         let sharing = Sharing::of(&report, Limit::Bytes, window.clone());
         print(Limit::Bytes, 100, &format!("adaptive in {window:?} s"), sharing);
@@ -225,7 +216,7 @@ fn a_hundred_producers_as_the_kpl_does() {
 fn part_of_the_late(limit: Limit, before: usize) -> f64 {
     let mut shifts = vec![0..60; before];
     shifts.push(30..60);
-    let report = live(1, ADAPTIVE, limit, 1, 1_000, &shifts);
+    let report = live(&plan(1, ADAPTIVE, limit, 1, 1_000, &shifts));
     let used = |which| limit.used(traffic(&report, which, 50..60));
     let all: f64 = (0..=before).map(used).sum();
     let part = used(before) * (before + 1) as f64 / all;
@@ -253,7 +244,7 @@ fn what_others_leave_is_used_soon() {
     for (limit, others, within) in cases {
         let mut shifts = vec![0..30; others];
         shifts.insert(0, 0..75);
-        let report = live(1, ADAPTIVE, limit, 1, 1_000, &shifts);
+        let report = live(&plan(1, ADAPTIVE, limit, 1, 1_000, &shifts));
         let used = |seconds: Range<u64>| {
             let length = (seconds.end - seconds.start) as f64;
             limit.used(traffic(&report, 0, seconds)) / length
@@ -269,7 +260,7 @@ fn what_others_leave_is_used_soon() {
 /// all is over.
 #[test]
 fn a_hot_shard_does_not_slow_its_neighbour() {
-    let report = live(1, ADAPTIVE, Limit::Records, 2, 3, &vec![0..30; 10]);
+    let report = live(&plan(1, ADAPTIVE, Limit::Records, 2, 3, &vec![0..30; 10]));
     for shards in &report.shards {
         let rates: Vec<u64> = shards.iter().filter_map(|shard| shard.record_rate_ppm).collect();
         let [hot, cold] = [rates[0].min(rates[1]), rates[0].max(rates[1])];
@@ -289,7 +280,7 @@ fn share_by_the_second(
     let mut plan = plan(seed, ADAPTIVE, limit, 1, 1_000, &vec![0..70; producers]);
     plan.windows = true;
     plan.latency_ms = latency_ms;
-    let report = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+    let report = live(&plan);
     let sharing = Sharing::of(&report, limit, 10..70);
     print(limit, producers, &format!("adaptive, by the second, {latency_ms:?} ms"), sharing);
     assert!(sharing.goodput >= 0.95 && sharing.wasted <= 0.05, "{producers}: {sharing:?}");
