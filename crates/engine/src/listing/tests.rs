@@ -379,7 +379,11 @@ fn a_list_without_end_is_a_failure() {
     answer(&mut listing, page(&[], Some("a")), at(0));
     assert!(matches!(answer(&mut listing, page(&[], Some("b")), at(0)), Listed::More), "legal");
     assert!(matches!(answer(&mut listing, page(&[], Some("b")), at(0)), Listed::Failed));
+}
 
+#[test]
+#[cfg_attr(miri, ignore = "a thousand pages take an interpreter twenty minutes")]
+fn a_list_of_too_many_pages_is_a_failure() {
     let mut listing = new();
     let mut pages = 1;
     while let Listed::More = answer(&mut listing, page(&[], Some(&pages.to_string())), at(0)) {

@@ -96,7 +96,7 @@ impl World {
 }
 
 /// Miri is some hundred times slower.
-const SEEDS: u64 = if cfg!(miri) { 20 } else { 300 };
+const SEEDS: u64 = if cfg!(miri) { 4 } else { 300 };
 
 #[test]
 fn whatever_happens_there_is_one_request_at_a_time_and_no_wake_up_in_the_past() {
@@ -142,7 +142,7 @@ fn after_the_faults_the_map_comes() {
 #[test]
 fn evidence_without_end_makes_no_storm() {
     let mut listing = ready(&[1, 2]);
-    let hour = if cfg!(miri) { 120_000 } else { 3_600_000 };
+    let hour = if cfg!(miri) { 30_000 } else { 3_600_000 };
     for millis in (0..hour).step_by(10) {
         evidence(&mut listing, 1, at(millis), at(millis));
         if let Some(request) = listing.take_request(at(millis)) {
