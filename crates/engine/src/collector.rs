@@ -23,6 +23,8 @@ pub(crate) struct Collector {
     count_max: usize,
     size_max: usize,
     entries: Vec<Entry>,
+    /// Most entries that there can be.
+    entries_max: usize,
     flights: Vec<Flight>,
     is_full: bool,
     records: usize,
@@ -49,6 +51,7 @@ impl Collector {
             count_max,
             size_max,
             entries: Vec::new(),
+            entries_max: count_max,
             flights: Vec::new(),
             is_full: false,
             records: 0,
@@ -77,6 +80,7 @@ impl Collector {
             Some(apart) => [apart].into(),
             None => lanes.queued(self.count_max).collect(),
         };
+        self.entries_max = self.count_max.min(lanes.records);
         let mut asked = waiting.len();
         self.turns.reserve(asked);
         while !self.is_full && !waiting.is_empty() {
@@ -163,8 +167,8 @@ impl Collector {
     #[inline(always)]
     fn take_first(&mut self, lane: &mut Lane, size: usize, at: u32) {
         if self.entries.is_empty() {
-            self.entries.reserve(self.count_max);
-            self.flights.reserve(self.count_max);
+            self.entries.reserve(self.entries_max);
+            self.flights.reserve(self.entries_max);
         }
         self.size += size;
         if let Some((stamp, hash_key)) = lane.first_new() {
