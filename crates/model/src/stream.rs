@@ -6,6 +6,7 @@ use alloc::vec::{self, Vec};
 use core::time::Duration;
 use core::{fmt, mem};
 
+use headwaters_wire::limits::REQUEST_ENTRIES_MAX;
 use headwaters_wire::{AttemptError, HashKey, SequenceNumber, ShardId, StreamName};
 
 use self::resharding::Pending;
@@ -94,7 +95,9 @@ impl Stream {
     /// kept. What is taken, put end to end, is what [`ledger`](Self::ledger) would have been; the
     /// counts of shards and requests go on, and so do the sequence numbers.
     pub fn take_ledger(&mut self) -> Vec<Stored> {
-        mem::take(&mut self.ledger)
+        // Who takes it time and again takes about as much each time.
+        let room = self.ledger.len().min(REQUEST_ENTRIES_MAX);
+        mem::replace(&mut self.ledger, Vec::with_capacity(room))
     }
 
     /// Sets at `now` what decides in which shards records are stored from then on, as

@@ -34,7 +34,7 @@ impl Application {
         let empty = |number| Entry {
             data: Bytes::new(),
             explicit_hash_key: None,
-            partition_key: PartitionKey::new(format!("key-{number}")).expect("a valid key"),
+            partition_key: PartitionKey::new(format!("{KEY}{number}")).expect("a valid key"),
         };
         let keys = UserRecord::from_entries((0..caller.keys).map(empty).collect());
         Self {
@@ -125,6 +125,18 @@ impl Application {
     }
 }
 
+/// With this a partition key begins; its number follows.
+const KEY: &str = "key-";
+
+/// The number of a partition key.
+pub(crate) fn key_number(key: &PartitionKey) -> Option<u32> {
+    let digits = key.as_bytes().strip_prefix(KEY.as_bytes())?;
+    digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
 /// With so many bytes a payload begins that set it apart; the others are zero.
 const LABEL: usize = 8;
 
@@ -139,7 +151,8 @@ pub(crate) fn whose(data: &[u8]) -> Option<(u32, usize)> {
     Some(((label >> 32) as u32, label as u32 as usize))
 }
 
-/// Whether these bytes are the payload of that record.
+/// Whether these bytes are the payload of that record. All are looked at, so that many are looked at at once.
 pub(crate) fn is_payload(data: &[u8], producer: u32, number: usize) -> bool {
-    whose(data) == Some((producer, number)) && data[LABEL..].iter().all(|byte| *byte == 0)
+    whose(data) == Some((producer, number))
+        && data[LABEL..].iter().fold(0, |all, byte| all | byte) == 0
 }

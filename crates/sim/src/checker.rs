@@ -31,7 +31,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use headwaters_engine::wire::{ErrorCode, HashKey, PartitionKey};
+use headwaters_engine::wire::{ErrorCode, HashKey};
 use headwaters_engine::{
     BatchId, Config, Instant, Order, ShardPrediction, Stats, Timing, UserRecord,
 };
@@ -55,6 +55,7 @@ use self::room::Room;
 use self::share::{Shards, Wanted};
 use self::waiting::Waiting;
 use self::window::Window;
+use crate::application::key_number;
 use crate::sometimes::Sometimes;
 
 /// Watches everything that goes into and comes out of an engine, and says what must not be.
@@ -150,21 +151,24 @@ pub(crate) struct Checker {
 /// A record as it was put.
 #[derive(Debug)]
 pub(crate) struct Put {
-    explicit_hash_key: Option<HashKey>,
     hash_key: HashKey,
-    /// Bytes of its payload.
+    is_explicit: bool,
+    key: u32,
+    /// Bytes of its payload,
     length: usize,
-    partition_key: PartitionKey,
+    /// and with its partition key.
+    size: usize,
     timing: Timing,
 }
 
 impl Put {
     pub(crate) fn new(record: &UserRecord, timing: Timing) -> Self {
         Self {
-            explicit_hash_key: record.explicit_hash_key(),
             hash_key: record.hash_key(),
+            is_explicit: record.explicit_hash_key().is_some(),
+            key: key_number(record.partition_key()).expect("the application's keys have numbers"),
             length: record.data().len(),
-            partition_key: record.partition_key().clone(),
+            size: record.data().len() + record.partition_key().len(),
             timing,
         }
     }
@@ -309,7 +313,7 @@ impl Checker {
     pub(crate) fn accepted(
         &mut self,
         number: usize,
-        Put { explicit_hash_key, hash_key, length, partition_key, timing }: Put,
+        Put { hash_key, is_explicit, key, length, size, timing }: Put,
         (time, now): (Instant, Instant),
     ) {
         let buffered = timing.max_buffered_time.unwrap_or(self.config.record_max_buffered_time());
@@ -321,7 +325,6 @@ impl Checker {
             Some(expiration) if expiration <= deadline => now.after(expiration.since(now) / 2),
             _ => deadline,
         };
-        let size = length + partition_key.len();
         self.sometimes.accepted_without_map += u64::from(self.awaits_first_map());
         self.sometimes.hash_key_on_edge += u64::from(self.map.is_on_edge(hash_key));
         self.sometimes.refused_then_accepted += u64::from(core::mem::take(&mut self.was_refused));
@@ -338,12 +341,12 @@ impl Checker {
             burst: self.packing.burst,
             due,
             expiration,
-            explicit_hash_key,
             has_own_timing: timing != Timing::default(),
             hash_key,
+            is_explicit,
+            key,
             leave_by,
             length,
-            partition_key: Some(partition_key),
             size,
             ..Record::default()
         };

@@ -28,6 +28,11 @@ impl SequenceNumber {
         Err(SequenceNumberError::NotDecimal { offset })
     }
 
+    /// The digits, in ASCII.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()

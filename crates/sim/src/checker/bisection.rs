@@ -1,5 +1,6 @@
 //! Requests that are refused as a whole: what of them goes back, and in which parts.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
@@ -143,7 +144,7 @@ impl Checker {
                 }
                 record.spared += 1;
                 let before = record.suspect.take();
-                record.suspect = Some(Suspect {
+                record.suspect = Some(Box::new(Suspect {
                     case: at,
                     code: code.clone(),
                     generation: request.generation,
@@ -155,7 +156,7 @@ impl Checker {
                         .filter(|one| one.case == at)
                         .map_or(place, |one| one.place),
                     was_packed: parcel.is_aggregate || before.is_some_and(|one| one.was_packed),
-                });
+                }));
             }
         }
     }

@@ -68,12 +68,14 @@ fn consumed(
 }
 
 /// Of the 56 digits of a sequence number the last 16 tell those of one world apart.
-const DIGITS_SKIPPED: usize = 40;
+const DIGITS: usize = 16;
 
 /// A short name of a place: shards have few numbers, and sequence numbers end in those that count.
 pub(super) fn place(shard: &ShardId, number: &SequenceNumber) -> u64 {
-    let digits = number.as_str().bytes();
-    let last = digits.skip(DIGITS_SKIPPED);
-    let number = last.fold(0, |number: u64, digit| number * 10 + u64::from(digit - b'0'));
-    number ^ shard.number().unwrap_or(0) << 40
+    let digits = number.as_bytes().last_chunk().map_or(0, |last: &[u8; DIGITS]| {
+        // A digit is in the lower half of its byte: two of them fill one.
+        let halves = u128::from_be_bytes(*last) & (u128::MAX / 0x11);
+        (halves >> 60) as u64 | halves as u64
+    });
+    digits ^ shard.number().unwrap_or(0) << 40
 }

@@ -178,7 +178,6 @@ impl Checker {
             self.sometimes.stored_at_fourth_attempt += 1;
         }
         record.outcome = Some(ended);
-        record.partition_key = None;
         if let Some((batch, _)) = in_flight {
             self.land(batch);
         }

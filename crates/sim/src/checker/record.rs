@@ -1,6 +1,8 @@
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
-use headwaters_engine::wire::{Certainty, HashKey, PartitionKey};
+use smallvec::SmallVec;
+
+use headwaters_engine::wire::{Certainty, HashKey};
 use headwaters_engine::{BatchId, Cause, Instant};
 
 use super::attempts::Starts;
@@ -20,32 +22,33 @@ pub(super) struct Record {
     /// When it may leave by itself, at the earliest.
     pub(super) due: Instant,
     pub(super) expiration: Option<Instant>,
-    pub(super) explicit_hash_key: Option<HashKey>,
     /// The first copy that consumers have seen, counted over all records; 0 if there is none.
     pub(super) first: u64,
     pub(super) has_own_timing: bool,
     pub(super) hash_key: HashKey,
     /// In which request it is, and in which entry of it.
     pub(super) in_flight: Option<(BatchId, usize)>,
+    /// Whether it was put with its hash key.
+    pub(super) is_explicit: bool,
+    /// The number of its partition key.
+    pub(super) key: u32,
     /// When it must have left if a request is free and the limiter allows it.
     pub(super) leave_by: Instant,
     /// Bytes of its payload.
     pub(super) length: usize,
     pub(super) not_before: Instant,
     pub(super) outcome: Option<Ended>,
-    /// As long as it has no outcome.
-    pub(super) partition_key: Option<PartitionKey>,
     pub(super) sends: u32,
     /// Of these, those whose requests were refused as a whole and that count for no policy.
     pub(super) spared: u32,
     /// What is known of it if its latest request was one of those.
-    pub(super) suspect: Option<Suspect>,
+    pub(super) suspect: Option<Box<Suspect>>,
     /// In bytes, its key included.
     pub(super) size: u64,
     /// When its requests left.
     pub(super) starts: Starts,
     /// Where consumers see it.
-    pub(super) visible: Vec<u64>,
+    pub(super) visible: SmallVec<[u64; 2]>,
     pub(super) waits_for: WaitsFor,
     pub(super) was_stray: bool,
 }
@@ -107,22 +110,22 @@ impl Default for Record {
             copies: 0,
             due: Instant::ZERO,
             expiration: None,
-            explicit_hash_key: None,
             first: 0,
             has_own_timing: false,
             hash_key: HashKey::MIN,
             in_flight: None,
+            is_explicit: false,
+            key: 0,
             leave_by: Instant::ZERO,
             length: 0,
             not_before: Instant::ZERO,
             outcome: None,
-            partition_key: None,
             sends: 0,
             spared: 0,
             suspect: None,
             size: 0,
             starts: Starts::default(),
-            visible: Vec::new(),
+            visible: SmallVec::new(),
             waits_for: WaitsFor::Time,
             was_stray: false,
         }

@@ -4,13 +4,15 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use headwaters_engine::wire::Entry;
-use headwaters_engine::wire::aggregate::{Aggregate, Decoded, KPL_OUTER_KEY, Member, decode_all};
+use headwaters_engine::wire::aggregate::{
+    Aggregate, Decoded, KPL_OUTER_KEY, MAGIC, Member, decode_all,
+};
 use headwaters_engine::wire::limits::{REQUEST_BYTES_MAX, REQUEST_ENTRIES_MAX};
 use headwaters_engine::{Batch, BatchId, Instant, OuterKey, RetryPolicy, ShardPrediction, Stats};
 
 use super::record::{Record, WaitsFor};
 use super::{Checked, Checker, Fate, Parcel, Request, rule};
-use crate::application::{is_payload, whose};
+use crate::application::{is_payload, key_number, whose};
 
 impl Checker {
     /// A request leaves.
@@ -47,9 +49,10 @@ impl Checker {
             parcels: Vec::with_capacity(count),
             start: now,
         };
-        let opened = decode_all(batch.entries.iter().map(|entry| entry.data.clone()));
-        for (index, (entry, opened)) in batch.entries.iter().zip(opened).enumerate() {
-            self.entry_sent(entry, opened, (id, index), &mut request, now)?;
+        let mut aggregates = aggregates(&batch.entries).peekable();
+        for (index, entry) in batch.entries.iter().enumerate() {
+            let aggregate = aggregates.next_if(|(at, _)| *at == index).map(|(_, one)| one);
+            self.entry_sent(entry, aggregate, (id, index), &mut request, now)?;
         }
         self.suspects_sent(id, &mut request)?;
         let parcels = &request.parcels;
@@ -75,7 +78,7 @@ impl Checker {
     fn entry_sent(
         &mut self,
         entry: &Entry,
-        opened: Decoded,
+        aggregate: Option<Aggregate>,
         place: (BatchId, usize),
         request: &mut Request,
         now: Instant,
@@ -84,22 +87,18 @@ impl Checker {
         rule(size <= self.config.max_user_record_size(), || {
             format!("an entry of {place:?} has {size} bytes, more than the stream takes")
         })?;
-        let (slot, is_aggregate) = match opened {
-            Decoded::Plain(_) => {
-                let number = self.record_sent(entry, place, now)?;
-                request.numbers.push(number);
-                (self.map.slot(self.records[number].hash_key), false)
-            }
-            Decoded::Aggregate(aggregate) => {
-                let slot = self.aggregate_sent(entry, &aggregate, place, request, now)?;
-                (slot, true)
-            }
-        };
-        if is_aggregate {
+        let is_aggregate = aggregate.is_some();
+        let slot = if let Some(aggregate) = aggregate {
+            let slot = self.aggregate_sent(entry, &aggregate, place, request, now)?;
             let numbers = &request.numbers[start..];
             let hash_keys = numbers.iter().map(|&number| self.records[number].hash_key);
             self.opened.keep(&entry.data, numbers, hash_keys);
-        }
+            slot
+        } else {
+            let number = self.record_sent(entry, place, now)?;
+            request.numbers.push(number);
+            self.map.slot(self.records[number].hash_key)
+        };
         self.in_order(request, start)?;
         let (may, is_giant) = self.meters.sent(slot, size, now);
         rule(may, || format!("{place:?} leaves too soon for shard {slot} of the map"))?;
@@ -218,10 +217,21 @@ impl Checker {
     }
 }
 
-/// Whether an entry is the record as it was put.
+/// Whether an entry is the record as it was put. Two keys of one length and number are the same.
 fn is_same(record: &Record, producer: u32, number: usize, entry: &Entry) -> bool {
     entry.data.len() == record.length
         && is_payload(&entry.data, producer, number)
-        && record.partition_key.as_ref() == Some(&entry.partition_key)
-        && record.explicit_hash_key == entry.explicit_hash_key
+        && (record.length + entry.partition_key.len()) as u64 == record.size
+        && key_number(&entry.partition_key) == Some(record.key)
+        && entry.explicit_hash_key == record.is_explicit.then_some(record.hash_key)
+}
+
+/// The aggregates of a request, in its order, each with the index of its entry. What does not begin as one is none.
+fn aggregates(entries: &[Entry]) -> impl Iterator<Item = (usize, Aggregate)> {
+    let like = || entries.iter().enumerate().filter(|(_, entry)| entry.data.starts_with(&MAGIC));
+    let opened = decode_all(like().map(|(_, entry)| entry.data.clone()));
+    like().zip(opened).filter_map(|((index, _), opened)| match opened {
+        Decoded::Aggregate(aggregate) => Some((index, aggregate)),
+        Decoded::Plain(_) => None,
+    })
 }
