@@ -12,6 +12,7 @@ use crate::in_flight::{Cargo, Flight, Load};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord, NOTHING};
 use crate::lane::Lane;
 use crate::lanes::Lanes;
+use crate::queue::Pieces;
 use crate::time::Instant;
 
 /// A lane's share of a request, when others wait: one in so many.
@@ -115,7 +116,7 @@ impl Collector {
     fn ask(&mut self, at: u32, lanes: &mut Lanes, now: Instant) -> Turn {
         let share = self.share();
         let mut ready = None;
-        let turn = lanes.serve(at, |lane, only_due| {
+        let turn = lanes.serve(at, |lane, pieces, only_due| {
             let (entries, size, records) = (self.entries.len(), self.size, self.records);
             let oldest = lane.first().map(KinesisRecord::sequence);
             lane.deficit += share;
@@ -141,7 +142,7 @@ impl Collector {
                 }
                 lane.deficit -= cost;
                 lane.limiter.spend(size as u64, now);
-                self.take_first(lane, size, at);
+                self.take_first((lane, at), size, pieces);
             };
             let sent = self.entries.len() - entries;
             if sent > 0 {
@@ -165,7 +166,12 @@ impl Collector {
 
     /// Takes the Kinesis record that leaves the lane next.
     #[inline(always)]
-    fn take_first(&mut self, lane: &mut Lane, size: usize, at: u32) {
+    fn take_first(
+        &mut self,
+        (lane, at): (&mut Lane, u32),
+        size: usize,
+        pieces: &mut Pieces<KinesisRecord>,
+    ) {
         if self.entries.is_empty() {
             self.entries.reserve(self.entries_max);
             self.flights.reserve(self.entries_max);
@@ -175,9 +181,9 @@ impl Collector {
             // Nearly every plain record: its parts go straight from the queue to where they belong.
             self.records += 1;
             self.add_plain(|| stamp.claim(), hash_key, size, at);
-            push_with(&mut self.entries, || lane.pop_new());
+            push_with(&mut self.entries, || lane.pop_new(pieces));
         } else {
-            match lane.pop_first() {
+            match lane.pop_first(pieces) {
                 None => {}
                 Some(KinesisRecord::Aggregate(mut aggregate)) => {
                     aggregate.sent_to = lane.shard.as_ref().map(|shard| shard.id.clone());

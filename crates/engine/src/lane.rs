@@ -10,7 +10,7 @@ use crate::held::{Claim, Held, Stamp};
 use crate::kinesis_record::{KinesisRecord, NOTHING};
 use crate::limiter::Limiter;
 use crate::memory::{self, Memory};
-use crate::queue::Queue;
+use crate::queue::{Pieces, Queue};
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -111,20 +111,25 @@ impl Lane {
 
     /// Adds a new record that goes plain and is in order.
     #[inline(always)]
-    pub(crate) fn append(&mut self, record: UserRecord, stamp: Stamp) {
+    pub(crate) fn append(
+        &mut self,
+        record: UserRecord,
+        stamp: Stamp,
+        pieces: &mut Pieces<KinesisRecord>,
+    ) {
         self.fresh_size += record.size();
         self.room += Held::room_of(&record);
-        self.fresh.push_with(|| KinesisRecord::Plain(stamp.on(record)));
+        self.fresh.push_with(pieces, || KinesisRecord::Plain(stamp.on(record)));
     }
 
     /// Adds a Kinesis record that was not sent before.
-    pub(crate) fn add(&mut self, record: KinesisRecord) {
+    pub(crate) fn add(&mut self, record: KinesisRecord, pieces: &mut Pieces<KinesisRecord>) {
         if !self.is_in_order(record.deadline(), record.expiration()) {
             return self.insert(record);
         }
         self.fresh_size += record.size();
         self.room += record.room();
-        self.fresh.push_with(|| record);
+        self.fresh.push_with(pieces, || record);
     }
 
     /// Adds a Kinesis record wherever its deadline belongs.
@@ -173,8 +178,8 @@ impl Lane {
     /// Takes the record out of which [`first_new`](Self::first_new) spoke, as an entry. It has no part that would
     /// have to be dropped, so none is laid aside.
     #[inline(always)]
-    pub(crate) fn pop_new(&mut self) -> Entry {
-        match self.fresh.pop_front() {
+    pub(crate) fn pop_new(&mut self, pieces: &mut Pieces<KinesisRecord>) -> Entry {
+        match self.fresh.pop_front(pieces) {
             Some(KinesisRecord::Plain(Held { record, claim: Claim { past, .. }, .. })) => {
                 drop(past);
                 self.fresh_size -= record.size();
@@ -190,12 +195,15 @@ impl Lane {
     }
 
     #[inline]
-    pub(crate) fn pop_first(&mut self) -> Option<KinesisRecord> {
+    pub(crate) fn pop_first(
+        &mut self,
+        pieces: &mut Pieces<KinesisRecord>,
+    ) -> Option<KinesisRecord> {
         if self.takes_ordered() {
             let &key = self.ordered.first_key_value()?.0;
             return self.remove(key);
         }
-        self.pop_fresh()
+        self.pop_fresh(pieces)
     }
 
     #[inline]
@@ -208,8 +216,8 @@ impl Lane {
     }
 
     #[inline(always)]
-    fn pop_fresh(&mut self) -> Option<KinesisRecord> {
-        let record = self.fresh.pop_front()?;
+    fn pop_fresh(&mut self, pieces: &mut Pieces<KinesisRecord>) -> Option<KinesisRecord> {
+        let record = self.fresh.pop_front(pieces)?;
         self.fresh_size -= record.size();
         self.room -= record.room();
         Some(record)
@@ -229,17 +237,21 @@ impl Lane {
     }
 
     /// Takes out a Kinesis record of which something has expired.
-    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<KinesisRecord> {
+    pub(crate) fn take_expired(
+        &mut self,
+        now: Instant,
+        pieces: &mut Pieces<KinesisRecord>,
+    ) -> Option<KinesisRecord> {
         if self.fresh.front().is_some_and(|record| record.expiration() <= now) {
-            return self.pop_fresh();
+            return self.pop_fresh(pieces);
         }
         let &(expiration, key) = self.expirations.first()?;
         if expiration > now { None } else { self.remove(key) }
     }
 
     /// Takes out all Kinesis records, by deadline.
-    pub(crate) fn drain(&mut self) -> Vec<KinesisRecord> {
-        core::iter::from_fn(|| self.pop_first()).collect()
+    pub(crate) fn drain(&mut self, pieces: &mut Pieces<KinesisRecord>) -> Vec<KinesisRecord> {
+        core::iter::from_fn(|| self.pop_first(pieces)).collect()
     }
 
     /// When the lane has something to send, if its limiter lets it pass; the origin of time if it has enough
@@ -339,8 +351,8 @@ impl Lane {
     }
 
     /// Gives back what memory it can, if it is empty.
-    pub(crate) fn shrink(&mut self) {
-        self.fresh.shrink();
+    pub(crate) fn shrink(&mut self, pieces: &mut Pieces<KinesisRecord>) {
+        self.fresh.shrink(pieces);
     }
 
     /// Bytes of memory behind it.

@@ -17,6 +17,7 @@ use crate::kinesis_record::KinesisRecord;
 use crate::lane::{Lane, Marks};
 use crate::limiter::{Limiter, RateLimit};
 use crate::memory;
+use crate::queue::Pieces;
 use crate::record::UserRecord;
 use crate::shard_map::ShardMap;
 use crate::time::Instant;
@@ -52,6 +53,7 @@ pub(crate) struct Lanes {
     /// Why aggregates were ended.
     pub(crate) cuts: Cuts,
     pub(crate) spare: Encoders,
+    pub(crate) pieces: Pieces<KinesisRecord>,
     pub(crate) settings: Settings,
     /// Shards that answers have named while there was no map.
     seen: BTreeSet<ShardId>,
@@ -119,6 +121,7 @@ impl Lanes {
             records: 0,
             cuts: Cuts::default(),
             spare: Encoders::default(),
+            pieces: Pieces::new(),
             settings,
             seen: BTreeSet::new(),
             awaits_map: false,
@@ -210,7 +213,7 @@ impl Lanes {
         if !lane.is_in_order(stamp.deadline, stamp.expiration) {
             return self.push(at, KinesisRecord::Plain(stamp.on(record)));
         }
-        lane.append(record, stamp);
+        lane.append(record, stamp, &mut self.pieces);
         if lane.rides_along() {
             self.unsent += 1;
             self.unsent_size += size;
@@ -292,15 +295,19 @@ impl Lanes {
         if record.sequence() < self.hurry_before && !self.awaits_map {
             record.set_deadline(Instant::ZERO);
         }
-        self.put(at, |lane| lane.add(record));
+        self.put(at, |lane, pieces| lane.add(record, pieces));
     }
 
     /// Changes what is in a lane, and counts afterwards what may leave; [`mark`](Self::mark) when done with it.
     #[inline(always)]
-    fn change<T>(&mut self, at: u32, change: impl FnOnce(&mut Lane) -> T) -> T {
+    fn change<T>(
+        &mut self,
+        at: u32,
+        change: impl FnOnce(&mut Lane, &mut Pieces<KinesisRecord>) -> T,
+    ) -> T {
         let lane = &mut self.lanes[at as usize];
         let (unsent, unsent_size) = (lane.unsent(), lane.unsent_size());
-        let result = change(lane);
+        let result = change(lane, &mut self.pieces);
         if lane.rides_along() {
             self.unsent = self.unsent - unsent + lane.unsent();
             self.unsent_size = self.unsent_size - unsent_size + lane.unsent_size();
@@ -309,7 +316,7 @@ impl Lanes {
     }
 
     /// Puts something into a lane, and notes what that changes.
-    fn put(&mut self, at: u32, put: impl FnOnce(&mut Lane)) {
+    fn put(&mut self, at: u32, put: impl FnOnce(&mut Lane, &mut Pieces<KinesisRecord>)) {
         let first = |lanes: &Self| lanes.get(at).first().map(KinesisRecord::sequence);
         let before = first(self);
         self.change(at, put);
@@ -335,7 +342,7 @@ impl Lanes {
     pub(crate) fn place(&mut self, lane: u32, record: KinesisRecord) {
         self.records += record.records();
         if record.was_sent() {
-            self.put(lane, |lane| lane.insert(record));
+            self.put(lane, |lane, _| lane.insert(record));
         } else {
             self.push(lane, record);
         }
@@ -493,7 +500,8 @@ impl Lanes {
             if self.get(at).aggregator.expiration() <= now {
                 self.close(at, Cut::Time, now);
             }
-            if let Some(record) = self.take_from(at, |lane| lane.take_expired(now)) {
+            if let Some(record) = self.take_from(at, |lane, pieces| lane.take_expired(now, pieces))
+            {
                 // What the limiter held back may have been just this.
                 self.unblock(at);
                 return Some((at, record));
@@ -512,10 +520,10 @@ impl Lanes {
     pub(crate) fn serve<T>(
         &mut self,
         at: u32,
-        serve: impl FnOnce(&mut Lane, bool) -> (T, usize),
+        serve: impl FnOnce(&mut Lane, &mut Pieces<KinesisRecord>, bool) -> (T, usize),
     ) -> T {
         let only_due = self.awaits_map;
-        let (result, records) = self.change(at, |lane| serve(lane, only_due));
+        let (result, records) = self.change(at, |lane, pieces| serve(lane, pieces, only_due));
         self.records -= records;
         result
     }
@@ -523,7 +531,7 @@ impl Lanes {
     fn take_from(
         &mut self,
         at: u32,
-        take: impl FnOnce(&mut Lane) -> Option<KinesisRecord>,
+        take: impl FnOnce(&mut Lane, &mut Pieces<KinesisRecord>) -> Option<KinesisRecord>,
     ) -> Option<KinesisRecord> {
         let record = self.change(at, take)?;
         self.records -= record.records();
@@ -543,14 +551,14 @@ impl Lanes {
 
     /// Gives back what memory is kept for more of the same.
     pub(crate) fn shrink(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::shrink);
+        self.lanes.iter_mut().for_each(|lane| lane.shrink(&mut self.pieces));
         self.spare = Encoders::default();
     }
 
     /// Bytes of memory behind it.
     pub(crate) fn memory(&self) -> usize {
         let lanes: usize = self.lanes.iter().map(Lane::memory).sum();
-        lanes + memory::of_vec(&self.lanes) + self.spare.memory()
+        lanes + memory::of_vec(&self.lanes) + self.spare.memory() + self.pieces.memory()
     }
 }
 

@@ -60,7 +60,7 @@ impl Lanes {
     pub(crate) fn empty(&mut self, mut lane: Lane, now: Instant) -> Vec<KinesisRecord> {
         let generation = self.generation.wrapping_sub(1);
         let open = lane.aggregator.close(&mut self.spare, generation, now);
-        let mut left = lane.drain();
+        let mut left = lane.drain(&mut self.pieces);
         left.extend(open);
         self.records -= left.iter().map(KinesisRecord::records).sum::<usize>();
         if let Some(hastened) = lane.hastened {
