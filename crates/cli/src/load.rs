@@ -12,6 +12,7 @@ use crate::complaints::Complaints;
 use crate::console::Console;
 use crate::hints::Hinted;
 use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError, Rule};
+use crate::pace::Pace;
 use crate::progress::{Far, Progress};
 use crate::readback::Digest;
 use crate::settle::{Pending, Settler, WAITING_BYTES, room};
@@ -33,6 +34,8 @@ pub(crate) struct Load<'a> {
     pub(crate) console: &'a Console,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) files: Files,
+    /// How fast the input is read, if that is bounded.
+    pub(crate) pace: Cell<Option<Pace>>,
     pub(crate) producer: Producer,
     /// How much more may wait for its outcome.
     pub(crate) room: Semaphore,
@@ -110,6 +113,7 @@ impl<'a> Load<'a> {
             deadline: None,
             failure: Cell::new(None),
             files,
+            pace: Cell::new(None),
             producer,
             room: Semaphore::new(WAITING_BYTES),
             // The clock was made when the command began.
@@ -204,6 +208,7 @@ impl<'a> Load<'a> {
         let next = match item.content {
             Ok(record) => {
                 let (digest, size) = (Digest::of(&record), record.size());
+                self.keep_pace(size as u64).await;
                 self.take_room(size).await;
                 match self.producer.put(record).await {
                     Ok(ticket) => {
@@ -214,6 +219,7 @@ impl<'a> Load<'a> {
                 }
             }
             Err(bad) => {
+                self.keep_pace(bad.length).await;
                 self.take_room(bad.size()).await;
                 Pending::Rejected { bad, position }
             }
@@ -223,6 +229,17 @@ impl<'a> Load<'a> {
             self.complaints.add(*position, &bad.rule);
         }
         pending.send(next).map_err(|_| Closed)
+    }
+
+    /// Waits until a record of this many bytes may follow the others.
+    async fn keep_pace(&self, bytes: u64) {
+        let Some(mut pace) = self.pace.get() else { return };
+        let now = self.clock.now();
+        let due = pace.take(bytes, now);
+        self.pace.set(Some(pace));
+        if due > now {
+            self.clock.sleep_until(due).await;
+        }
     }
 
     /// Waits until the record may wait for its outcome; the settler gives the room back.

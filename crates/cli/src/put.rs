@@ -4,11 +4,13 @@ use crate::acks::{Acks, Place};
 use crate::args::{Output, PutArguments};
 use crate::connect;
 use crate::console::Console;
+use crate::dry_run::DryRun;
 use crate::exit::{Abort, Exit};
 use crate::failed::Failed;
 use crate::hints::Hinted;
 use crate::input::{self, Format, Inputs, Key, Keys};
 use crate::load::{Abandoned, Deadline, Failure, Load};
+use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::reports;
 use crate::settle::Settler;
@@ -64,8 +66,13 @@ impl<'a> Setup<'a> {
         progress: &Progress,
         console: &Console,
     ) -> Result<Exit, Abort> {
-        let mut signals = Signals::catch().map_err(Abort::internal)?;
         let Self { acks, arguments, config, failed, inputs, keys } = self;
+        if arguments.dry_run.dry_run {
+            let config = &config;
+            let dry_run = DryRun { arguments, clock, config, console };
+            return dry_run.run(inputs, keys, progress).await;
+        }
+        let mut signals = Signals::catch().map_err(Abort::internal)?;
         let target = connect::target(arguments, clock).await?;
         let producer = Producer::builder()
             .clock(clock)
@@ -75,6 +82,7 @@ impl<'a> Setup<'a> {
             .start()
             .map_err(Abort::internal)?;
         let mut load = Load::new(clock, console, inputs.files.clone(), target, producer);
+        load.pace.set(arguments.rate.map(|rate| Pace::new(rate, load.start)));
         load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
         let brings_keys = |(format, _): &(Format, _)| *format == Format::Records;
         if matches!(keys.key, Key::Random) && !inputs.readers.iter().all(brings_keys) {

@@ -2,7 +2,9 @@
 
 mod aggregate;
 mod decode;
+mod dry_run;
 mod generate;
+mod pace;
 mod pages;
 mod put;
 mod serve;
@@ -18,6 +20,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 pub(crate) use decode::DecodeArguments;
 pub(crate) use generate::{GenArguments, GenForm};
+pub(crate) use pace::{Rate, Unit};
 pub(crate) use pages::{CompletionsArguments, ManArguments};
 pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
 pub(crate) use serve::{ServeArguments, Switch};

@@ -7,6 +7,8 @@ use clap::{ArgAction, Args, ValueEnum};
 use headwaters::wire::{PartitionKey, PartitionKeyError, StreamName};
 use headwaters::{RateLimit, RetryPolicy};
 
+use super::dry_run::DryRunArguments;
+use super::pace::Rate;
 use super::service::{ServiceArguments, StreamArgument};
 use super::{refusal, size};
 use crate::input::{Column, Format, JsonPath, Key, STDIN};
@@ -19,6 +21,7 @@ Examples:
   headwaters put orders --endpoint-url http://localhost:4567 --linger 1s orders.txt
   headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
   headwaters put orders --local --input records failed.jsonl
+  headwaters put orders --dry-run --shards 8 orders.jsonl --key-field .id
   tail -f app.log | headwaters put logs --local --acks -";
 
 /// Put the records of files, or of the standard input, into a stream
@@ -73,6 +76,10 @@ pub(crate) struct PutArguments {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
     pub(crate) deadline: Option<Duration>,
 
+    /// How fast the input is read: so many records a second, or bytes: 2MiB/s
+    #[arg(long, value_name = "N[/s]", help_heading = "Delivery")]
+    pub(crate) rate: Option<Rate>,
+
     /// Store the records of one partition key in the order of the input
     #[arg(long, help_heading = "Delivery")]
     pub(crate) ordered: bool,
@@ -119,6 +126,9 @@ pub(crate) struct PutArguments {
 
     #[command(flatten)]
     pub(crate) service: ServiceArguments,
+
+    #[command(flatten)]
+    pub(crate) dry_run: DryRunArguments,
 
     /// Write a JSON line for each record, in the order of the input: where it
     /// was, outcome, shard, sequence number, attempts. `-` is the standard
@@ -433,6 +443,12 @@ mod tests {
             ("--local --key-field a..b", "a path names a field"),
             ("--local --input xml", "possible values"),
             ("--local --aggregate=false --aggregation-max-size 64", "is for aggregates"),
+            ("--local --rate 0", "a rate is a number of records"),
+            ("--shards 4", "required"),
+            ("--dry-run --local --shards 4", "cannot be used with"),
+            ("--dry-run --local --acks a", "cannot be used with"),
+            ("--dry-run --local --price gold=1", "there are the prices"),
+            ("--dry-run --local --price gb-in=-1", "a number of USD"),
             ("--local --aggregate=perhaps", "invalid value 'perhaps'"),
         ] {
             let error = refusal(words);

@@ -11,9 +11,13 @@ pub(crate) mod where_keys;
 
 use std::io::{self, Write};
 
+use headwaters::wire::HashKeyRange;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use self::client::Client;
+use self::shard::Filter;
+use crate::args::{ServiceArguments, StreamArgument};
 use crate::console::Console;
 use crate::exit::{Abort, Exit};
 
@@ -31,8 +35,20 @@ pub(crate) fn run(work: impl AsyncFnOnce(&Console) -> Result<Exit, Abort>) -> Ex
     })
 }
 
+/// The open shards of a stream: their names and hash keys.
+pub(crate) async fn open_shards(
+    service: &ServiceArguments,
+    stream: &StreamArgument,
+) -> Result<Vec<(String, HashKeyRange)>, Abort> {
+    let client = Client::connect(service, stream).await?;
+    match shard::list(&client, Filter::Open).await {
+        Ok(shards) => Ok(shards.iter().map(|shard| (shard.id.clone(), shard.keys())).collect()),
+        Err(error) => Err(client.abort("ListShards", error).await),
+    }
+}
+
 /// Prints a result. Whoever closes the standard output wants to know no more.
-fn print(text: &str) -> Result<(), Abort> {
+pub(crate) fn print(text: &str) -> Result<(), Abort> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -43,7 +59,7 @@ fn print(text: &str) -> Result<(), Abort> {
 }
 
 /// Prints a result as one JSON document.
-fn print_json(result: &impl Serialize) -> Result<(), Abort> {
+pub(crate) fn print_json(result: &impl Serialize) -> Result<(), Abort> {
     let json = serde_json::to_string(result).map_err(Abort::internal)?;
     print(&escaped_json(&json))
 }
