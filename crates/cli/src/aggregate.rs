@@ -16,7 +16,7 @@ use crate::sink::Broken;
 
 /// Runs `headwaters aggregate`.
 pub(crate) fn aggregate(arguments: &AggregateArguments) -> Exit {
-    let inputs = Inputs::open(&arguments.files, |_| Format::Records, Format::counts_lines);
+    let inputs = Inputs::open(&arguments.files, |_| Format::Records);
     // Which stream they are for is unknown, and with it its limit.
     let decoder =
         |_, file| Box::new(input::records_decoder(file, RECORD_BYTES_MAX)) as Box<dyn Decode>;

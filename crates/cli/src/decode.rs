@@ -12,7 +12,7 @@ use crate::sink::Broken;
 
 /// Runs `headwaters decode`.
 pub(crate) fn decode(arguments: &DecodeArguments) -> Exit {
-    let inputs = Inputs::open(&arguments.files, |_| arguments.input, Encoding::counts_lines);
+    let inputs = Inputs::open(&arguments.files, |_| arguments.input);
     filter::run(inputs, Encoding::decoder, async |filter| {
         let writer = Writer { range: arguments.range(), text: arguments.text };
         while let Some((position, record)) = filter.next().await? {

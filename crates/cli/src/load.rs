@@ -338,8 +338,9 @@ impl<'a> Load<'a> {
         });
         let failing =
             self.target.last_failure().map_or_else(String::new, |error| format!(", {error}"));
+        let input = self.unread.get().map_or_else(String::new, |next| self.files.progress(next));
         let text = format!(
-            "{} records, {rate:.0}/s, {} in flight, {} retries, {} throttled{shards}, {} bad{failing}",
+            "{} records, {rate:.0}/s{input}, {} in flight, {} retries, {} throttled{shards}, {} bad{failing}",
             HumanCount(done),
             HumanCount(in_flight),
             HumanCount(requeued),
@@ -365,9 +366,8 @@ impl<'a> Load<'a> {
     /// Where the input begins that was not put; `None` if everything was.
     pub(crate) fn unread(&self) -> Option<Position> {
         let unread = self.unread.get()?;
-        let (before, size) = (self.files.bytes_before(unread), self.files.size());
         // The end of the last file may have been seen, but not yet understood as such.
-        if size.is_some() && before == size { None } else { Some(unread) }
+        if self.files.is_end(unread) { None } else { Some(unread) }
     }
 }
 
@@ -422,8 +422,7 @@ mod tests {
             .transport(target.clone())
             .start()
             .expect("there is a runtime");
-        let inputs = Inputs::open(&[], |_| Format::Lines, Format::counts_lines)
-            .expect("there is a standard input");
+        let inputs = Inputs::open(&[], |_| Format::Lines).expect("there is a standard input");
         Load::new(clock, console, inputs.files, target, producer)
     }
 

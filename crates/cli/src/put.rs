@@ -47,8 +47,7 @@ struct Setup<'a> {
 impl<'a> Setup<'a> {
     fn of(arguments: &'a PutArguments) -> Result<Self, Abort> {
         let config = config(arguments)?;
-        let inputs =
-            Inputs::open(&arguments.files, |file| arguments.format_of(file), Format::counts_lines);
+        let inputs = Inputs::open(&arguments.files, |file| arguments.format_of(file));
         let inputs = inputs.map_err(Abort::usage)?;
         let (acks, failed) = reports::create(arguments, &inputs.paths)?;
         let keys = Keys {
@@ -85,7 +84,7 @@ impl<'a> Setup<'a> {
         load.pace.set(arguments.rate.map(|rate| Pace::new(rate, load.start)));
         load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
         let brings_keys = |(format, _): &(Format, _)| *format == Format::Records;
-        if matches!(keys.key, Key::Random) && !inputs.readers.iter().all(brings_keys) {
+        if matches!(keys.key, Key::Random) && !inputs.sources.iter().all(brings_keys) {
             console.notice("no key is given: each record gets a random one of its own (see --key)");
         }
         let mut settler = Settler::new(&load, acks, failed);

@@ -31,13 +31,13 @@ pub(crate) struct PutArguments {
     #[arg(value_name = "STREAM")]
     pub(crate) stream: StreamArgument,
 
-    /// Input files; none or `-` is the standard input
+    /// Input files; none or `-` is the standard input. What is gzip is unpacked
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
     /// How the input is divided into records
     /// [default: jsonl with --key-field or --hash-key-field, csv with
-    /// --key-column, else by the extension .jsonl, .ndjson or .csv, else lines]
+    /// --key-column, else by the extension .jsonl, .ndjson or .csv (and .gz), else lines]
     #[arg(long, value_name = "FORMAT", help_heading = "Input", verbatim_doc_comment)]
     pub(crate) input: Option<Format>,
 
@@ -301,8 +301,11 @@ impl PutArguments {
         if self.key_column.is_some() {
             return Format::Csv;
         }
-        let extension = file.extension().map(|extension| extension.to_ascii_lowercase());
-        match extension.as_deref().and_then(|extension| extension.to_str()) {
+        let extension = |file: &Path| Some(file.extension()?.to_str()?.to_ascii_lowercase());
+        // What is packed has its own behind it.
+        let packed = extension(file).as_deref() == Some("gz");
+        let file = if packed { &file.with_extension("") } else { file };
+        match extension(file).as_deref() {
             Some("csv") => Format::Csv,
             Some("jsonl" | "ndjson") => Format::Jsonl,
             _ => Format::Lines,
@@ -363,6 +366,8 @@ mod tests {
         assert_eq!(format("--local", "a.ndjson"), Format::Jsonl);
         assert_eq!(format("--local", "a.csv"), Format::Csv);
         assert_eq!(format("--local", "a.txt"), Format::Lines);
+        assert_eq!(format("--local", "a.csv.GZ"), Format::Csv);
+        assert_eq!(format("--local", "a.gz"), Format::Lines);
         assert_eq!(format("--local", "-"), Format::Lines);
         assert_eq!(format("--local --key-field .a", "a.txt"), Format::Jsonl);
         assert_eq!(format("--local --hash-key-field .a", "-"), Format::Jsonl);

@@ -60,7 +60,7 @@ impl DryRun<'_> {
         let read = Cell::new(Read { next: Position::start_of(0), records: 0 });
         let far = || {
             let Read { next, records } = read.get();
-            let text = format!("{} records read", HumanCount(records));
+            let text = format!("{} records read{}", HumanCount(records), files.progress(next));
             Far { part: files.bytes_before(next).zip(files.size()), text }
         };
         let decoder = move |format: Format, file| format.decoder(file, &keys);

@@ -23,13 +23,14 @@ mod reader;
 mod received;
 mod records;
 mod rule;
+mod source;
 #[cfg(test)]
 mod testing;
 
 use bytes::Bytes;
 use clap::ValueEnum;
 pub(crate) use csv::Column;
-pub(crate) use files::{Files, Inputs, OpenError, STDIN, nothing_given};
+pub(crate) use files::{FileFormat, Files, Inputs, OpenError, STDIN, nothing_given};
 use headwaters::UserRecord;
 pub(crate) use json::JsonPath;
 pub(crate) use keys::{Key, Keys};
@@ -55,15 +56,21 @@ pub(crate) enum Format {
     Records,
 }
 
-impl Format {
-    /// Whether a position's number counts lines, and not records.
-    pub(crate) const fn counts_lines(self) -> bool {
+impl FileFormat for Format {
+    fn counts_lines(self) -> bool {
         match self {
             Self::Csv | Self::Jsonl | Self::Lines | Self::Records => true,
             Self::Length | Self::Nul => false,
         }
     }
 
+    /// Nothing that is meant to be divided begins as gzip does.
+    fn unpacks(self) -> bool {
+        true
+    }
+}
+
+impl Format {
     /// What divides a file of this format.
     pub(crate) fn decoder(self, file: usize, keys: &Keys) -> Box<dyn Decode> {
         let keys = keys.clone();
@@ -87,12 +94,18 @@ pub(crate) enum Encoding {
     Raw,
 }
 
-impl Encoding {
-    /// Whether a position's number counts lines, and not records.
-    pub(crate) const fn counts_lines(self) -> bool {
+impl FileFormat for Encoding {
+    fn counts_lines(self) -> bool {
         matches!(self, Self::Json)
     }
 
+    /// A record itself may be gzip: that is for its consumer to unpack.
+    fn unpacks(self) -> bool {
+        matches!(self, Self::Json)
+    }
+}
+
+impl Encoding {
     /// What divides a file of this encoding.
     pub(crate) fn decoder(self, file: usize) -> Box<dyn Decode<Received>> {
         match self {

@@ -5,6 +5,7 @@ use std::thread;
 use headwaters::UserRecord;
 use tokio::sync::mpsc;
 
+use super::source::Source;
 use super::{Decode, Inputs, Item, Position, Unusable};
 
 /// What one read of a file gave.
@@ -94,11 +95,11 @@ struct Unwanted;
 impl<T> Reader<T> {
     fn run<F>(mut self, inputs: Inputs<F>, decoder: impl Fn(F, usize) -> Box<dyn Decode<T>>) {
         let mut end = Position::start_of(0);
-        for (file, (format, mut reader)) in inputs.readers.into_iter().enumerate() {
+        for (file, (format, mut source)) in inputs.sources.into_iter().enumerate() {
             let mut decoder = decoder(format, file);
             loop {
                 let mut items = Vec::new();
-                let more = match self.read(&mut *reader, &mut *decoder, &mut items) {
+                let more = match self.read(&mut source, &mut *decoder, &mut items) {
                     Ok(more) => more,
                     Err(error) => {
                         let _ = self.send(&*decoder, items, Some(End::Failed(error)));
@@ -123,12 +124,12 @@ impl<T> Reader<T> {
     /// Reads once; says whether there may be more.
     fn read(
         &mut self,
-        reader: &mut dyn Read,
+        source: &mut Source,
         decoder: &mut dyn Decode<T>,
         items: &mut Vec<Item<T>>,
     ) -> Result<bool, ReadError> {
         let length = loop {
-            match reader.read(&mut self.buffer) {
+            match source.read(&mut self.buffer) {
                 Ok(length) => break length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
