@@ -15,6 +15,7 @@ use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError,
 use crate::pace::Pace;
 use crate::progress::{Far, Progress};
 use crate::readback::Digest;
+use crate::resume::Resume;
 use crate::settle::{Pending, Settler, WAITING_BYTES, room};
 use crate::stop::{Reason, Signal, Signals, Stop};
 use crate::tally::{SharedTally, Tally, count};
@@ -37,6 +38,8 @@ pub(crate) struct Load<'a> {
     /// How fast the input is read, if that is bounded.
     pub(crate) pace: Cell<Option<Pace>>,
     pub(crate) producer: Producer,
+    /// Where it is noted what is stored, for a load that goes on where this one stops.
+    pub(crate) resume: Option<Resume>,
     /// How much more may wait for its outcome.
     pub(crate) room: Semaphore,
     pub(crate) start: Instant,
@@ -115,6 +118,7 @@ impl<'a> Load<'a> {
             files,
             pace: Cell::new(None),
             producer,
+            resume: None,
             room: Semaphore::new(WAITING_BYTES),
             // The clock was made when the command began.
             start: Instant::ZERO,
@@ -150,8 +154,28 @@ impl<'a> Load<'a> {
             () = self.overtime() => Ok(()),
             never = self.stop_in_time() => match never {},
             never = self.tell_of_outages() => match never {},
+            never = self.keep_state() => match never {},
             never = progress.run(self.clock, self.console, || self.far()) => match never {},
         }
+    }
+
+    /// Writes down what is stored, again and again.
+    async fn keep_state(&self) -> Infallible {
+        match &self.resume {
+            Some(resume) => resume.keep(self.clock, self.console, || self.on_the_way()).await,
+            None => core::future::pending().await,
+        }
+    }
+
+    /// How many records were taken on and are not settled.
+    pub(crate) fn on_the_way(&self) -> u64 {
+        let tally = self.tally.get();
+        tally.input - tally.settled()
+    }
+
+    /// Whether nothing of the input is left to be read.
+    pub(crate) fn all_read(&self) -> bool {
+        self.failure.get().is_none() && self.unread().is_none()
     }
 
     /// Says that requests fail one after the other, and that they no longer do: a command that waits must say for what.

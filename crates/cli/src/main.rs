@@ -25,6 +25,7 @@ mod progress;
 mod put;
 mod readback;
 mod reports;
+mod resume;
 mod serve;
 mod settle;
 mod shards;

@@ -1,18 +1,18 @@
 use headwaters::{Bounds, Clock, Config, Order, Producer, TokioClock};
 
-use crate::acks::{Acks, Place};
+use crate::acks::Place;
 use crate::args::{Output, PutArguments};
 use crate::connect;
 use crate::console::Console;
 use crate::dry_run::DryRun;
 use crate::exit::{Abort, Exit};
-use crate::failed::Failed;
 use crate::hints::Hinted;
 use crate::input::{self, Format, Inputs, Key, Keys};
 use crate::load::{Abandoned, Deadline, Failure, Load};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::reports;
+use crate::resume::Resume;
 use crate::settle::Settler;
 use crate::sink::Sink;
 use crate::stop::{Reason, Signal, Signals};
@@ -36,10 +36,8 @@ pub(crate) fn put(arguments: &PutArguments) -> Exit {
 
 /// All that can be wrong is looked at before anything is sent.
 struct Setup<'a> {
-    acks: Option<Acks>,
     arguments: &'a PutArguments,
     config: Config,
-    failed: Option<Failed>,
     inputs: Inputs<Format>,
     keys: Keys,
 }
@@ -49,14 +47,13 @@ impl<'a> Setup<'a> {
         let config = config(arguments)?;
         let inputs = Inputs::open(&arguments.files, |file| arguments.format_of(file));
         let inputs = inputs.map_err(Abort::usage)?;
-        let (acks, failed) = reports::create(arguments, &inputs.paths)?;
         let keys = Keys {
             hash_key: arguments.hash_key_field.clone(),
             header: !arguments.no_header,
             key: arguments.key(),
             limit: config.max_user_record_size(),
         };
-        Ok(Self { acks, arguments, config, failed, inputs, keys })
+        Ok(Self { arguments, config, inputs, keys })
     }
 
     async fn run(
@@ -65,7 +62,7 @@ impl<'a> Setup<'a> {
         progress: &Progress,
         console: &Console,
     ) -> Result<Exit, Abort> {
-        let Self { acks, arguments, config, failed, inputs, keys } = self;
+        let Self { arguments, config, mut inputs, keys } = self;
         if arguments.dry_run.dry_run {
             let config = &config;
             let dry_run = DryRun { arguments, clock, config, console };
@@ -73,6 +70,14 @@ impl<'a> Setup<'a> {
         }
         let mut signals = Signals::catch().map_err(Abort::internal)?;
         let target = connect::target(arguments, clock).await?;
+        let resume = arguments.resume.as_deref();
+        let resume = resume.map(|path| Resume::open(path, arguments, &inputs, target.place()));
+        let resume = resume.transpose()?;
+        if let Some(resume) = &resume {
+            resume.tell(&inputs.files, console);
+            inputs.passed = resume.passed();
+        }
+        let (acks, failed) = reports::create(arguments, &inputs.paths)?;
         let producer = Producer::builder()
             .clock(clock)
             .config(config)
@@ -81,6 +86,7 @@ impl<'a> Setup<'a> {
             .start()
             .map_err(Abort::internal)?;
         let mut load = Load::new(clock, console, inputs.files.clone(), target, producer);
+        load.resume = resume;
         load.pace.set(arguments.rate.map(|rate| Pace::new(rate, load.start)));
         load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
         let brings_keys = |(format, _): &(Format, _)| *format == Format::Records;
@@ -94,7 +100,7 @@ impl<'a> Setup<'a> {
         progress.end();
         match result {
             Ok(()) => report(&load, settler, arguments, &mut signals).await,
-            Err(Abandoned(signal)) => Ok(abandon(&load, signal)),
+            Err(Abandoned(signal)) => Ok(abandon(&load, signal).await),
         }
     }
 }
@@ -128,9 +134,11 @@ fn config(arguments: &PutArguments) -> Result<Config, Abort> {
 }
 
 /// The second signal: only what is known at once.
-fn abandon(load: &Load<'_>, signal: Signal) -> Exit {
-    let tally = load.tally.get();
-    let left = tally.input - tally.settled();
+async fn abandon(load: &Load<'_>, signal: Signal) -> Exit {
+    let left = load.on_the_way();
+    if let Some(resume) = &load.resume {
+        resume.finish(load.console, left, load.all_read()).await;
+    }
     load.console.error(format_args!("stopped at once: {left} records are left without an outcome"));
     signal.into()
 }
@@ -148,6 +156,10 @@ async fn report(
         Summary::new(arguments.stream.name.as_str(), tally, load.producer.stats().engine, elapsed);
     summary.stopped = load.stop.reason().map(summary::reason);
     summary.unread = load.unread().map(|position| Place::new(&load.files, position));
+    if let Some(resume) = &load.resume {
+        resume.finish(load.console, load.on_the_way(), load.all_read()).await;
+        summary.resume = Some(resume.report(load.on_the_way(), load.all_read()));
+    }
     let acks = settler.acks.iter().map(|acks| acks.sink.report());
     summary.reports =
         acks.chain(settler.failed.iter().map(|failed| failed.sink.report())).collect();
@@ -207,6 +219,17 @@ fn tell(load: &Load<'_>, summary: &Summary<'_>, refusal: Option<&str>, keeps: bo
             ));
         }
     }
+    if let Some(resume) = &summary.resume {
+        match &resume.error {
+            Some(error) => console.error(format_args!(
+                "cannot write {}: {error}; it is older than the load, and what it lacks would be put \
+                 again",
+                resume.file
+            )),
+            None if resume.complete => {}
+            None => console.notice("the same command goes on where this one stopped"),
+        }
+    }
     if summary.without_outcome > 0 {
         let count = summary.without_outcome;
         console.error(format_args!("{count} records are left without an outcome"));
@@ -222,6 +245,7 @@ fn judge(load: &Load<'_>, summary: &Summary<'_>) -> Exit {
     let failure = load.failure.get();
     let sound = summary.without_outcome == 0
         && summary.reports.iter().all(|report| report.error.is_none())
+        && summary.resume.as_ref().is_none_or(|resume| resume.error.is_none())
         && summary.read_back.is_none_or(|comparison| comparison.explained())
         && failure != Some(Failure::Reader);
     if !sound {

@@ -14,6 +14,7 @@ use crate::hints::Hinted;
 use crate::input::{BadInput, Files, Position};
 use crate::load::Load;
 use crate::readback::{Digest, ReadBack};
+use crate::resume::Resume;
 use crate::sink::Broken;
 use crate::stop::{Reason, Stop};
 use crate::tally::{SharedTally, count};
@@ -50,6 +51,7 @@ pub(crate) struct Settler<'a> {
     pub(crate) read_back: ReadBack,
     /// What the service said when it first refused a record for good.
     pub(crate) refusal: Option<String>,
+    pub(crate) resume: Option<&'a Resume>,
     pub(crate) room: &'a Semaphore,
     pub(crate) stop: &'a Stop,
     pub(crate) tally: &'a SharedTally,
@@ -64,6 +66,7 @@ impl<'a> Settler<'a> {
             files: &load.files,
             read_back: ReadBack::default(),
             refusal: None,
+            resume: load.resume.as_ref(),
             room: &load.room,
             stop: &load.stop,
             tally: &load.tally,
@@ -79,10 +82,16 @@ impl<'a> Settler<'a> {
                     let Account { attempts, outcome, .. } = &*delivery;
                     self.read_back.report(digest, outcome);
                     self.put(position, outcome, attempts).await;
+                    if let Some(resume) = self.resume {
+                        resume.settle(position, outcome);
+                    }
                     self.room.add_permits(room(size) as usize);
                 }
                 Pending::Rejected { bad, position } => {
                     self.rejected(position, &bad).await;
+                    if let Some(resume) = self.resume {
+                        resume.reject(position);
+                    }
                     self.room.add_permits(room(bad.size()) as usize);
                 }
             }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::acks::Place;
 use crate::exit::Exit;
 use crate::readback::Comparison;
+use crate::resume::ResumeReport;
 use crate::sink::SinkReport;
 use crate::stop::{Reason, Signal};
 use crate::tally::Tally;
@@ -46,6 +47,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) shards: Option<Vec<Shard>>,
     pub(crate) read_back: Option<Comparison>,
     pub(crate) reports: Vec<SinkReport>,
+    /// `None` without `--resume`.
+    pub(crate) resume: Option<ResumeReport>,
     pub(crate) exit_code: u8,
 }
 
@@ -114,6 +117,7 @@ impl<'a> Summary<'a> {
             shards: None,
             read_back: None,
             reports: Vec::new(),
+            resume: None,
             exit_code: Exit::Delivered.code(),
         }
     }
@@ -173,6 +177,9 @@ impl fmt::Display for Summary<'_> {
         for report in &self.reports {
             writeln!(f, "{:<16}{report}", "report")?;
         }
+        if let Some(resume) = &self.resume {
+            writeln!(f, "{:<16}{resume}", "resume")?;
+        }
         if let Some(comparison) = &self.read_back {
             writeln!(f, "{:<16}{comparison}", "read back")?;
         }
@@ -198,6 +205,23 @@ impl fmt::Display for SinkReport {
         write!(f, "{}: {} lines", self.file, HumanCount(self.lines))?;
         if self.lost > 0 {
             write!(f, ", {} could not be written", HumanCount(self.lost))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ResumeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, stored, to_repeat, to_repeat_maybe_stored: maybe, complete, .. } = self;
+        write!(f, "{file}: {} records stored", HumanCount(*stored))?;
+        if *complete {
+            return f.write_str(", which is all");
+        }
+        if *to_repeat > 0 {
+            write!(f, ", {} to be put again", HumanCount(*to_repeat))?;
+        }
+        if *maybe > 0 {
+            write!(f, " ({} of them maybe stored)", HumanCount(*maybe))?;
         }
         Ok(())
     }

@@ -71,6 +71,14 @@ impl Target {
         }
     }
 
+    /// Where it is, in a word that tells it from others.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Local(_) => String::from("local"),
+            Self::Service(service) => service.transport.endpoint().to_string(),
+        }
+    }
+
     /// The shards, if they can be seen from here.
     pub(crate) fn shards(&self) -> Option<Vec<ShardReport>> {
         match self {

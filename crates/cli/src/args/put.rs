@@ -21,6 +21,7 @@ Examples:
   headwaters put orders --endpoint-url http://localhost:4567 --linger 1s orders.txt
   headwaters put orders --local=64 --deadline 10m --failed failed.jsonl orders.csv --key-column id
   headwaters put orders --local --input records failed.jsonl
+  headwaters put orders --region eu-central-1 --resume orders.state orders.jsonl
   headwaters put orders --dry-run --shards 8 orders.jsonl --key-field .id
   tail -f app.log | headwaters put logs --local --acks -";
 
@@ -140,6 +141,12 @@ pub(crate) struct PutArguments {
     /// it again
     #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
     pub(crate) failed: Option<PathBuf>,
+
+    /// Keep in this file what is stored; if it is there, go on behind that. The
+    /// input must be files. What was on its way in a crash is put again
+    #[arg(long, value_name = "STATE", help_heading = "Reports", verbatim_doc_comment)]
+    #[arg(conflicts_with = "local")]
+    pub(crate) resume: Option<PathBuf>,
 
     /// The form of the summary
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = "Reports")]
@@ -261,6 +268,17 @@ impl PutArguments {
         }
         if self.acks_on_stdout() && self.output == Output::Json {
             return conflict("--acks - and --output json both want the standard output");
+        }
+        if self.resume.is_some() {
+            let stdin = Path::new(STDIN);
+            if self.files.is_empty() || self.files.iter().any(|file| file == stdin) {
+                return conflict(
+                    "--resume is for files, which can be read again: the standard input cannot",
+                );
+            }
+            if self.resume == self.acks || self.resume == self.failed {
+                return conflict("--resume needs a file of its own");
+            }
         }
         if !self.aggregate && self.aggregation_max_size.is_some() {
             return conflict("--aggregation-max-size is for aggregates, and there are none");
@@ -454,6 +472,11 @@ mod tests {
             ("--dry-run --local --acks a", "cannot be used with"),
             ("--dry-run --local --price gold=1", "there are the prices"),
             ("--dry-run --local --price gb-in=-1", "a number of USD"),
+            ("--resume a", "the standard input cannot"),
+            ("--resume a b -", "the standard input cannot"),
+            ("--resume a --acks a b", "a file of its own"),
+            ("--local --resume a b", "cannot be used with"),
+            ("--dry-run --resume a b", "cannot be used with"),
             ("--local --aggregate=perhaps", "invalid value 'perhaps'"),
         ] {
             let error = refusal(words);

@@ -32,6 +32,11 @@ impl Delimited {
         Self { delimiter, held: Vec::new(), length: 0, limit, number: 1, offset: 0 }
     }
 
+    /// Before the first bytes: lets the next frame be this one.
+    pub(crate) const fn begin_at(&mut self, number: u64, offset: u64) {
+        (self.number, self.offset) = (number, offset);
+    }
+
     /// Takes the next bytes, and gives each frame that they complete.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame<'_>)) {
         while let Some(at) = memchr(self.delimiter, bytes) {

@@ -8,6 +8,7 @@ use indicatif::HumanBytes;
 
 use super::Position;
 use super::source::{Meter, Source};
+use crate::resume::Passed;
 
 /// The names of the input files, for whoever has a [`Position`].
 #[derive(Clone, Debug)]
@@ -89,6 +90,8 @@ pub(crate) trait FileFormat: Copy {
 /// The input files, open, each with its format.
 pub(crate) struct Inputs<F> {
     pub(crate) files: Files,
+    /// What need not be read, for an earlier load has put it.
+    pub(crate) passed: Passed,
     /// Where the files lie, those that lie somewhere.
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) sources: Vec<(F, Source)>,
@@ -106,7 +109,12 @@ impl<F: FileFormat> Inputs<F> {
     ) -> Result<Self, OpenError> {
         let stdin = [PathBuf::from(STDIN)];
         let paths = if paths.is_empty() { &stdin } else { paths };
-        let mut inputs = Self { files: Files(Arc::new([])), paths: vec![], sources: vec![] };
+        let mut inputs = Self {
+            files: Files(Arc::new([])),
+            passed: Passed::default(),
+            paths: vec![],
+            sources: vec![],
+        };
         let mut known = Vec::new();
         for path in paths {
             let format = format_of(path);

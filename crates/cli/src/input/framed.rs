@@ -34,6 +34,11 @@ impl<F: FnMut(Frame<'_>) -> Option<Content>> Decode for Framed<F> {
         Position { file: self.file, offset, number }
     }
 
+    fn begin_at(&mut self, position: Position) -> bool {
+        self.frames.begin_at(position.number, position.offset);
+        true
+    }
+
     fn skipped(&self) -> u64 {
         self.skipped
     }

@@ -88,6 +88,11 @@ impl Decode for Length {
         Ok(())
     }
 
+    fn begin_at(&mut self, position: Position) -> bool {
+        (self.number, self.offset) = (position.number, position.offset);
+        true
+    }
+
     fn position(&self) -> Position {
         Position { file: self.file, offset: self.offset, number: self.number }
     }

@@ -189,6 +189,12 @@ pub(crate) trait Decode<T = UserRecord> {
     /// Where the first record begins that is not complete yet.
     fn position(&self) -> Position;
 
+    /// Before the first bytes: lets them be those from a record on that is not the first. Says whether that can be; else
+    /// it takes the file from its start.
+    fn begin_at(&mut self, _: Position) -> bool {
+        false
+    }
+
     /// How many empty lines were passed over.
     fn skipped(&self) -> u64 {
         0

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::source::Source;
 use super::{Decode, Inputs, Item, Position, Unusable};
+use crate::resume::{Begin, Passed};
 
 /// What one read of a file gave.
 #[derive(Debug)]
@@ -76,8 +77,7 @@ pub(crate) fn start<F: Send + 'static, T: Send + 'static>(
     decoder: impl Fn(F, usize) -> Box<dyn Decode<T>> + Send + 'static,
 ) -> io::Result<mpsc::Receiver<Batch<T>>> {
     let (batches, receiver) = mpsc::channel(BATCHES_WAITING);
-    let run =
-        move || Reader { batches, buffer: vec![0; READ_BYTES], skipped: 0 }.run(inputs, decoder);
+    let run = move || Reader::new(batches, inputs.passed).run(inputs.sources, decoder);
     thread::Builder::new().name(String::from("reader")).spawn(run)?;
     Ok(receiver)
 }
@@ -85,6 +85,8 @@ pub(crate) fn start<F: Send + 'static, T: Send + 'static>(
 struct Reader<T> {
     batches: mpsc::Sender<Batch<T>>,
     buffer: Vec<u8>,
+    /// What is not wanted any more.
+    passed: Passed,
     /// Empty lines in the files that are done.
     skipped: u64,
 }
@@ -93,10 +95,26 @@ struct Reader<T> {
 struct Unwanted;
 
 impl<T> Reader<T> {
-    fn run<F>(mut self, inputs: Inputs<F>, decoder: impl Fn(F, usize) -> Box<dyn Decode<T>>) {
+    fn new(batches: mpsc::Sender<Batch<T>>, passed: Passed) -> Self {
+        Self { batches, buffer: vec![0; READ_BYTES], passed, skipped: 0 }
+    }
+
+    fn run<F>(
+        mut self,
+        sources: Vec<(F, Source)>,
+        decoder: impl Fn(F, usize) -> Box<dyn Decode<T>>,
+    ) {
         let mut end = Position::start_of(0);
-        for (file, (format, mut source)) in inputs.sources.into_iter().enumerate() {
+        for (file, (format, mut source)) in sources.into_iter().enumerate() {
+            let begin = self.passed.begin(file);
+            if begin == Begin::Nowhere {
+                continue;
+            }
             let mut decoder = decoder(format, file);
+            if let Err(error) = skip(begin, &mut source, &mut *decoder) {
+                let _ = self.send(&*decoder, vec![], Some(End::Failed(error.into())));
+                return;
+            }
             loop {
                 let mut items = Vec::new();
                 let more = match self.read(&mut source, &mut *decoder, &mut items) {
@@ -145,11 +163,23 @@ impl<T> Reader<T> {
     fn send(
         &self,
         decoder: &dyn Decode<T>,
-        items: Vec<Item<T>>,
+        mut items: Vec<Item<T>>,
         end: Option<End>,
     ) -> Result<(), Unwanted> {
+        items.retain(|item| !self.passed.has(item.position));
         let skipped = self.skipped + decoder.skipped();
         let batch = Batch { items, next: decoder.position(), skipped, end };
         self.batches.blocking_send(batch).map_err(|_| Unwanted)
     }
+}
+
+/// Goes to where the file is to be read from, if both sides can; what is read before it is not passed on in any case.
+fn skip<T>(begin: Begin, source: &mut Source, decoder: &mut dyn Decode<T>) -> io::Result<()> {
+    if let Begin::At(position) = begin
+        && source.is_plain_file()?
+        && decoder.begin_at(position)
+    {
+        source.seek(position.offset)?;
+    }
+    Ok(())
 }

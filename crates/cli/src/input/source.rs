@@ -1,6 +1,6 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::fs::File;
-use std::io::{self, Chain, Cursor, Read, Stdin};
+use std::io::{self, Chain, Cursor, Read, Seek, SeekFrom, Stdin};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
@@ -71,6 +71,30 @@ impl Source {
     /// How far it was read, now and later.
     pub(crate) fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
+    }
+
+    /// Before the first read: whether it is a file of which any part can be read, and not packed.
+    pub(crate) fn is_plain_file(&mut self) -> io::Result<bool> {
+        let Bytes::Fresh(Raw { from: From::File(file), .. }) = &mut self.bytes else {
+            return Ok(false);
+        };
+        if !file.metadata()?.is_file() {
+            return Ok(false);
+        }
+        let mut mark = Vec::new();
+        file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut mark)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(!self.unpacks || mark != MAGIC)
+    }
+
+    /// Lets a plain file be read from here on.
+    pub(crate) fn seek(&mut self, offset: u64) -> io::Result<()> {
+        if let Bytes::Fresh(Raw { from: From::File(file), .. }) = &mut self.bytes {
+            file.seek(SeekFrom::Start(offset))?;
+            // What lies there may look like gzip, and is none.
+            self.unpacks = false;
+        }
+        Ok(())
     }
 
     /// The first read: it shows what the bytes are.
