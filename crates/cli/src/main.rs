@@ -22,6 +22,7 @@ mod pace;
 mod packer;
 mod pages;
 mod progress;
+mod prometheus;
 mod put;
 mod readback;
 mod reports;

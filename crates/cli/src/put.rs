@@ -11,6 +11,7 @@ use crate::input::{self, Format, Inputs, Key, Keys};
 use crate::load::{Abandoned, Deadline, Failure, Load};
 use crate::pace::Pace;
 use crate::progress::Progress;
+use crate::prometheus::Exporter;
 use crate::reports;
 use crate::resume::Resume;
 use crate::settle::Settler;
@@ -78,6 +79,12 @@ impl<'a> Setup<'a> {
             inputs.passed = resume.passed();
         }
         let (acks, failed) = reports::create(arguments, &inputs.paths)?;
+        if let Some(address) = arguments.prometheus {
+            // Before there is a figure to tell.
+            let exporter = Exporter::listen(address, clock).await?;
+            console.notice(format_args!("figures for Prometheus are at {}", exporter.url()));
+            tokio::spawn(exporter.run());
+        }
         let producer = Producer::builder()
             .clock(clock)
             .config(config)

@@ -4,7 +4,9 @@ use core::mem;
 
 use headwaters_engine::wire::{ErrorCode, ShardId, StreamName};
 use headwaters_engine::{Cause, Outcome, Stats};
-use metrics::{Counter, counter, gauge, histogram};
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 use crate::ticket::Account;
 
@@ -45,6 +47,33 @@ impl Tally {
     }
 }
 
+/// Says what the figures are, to recorders that pass it on.
+fn describe() {
+    for (name, what) in [
+        ("kinesis_producer_records_accepted_total", "User records that were taken on."),
+        ("kinesis_producer_records_total", "User records that have their outcome."),
+        ("kinesis_producer_shard_records_total", "User records that a shard stored."),
+        ("kinesis_producer_admission_refused_total", "User records that were not taken on."),
+        ("kinesis_producer_requests_total", "PutRecords requests."),
+        ("kinesis_producer_wire_records_total", "Kinesis records sent, again and again included."),
+        ("kinesis_producer_retries_total", "User records that were sent again."),
+        ("kinesis_producer_throttled_total", "Kinesis records that were throttled."),
+        ("kinesis_producer_errors_total", "Kinesis records that failed, each time they did."),
+    ] {
+        describe_counter!(name, what);
+    }
+    describe_gauge!("kinesis_producer_records_pending", "User records without an outcome yet.");
+    let bytes = "Memory that is held for records.";
+    describe_gauge!("kinesis_producer_bytes_pending", Unit::Bytes, bytes);
+    describe_histogram!("kinesis_producer_attempts", "Attempts that a Kinesis record took.");
+    for (name, what) in [
+        ("kinesis_producer_buffer_seconds", "How long records waited to be sent."),
+        ("messaging_client_operation_duration_seconds", "How long a PutRecords request took."),
+    ] {
+        describe_histogram!(name, Unit::Seconds, what);
+    }
+}
+
 fn add<T: Clone + PartialEq>(counts: &mut Vec<(T, u64)>, what: &T, count: u64) {
     match counts.iter_mut().find(|(other, _)| other == what) {
         Some((_, sum)) => *sum += count,
@@ -55,6 +84,7 @@ fn add<T: Clone + PartialEq>(counts: &mut Vec<(T, u64)>, what: &T, count: u64) {
 impl Meter {
     pub(crate) fn new(stream: &StreamName) -> Self {
         let stream = stream.to_string();
+        describe();
         Self { before: Stats::default(), shards_max: SHARDS_MAX, stream }
     }
 

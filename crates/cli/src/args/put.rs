@@ -1,3 +1,4 @@
+use core::net::{Ipv4Addr, SocketAddr};
 use core::str::FromStr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
@@ -148,6 +149,12 @@ pub(crate) struct PutArguments {
     #[arg(conflicts_with = "local")]
     pub(crate) resume: Option<PathBuf>,
 
+    /// Tell figures to Prometheus while it lasts, at http://ADDR/metrics: a port
+    /// of 127.0.0.1, or ADDRESS:PORT; port 0 is a free one, which is told
+    #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "Reports")]
+    #[arg(verbatim_doc_comment)]
+    pub(crate) prometheus: Option<SocketAddr>,
+
     /// The form of the summary
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = "Reports")]
     pub(crate) output: Output,
@@ -249,6 +256,11 @@ fn rate_limit(text: &str) -> Result<RateLimit, String> {
     let percent = text.strip_suffix('%').unwrap_or(text).parse();
     let percent = percent.map_err(|_| String::from("it is a number of percent, or off"))?;
     Ok(RateLimit::Fixed { percent })
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let port = text.parse().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    port.or_else(|_| text.parse()).map_err(|_| "it is a port, or ADDRESS:PORT")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -443,6 +455,20 @@ mod tests {
         assert_eq!(rate_limit("--local --rate-limit off"), Some(RateLimit::Off));
         for words in ["--rate-limit -1", "--rate-limit half", "--rate-limit 1.5"] {
             assert_eq!(rate_limit(&format!("--local {words}")), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn figures_are_told_on_this_machine_unless_another_address_is_given() {
+        let address = |words: &str| {
+            let arguments = put(words).expect(words);
+            arguments.prometheus.map(|address| address.to_string())
+        };
+        assert_eq!(address("--local --prometheus 9464").as_deref(), Some("127.0.0.1:9464"));
+        assert_eq!(address("--local --prometheus 0.0.0.0:1").as_deref(), Some("0.0.0.0:1"));
+        assert_eq!(address("--local --prometheus [::1]:1").as_deref(), Some("[::1]:1"));
+        for words in ["--prometheus here", "--prometheus 70000", "--prometheus 1.2.3.4"] {
+            assert!(put(&format!("--local {words}")).is_err(), "{words}");
         }
     }
 
