@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Undelivered,
     /// A rule is broken in a simulated world.
     Broken,
+    /// A simulated world misses a figure that it must reach.
+    Missed,
     /// The command line is wrong, or a file that it names cannot be opened.
     Usage,
     /// SIGINT came.
@@ -80,7 +82,8 @@ Exit codes:
 pub(crate) const SIM_CODES: &str = "\
 Exit codes:
     0  no rule is broken; shrink: a simpler plan is found, or there is none
-    1  a rule is broken; what is printed says which, and how to see it again
+    1  a rule is broken; what is printed says which, and how to see it again; scenario:
+       this, or a figure is missed
     2  wrong usage, a file that cannot be opened, or is no plan; shrink: no rule is broken
   130  stopped by Ctrl-C, in order; 143: the same by SIGTERM
   253  a plan is out of its bounds
@@ -108,7 +111,7 @@ impl Exit {
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Delivered => 0,
-            Self::Undelivered | Self::Broken => 1,
+            Self::Undelivered | Self::Broken | Self::Missed => 1,
             Self::Usage => 2,
             Self::Interrupted => 130,
             Self::Terminated => 143,

@@ -192,6 +192,41 @@ fn a_plan_that_cannot_be_is_refused_before_anything_runs() {
     assert_eq!(fs::read_to_string(&plan).expect("it is there"), ENDLESS);
 }
 
+/// Every figure that a scenario must reach is in its file, and the KPL's stands beside it.
+#[test]
+fn scenarios_reach_their_figures_in_short() {
+    let run = sim(&["scenario", "--all", "--short", "--jobs=2", "--output=json"], "");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.stdout);
+    let scenarios = json(&run)["scenarios"].as_array().expect("a list").clone();
+    let listed = sim(&["scenario", "--list"], "").stdout;
+    assert_eq!(scenarios.len(), listed.lines().count());
+    for (scenario, line) in scenarios.iter().zip(listed.lines()) {
+        let [name, about] = ["name", "about"].map(|of| scenario[of].as_str().expect("a text"));
+        assert_eq!(line, format!("{name:<26}{about}"));
+        for figure in scenario["figures"].as_array().expect("a list") {
+            assert!(figure["is_met"] == true && figure["kpl"].is_number(), "{name}: {figure}");
+        }
+    }
+}
+
+#[test]
+fn a_scenario_that_misses_a_figure_says_which() {
+    let folder = Folder::of("sim_scenario");
+    let text = |goal: &str| {
+        format!("about = \"a\"\n[expect]\nstored = {goal}\n[plan.caller]\nrecords = 9\n")
+    };
+    let file = folder.file("own.toml", text("{ at_most = 0.5 }"));
+    let missed = sim(&["scenario", "--file", &file], "");
+    let said = format!("headwaters: error: {file}: stored is 1, and must be at most 0.5\n");
+    assert_eq!((missed.code, missed.stderr), (1, said));
+    assert!(missed.stdout.contains("at most 0.5  MISSED\n"), "{}", missed.stdout);
+    let file = folder.file("own.toml", text("{ at_least = 1 }"));
+    assert_eq!(sim(&["scenario", "--file", &file], "").code, 0);
+    let file = folder.file("own.toml", text("1"));
+    let wrong = sim(&["scenario", "--file", &file], "");
+    assert_eq!((wrong.code, wrong.stderr.lines().count()), (2, 1), "{}", wrong.stderr);
+}
+
 #[test]
 fn wrong_usage() {
     for (words, said) in [

@@ -48,6 +48,11 @@ impl Application {
         }
     }
 
+    /// Where its hot key lies, if it has one.
+    pub(crate) fn hot(&self) -> Option<HashKey> {
+        (self.caller.hot != Chance::NEVER).then(|| self.keys[0].hash_key())
+    }
+
     /// How many records it puts at once.
     pub(crate) fn burst(&mut self) -> u64 {
         self.rng.range(1, u64::from(self.caller.burst))
@@ -86,7 +91,9 @@ impl Application {
         let (smallest, largest) = self.caller.sizes;
         let size = self.rng.range(u64::from(smallest), u64::from(largest));
         let data = self.payload(usize::try_from(size).unwrap_or(usize::MAX));
-        let mut record = self.rng.pick(&self.keys).with_data(data).expect("a valid record");
+        let is_hot = self.caller.hot != Chance::NEVER && self.rng.happens(self.caller.hot);
+        let key = if is_hot { self.keys[0].clone() } else { self.rng.pick(&self.keys) };
+        let mut record = key.with_data(data).expect("a valid record");
         if self.rng.happens(self.caller.explicit_hash_keys) {
             record = record.with_explicit_hash_key(self.hash_key());
         }

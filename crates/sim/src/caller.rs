@@ -17,6 +17,8 @@ pub struct Caller {
     pub explicit_hash_keys: Chance,
     /// How many of the bursts are followed by a flush.
     pub flushes: Chance,
+    /// How many of the records have the first of the keys, so that its shard is hot; the others have any.
+    pub hot: Chance,
     /// Distinct partition keys; a few of them make hot shards.
     pub keys: u32,
     /// How many outcomes it takes at once before it is busy with something else, and for how long at most, in
@@ -60,6 +62,7 @@ impl Default for Caller {
             ends_early: Chance::NEVER,
             explicit_hash_keys: Chance::NEVER,
             flushes: Chance::NEVER,
+            hot: Chance::NEVER,
             keys: 1_000,
             outcomes: (0, 0),
             pause_ms: 20,
@@ -85,6 +88,7 @@ impl Caller {
             ends_early: rng.pick(&rarely),
             explicit_hash_keys: rng.pick(&some),
             flushes: rng.pick(&some),
+            hot: Chance::NEVER,
             keys: rng.up_to(&[1, 3, 50, 10_000]),
             outcomes: rng.pick(&[(0, 0), (0, 0), (0, 0), (1, 2), (40, 60), (500, 2_000)]),
             pause_ms: rng.pick(&[0, 3, 50, 200, 400]),

@@ -21,6 +21,8 @@ pub struct Changes {
     pub auto: bool,
     /// How often that changes.
     pub distributions: u32,
+    /// How often the number of shards doubles, as that of an on-demand stream does.
+    pub doublings: u32,
     /// Longest time during which parents go on while a change is under way, in milliseconds.
     pub handover_ms: u64,
     /// Longest time before the first change, and between two, in milliseconds.
@@ -39,6 +41,7 @@ impl Changes {
         Self {
             auto: rng.happens(Chance::percent(4)),
             distributions: rng.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 4]),
+            doublings: 0,
             handover_ms: rng.pick(&[1, 60, 400]),
             pause_ms: rng.pick(&[0, 8, 50, 500, 1_000, 2_000]),
             reshards: rng.pick(&[0, 1, 3, 12, 12]),
@@ -60,6 +63,7 @@ pub(crate) struct Changer {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Distribution,
+    Doubling,
     Reshard,
     Size,
 }
@@ -67,11 +71,14 @@ enum Kind {
 impl Changer {
     pub(crate) fn new(seed: u64, changes: Changes) -> Self {
         let mut rng = Rng::new(seed, "changes");
-        let Changes { distributions, reshards, sizes, .. } = changes;
+        let Changes { distributions, doublings, reshards, sizes, .. } = changes;
         let mut left = Vec::new();
-        for (count, kind) in
-            [(distributions, Kind::Distribution), (reshards, Kind::Reshard), (sizes, Kind::Size)]
-        {
+        for (count, kind) in [
+            (distributions, Kind::Distribution),
+            (doublings, Kind::Doubling),
+            (reshards, Kind::Reshard),
+            (sizes, Kind::Size),
+        ] {
             for _ in 0..count {
                 left.insert(rng.range(0, left.len() as u64) as usize, kind);
             }
@@ -97,6 +104,7 @@ impl Changer {
         self.next = self.rng.time_after(now, millis(self.changes.pause_ms));
         Some(match kind {
             Kind::Distribution => self.redistribute(stream, sometimes, now),
+            Kind::Doubling => self.double(stream, now),
             Kind::Reshard => self.reshard(stream, sometimes, now),
             Kind::Size => self.resize(stream, sometimes, now),
         })
@@ -112,6 +120,17 @@ impl Changer {
         let done = stream.update_distribution(to, now.since(Instant::ZERO)).is_ok();
         sometimes.distribution_changed += u64::from(done);
         format!("distribution {to:?} done={done}")
+    }
+
+    /// The parents go on for a while.
+    fn double(&mut self, stream: &mut Stream, now: Instant) -> String {
+        let until = self.rng.time_after(now, millis(self.changes.handover_ms));
+        let handover = Handover::ParentUntilDone { until: until.since(Instant::ZERO) };
+        let before = stream.shards().len();
+        let count = u32::try_from(before * 2).ok().and_then(NonZeroU32::new);
+        let count = count.unwrap_or(NonZeroU32::MIN);
+        let done = stream.update_shard_count(count, handover, now.since(Instant::ZERO)).is_ok();
+        format!("doubling {handover:?} done={done} shards={before}->{count}")
     }
 
     /// The largest records of the producer may fit no more.

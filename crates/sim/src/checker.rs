@@ -33,7 +33,7 @@ use core::time::Duration;
 
 use headwaters_engine::wire::{ErrorCode, HashKey};
 use headwaters_engine::{
-    BatchId, Config, Instant, Order, ShardPrediction, Stats, Timing, UserRecord,
+    BatchId, Config, Instant, Order, ShardPrediction, Stats, Timing, Token, UserRecord,
 };
 
 use self::bisection::Case;
@@ -308,6 +308,12 @@ impl Checker {
     /// Since when, in the world's time, the oldest record waits for its outcome.
     pub(crate) fn waits_since(&self) -> Option<Instant> {
         self.records[self.records.first_open()].accepted
+    }
+
+    /// When, in the world's time, a record was accepted, and where it lies.
+    pub(crate) fn put_at(&self, token: Token) -> Option<(Instant, HashKey)> {
+        let record = &self.records[usize::try_from(token.0).ok()?];
+        Some((record.accepted?, record.hash_key))
     }
 
     pub(crate) fn accepted(

@@ -14,7 +14,10 @@ use crate::sometimes::Sometimes;
 pub struct ClockFaults {
     /// How often the clock goes back.
     pub backward: u32,
-    /// How often the process stops for a while and its clock goes on: a suspended machine, a frozen function.
+    /// When the process stops, and when it goes on, with a clock that went on meanwhile: a suspended machine, a frozen
+    /// function. (0, 0) if it never does so.
+    pub freeze_ms: (u64, u64),
+    /// How often it does so besides, at any time and for any time.
     pub freezes: u32,
     /// How often the clock jumps forward.
     pub jumps: u32,
@@ -35,6 +38,7 @@ impl ClockFaults {
         let [backward, freezes, jumps, stalls] = [(); 4].map(|()| count());
         Self {
             backward,
+            freeze_ms: (0, 0),
             freezes,
             jumps,
             stalls,
@@ -93,6 +97,13 @@ impl Clock {
             at = rng.time_after(at, Duration::from_millis(faults.pause_ms));
             let time = rng.time_after(Instant::ZERO, Duration::from_millis(faults.longest_ms));
             drawn.push(Fault { at, kind: *kind, time: time.since(Instant::ZERO) });
+        }
+        let (from, to) = faults.freeze_ms;
+        if from < to {
+            let at = Instant::ZERO.after(Duration::from_millis(from));
+            let time = Duration::from_millis(to - from);
+            let after = drawn.partition_point(|fault| fault.at <= at);
+            drawn.insert(after, Fault { at, kind: Kind::Freeze, time });
         }
         drawn.reverse();
         // Far enough from zero to go back.

@@ -14,6 +14,8 @@ pub struct Faults {
     pub connect_failed: Chance,
     /// The service refuses the credentials; the request could be sent again with new ones.
     pub credentials: Chance,
+    /// So many shards, the first of those that there are at the start, throttle every entry.
+    pub dead_shards: u32,
     /// An entry fails with `InternalFailure` and is not stored.
     pub entry_failure: Chance,
     /// An entry fails with `InternalFailure` and is stored.
@@ -42,6 +44,8 @@ pub struct Faults {
     pub outage: Outage,
     /// When there is an outage: from the first time to the second, in milliseconds. (0, 0) for none.
     pub outage_ms: (u64, u64),
+    /// How many of the requests of an outage come through all the same.
+    pub outage_spares: Chance,
     /// How many of the records the service refuses, each with everything that is in a request with it.
     pub poison: Chance,
     /// The answer comes twice.
@@ -68,6 +72,10 @@ pub struct Faults {
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::exhaustive_enums, reason = "the ways there are")]
 pub enum Outage {
+    /// The service takes the credentials no more; when it is over, the transport says that it has new ones.
+    Credentials,
+    /// The key service throttles the stream's service.
+    KmsThrottled,
     /// The connection breaks before it arrives.
     Lost,
     /// The service says that it is unavailable.

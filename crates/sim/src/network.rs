@@ -29,6 +29,8 @@ pub(crate) struct Network {
     poison: Poison,
     rng: Rng,
     happenings: BTreeMap<(Instant, u64), Happening>,
+    /// Whether new credentials are on their way, for the end of an outage.
+    is_renewed: bool,
     next: u64,
     /// Requests that a cancel can still reach.
     travels: BTreeMap<BatchId, Travel>,
@@ -106,6 +108,7 @@ impl Network {
             poison: Poison::new(plan.seed),
             rng: Rng::new(seed, "network"),
             happenings: BTreeMap::new(),
+            is_renewed: false,
             next: 0,
             travels: BTreeMap::new(),
             traffic: BTreeMap::new(),
@@ -119,9 +122,10 @@ impl Network {
         let faults = self.faults;
         let silent = self.rng.happens(faults.silent_cancel);
         let mut travel = Travel { arrival: None, answer: None, silent };
-        let (from, to) = faults.outage_ms;
-        if (millis(from)..millis(to)).contains(&now.since(Instant::ZERO)) {
+        if self.is_out(now) {
             let error = match faults.outage {
+                Outage::Credentials => Some(ErrorCode::ExpiredTokenException),
+                Outage::KmsThrottled => Some(ErrorCode::KMSThrottlingException),
                 Outage::Lost => Some(ErrorCode::ConnectionLost),
                 Outage::Refused => Some(ErrorCode::ServiceUnavailable),
                 Outage::Silent => None,
@@ -146,6 +150,19 @@ impl Network {
             travel.arrival = Some(self.at(now.after(there), arrive));
         }
         self.travels.insert(batch, travel);
+    }
+
+    /// Whether a request that leaves now meets the outage.
+    fn is_out(&mut self, now: Instant) -> bool {
+        let Faults { outage, outage_ms: (from, to), outage_spares, .. } = self.faults;
+        if !(millis(from)..millis(to)).contains(&now.since(Instant::ZERO)) {
+            return false;
+        }
+        if outage == Outage::Credentials && !self.is_renewed {
+            self.is_renewed = true;
+            self.at(Instant::ZERO.after(millis(to)), Happening::Ready);
+        }
+        outage_spares == Chance::NEVER || !self.rng.happens(outage_spares)
     }
 
     fn fate(&mut self) -> Fate {
@@ -240,7 +257,7 @@ impl Network {
                 Err(service.stream.refuse(refusal, now.since(Instant::ZERO)))
             }
             _ => {
-                let faults = self.entry_faults(entries.len());
+                let faults = self.entry_faults(entries, service);
                 let since = now.since(Instant::ZERO);
                 service.stream.put_records(&self.name, entries, &faults, since)
             }
@@ -302,9 +319,11 @@ impl Network {
                     traffic.stored += 1;
                     traffic.stored_bytes += entry.size() as u64;
                 }
-                Err(error) => {
-                    traffic.throttled += u64::from(error.code.class() == Class::Throttled);
+                Err(error) if error.code.class() == Class::Throttled => {
+                    traffic.throttled += 1;
+                    traffic.throttled_bytes += entry.size() as u64;
                 }
+                Err(_) => {}
             }
         }
     }
@@ -319,19 +338,26 @@ impl Network {
         Err(service.stream.refuse(fault, now.since(Instant::ZERO)))
     }
 
-    fn entry_faults(&mut self, entries: usize) -> EntryFaults {
-        let Faults { entry_failure, entry_failure_stored, .. } = self.faults;
-        if (entry_failure, entry_failure_stored) == (Chance::NEVER, Chance::NEVER) {
+    fn entry_faults(&mut self, entries: &[Entry], service: &Service) -> EntryFaults {
+        let Faults { dead_shards, entry_failure, entry_failure_stored, .. } = self.faults;
+        let drawn = (entry_failure, entry_failure_stored) != (Chance::NEVER, Chance::NEVER);
+        if !drawn && dead_shards == 0 {
             return EntryFaults::default();
         }
-        let mut draw = |index| {
+        let mut draw = |index: usize| {
+            if service.number_of(&entries[index]) < u64::from(dead_shards) {
+                return Some((index, EntryFault::Throttled));
+            }
+            if !drawn {
+                return None;
+            }
             if self.rng.happens(entry_failure) {
                 return Some((index, EntryFault::InternalFailure { stored: false }));
             }
             let stored = self.rng.happens(entry_failure_stored);
             stored.then_some((index, EntryFault::InternalFailure { stored: true }))
         };
-        (0..entries).filter_map(&mut draw).collect()
+        (0..entries.len()).filter_map(&mut draw).collect()
     }
 
     fn half_trip(&mut self) -> Duration {

@@ -102,8 +102,11 @@ impl Plan {
         let least = shards.min(SHARDS_MAX).div_ceil(PAGES_MAX);
         check.range("list_page", self.list_page.into(), least, SHARDS_PER_PAGE_MAX as u64);
         check.range("producers", self.producers.get().into(), 1, PRODUCERS_MAX);
-        let Changes { distributions, handover_ms, pause_ms, reshards, sizes, .. } = self.changes;
+        let Changes { distributions, doublings, handover_ms, pause_ms, reshards, sizes, .. } =
+            self.changes;
         check.range("changes.distributions", distributions.into(), 0, CHANGES_MAX);
+        let most = (SHARDS_MAX / u64::from(self.shards.get())).checked_ilog2().unwrap_or(0);
+        check.range("changes.doublings", doublings.into(), 0, most.into());
         check.range("changes.reshards", reshards.into(), 0, CHANGES_MAX);
         check.range("changes.sizes", sizes.into(), 0, CHANGES_MAX);
         check.time("changes.handover_ms", handover_ms);
@@ -138,8 +141,10 @@ impl Plan {
 }
 
 fn check_clock(clock: &ClockFaults, check: &mut Check) {
-    let ClockFaults { backward, freezes, jumps, stalls, longest_ms, pause_ms, resolution_ms } =
-        clock;
+    let ClockFaults { backward, freeze_ms, freezes, jumps, stalls, longest_ms, .. } = clock;
+    let ClockFaults { pause_ms, resolution_ms, .. } = clock;
+    check.time("clock.freeze_ms[0]", freeze_ms.0);
+    check.range("clock.freeze_ms[1]", freeze_ms.1, freeze_ms.0, freeze_ms.0 + TIME_MS_MAX);
     check.range("clock.backward", (*backward).into(), 0, CLOCK_FAULTS_MAX);
     check.range("clock.freezes", (*freezes).into(), 0, CLOCK_FAULTS_MAX);
     check.range("clock.jumps", (*jumps).into(), 0, CLOCK_FAULTS_MAX);

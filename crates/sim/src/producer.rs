@@ -18,6 +18,7 @@ use crate::resizes::Resizes;
 use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
 use crate::trace::{Kind, Line, Watch};
+use crate::waits::Waits;
 
 /// One engine with its application, its clock, its way to the service, and what watches over it.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub(crate) struct Producer {
     resizes: Resizes,
     /// When it is to end, whatever it has left to put.
     until: Option<Instant>,
+    pub(crate) waits: Waits,
 }
 
 /// How far the application is.
@@ -78,9 +80,11 @@ impl Producer {
         let now = clock.read(Instant::ZERO, &mut checker.sometimes);
         let shift = plan.shifts.get(number as usize).copied().unwrap_or_default();
         let at = |ms| Instant::ZERO.after(millis(ms));
+        let application = Application::new(seed, number, plan.caller);
+        let waits = Waits::new(plan.faults.dead_shards, application.hot(), &service.stream);
         Self {
             number,
-            application: Application::new(seed, number, plan.caller),
+            application,
             checker,
             clock,
             engine: Engine::new(config.clone(), now),
@@ -98,6 +102,7 @@ impl Producer {
             recovery: Recovery::new(Instant::ZERO.after(millis(plan.faults.outage_ms.1))),
             resizes: Resizes::new(plan, seed),
             until: shift.until_ms.map(at),
+            waits,
         }
     }
 
@@ -391,7 +396,10 @@ impl Producer {
                     self.stage = Stage::Closed;
                 }
             }
-            Action::Complete(completion) => self.checker.completed(&completion, self.now)?,
+            Action::Complete(completion) => {
+                self.checker.completed(&completion, self.now)?;
+                self.waits.note(&completion, &self.checker, self.time);
+            }
             Action::FlushFinished { flush, pending } => {
                 self.checker.flush_finished(flush, pending, self.now)?;
                 if self.stage == Stage::Flushing(flush) {

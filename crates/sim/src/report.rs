@@ -7,6 +7,7 @@ use core::time::Duration;
 use headwaters_engine::{Instant, ShardStats, Stats};
 
 use crate::checker::Copies;
+use crate::latencies::Latencies;
 use crate::plan::Plan;
 use crate::producer::Producer;
 use crate::service::Service;
@@ -18,6 +19,8 @@ use crate::sometimes::Sometimes;
 pub struct Report {
     /// Records that had no outcome when the outage ended.
     pub backlog: u64,
+    /// From acceptance to outcome, the times of those stored records for whose shards nothing is dead or hot.
+    pub beside: Latencies,
     /// How long it took then until a twentieth as many were open, with those that came later.
     pub caught_up: Duration,
     /// Copies of records that consumers see beyond the first of each.
@@ -25,6 +28,8 @@ pub struct Report {
     /// Copies that were stored and that consumers do not see, for they were in an aggregate of which not all
     /// members belong to the shard.
     pub hidden: u64,
+    /// From acceptance to outcome, the times of all stored records.
+    pub latencies: Latencies,
     /// Entries that were stored in requests whose answers were lost.
     pub lost_answers: u64,
     /// How long it took then until all of these had one.
@@ -53,6 +58,8 @@ pub struct Traffic {
     pub stored_bytes: u64,
     /// Entries that were throttled.
     pub throttled: u64,
+    /// Their bytes.
+    pub throttled_bytes: u64,
 }
 
 impl Traffic {
@@ -61,6 +68,7 @@ impl Traffic {
         self.stored += other.stored;
         self.stored_bytes += other.stored_bytes;
         self.throttled += other.throttled;
+        self.throttled_bytes += other.throttled_bytes;
     }
 }
 
@@ -68,9 +76,11 @@ impl Report {
     pub(crate) fn new(now: Instant, service: &Service) -> Self {
         Self {
             backlog: 0,
+            beside: Latencies::default(),
             caught_up: Duration::ZERO,
             duplicates: 0,
             hidden: 0,
+            latencies: Latencies::default(),
             lost_answers: 0,
             recovery: Duration::ZERO,
             sometimes: service.sometimes,
@@ -84,10 +94,12 @@ impl Report {
 
     pub(crate) fn add(&mut self, producer: &Producer, copies: Copies) {
         self.backlog += producer.recovery.backlog();
+        self.beside.add(&producer.waits.beside);
         self.caught_up = self.caught_up.max(producer.recovery.caught_up());
         self.recovery = self.recovery.max(producer.recovery.took());
         self.duplicates += copies.duplicates;
         self.hidden += copies.hidden;
+        self.latencies.add(&producer.waits.all);
         self.lost_answers += producer.network.lost_answers;
         self.sometimes.add(&producer.checker.sometimes);
         self.stats.push(producer.engine.stats());

@@ -68,6 +68,11 @@ impl Service {
         what
     }
 
+    /// The number of the shard to which an entry belongs now.
+    pub(crate) fn number_of(&self, entry: &Entry) -> u64 {
+        self.stream.shard_of(entry.hash_key()).id().number().unwrap_or(0)
+    }
+
     /// How much longer than usual a request takes that has these entries.
     pub(crate) fn slowness(&self, entries: &[Entry], now: Instant) -> Duration {
         if self.slow_shards == Chance::NEVER {
@@ -75,8 +80,7 @@ impl Service {
         }
         let second = now.since(Instant::ZERO).as_secs();
         let is_slow = |entry: &Entry| {
-            let shard = self.stream.shard_of(entry.hash_key()).id().number().unwrap_or(0);
-            let mut rng = Rng::new(self.seed ^ shard << 32 ^ second, "slow");
+            let mut rng = Rng::new(self.seed ^ self.number_of(entry) << 32 ^ second, "slow");
             rng.happens(self.slow_shards)
         };
         Duration::from_secs(u64::from(entries.iter().any(is_slow)))

@@ -142,6 +142,19 @@ impl Settings {
         settings
     }
 
+    /// The same, but for what the KPL does another way: [`Config::kpl`]'s rate, retry rule and the rest of its strategy.
+    #[must_use]
+    pub const fn as_the_kpl(self) -> Self {
+        Self {
+            outage_probes: false,
+            rate_limit: RateLimit::Fixed { percent: 150 },
+            retry: Retry::Kpl,
+            retry_budget_percent: 0,
+            shard_share_percent: 0,
+            ..self
+        }
+    }
+
     /// The engine's configuration, with what chance is drawn from.
     ///
     /// # Errors
@@ -219,6 +232,8 @@ mod tests {
     #[test]
     fn the_defaults_are_the_engines() {
         assert_eq!(Settings::default().to_config(0).expect("valid settings"), Config::default());
+        let kpl = Settings::default().as_the_kpl();
+        assert_eq!(kpl.to_config(0).expect("valid settings"), Config::kpl());
     }
 
     #[test]

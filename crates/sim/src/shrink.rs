@@ -100,6 +100,7 @@ part!(within_caller: Caller {
     reset ends_early,
     reset explicit_hash_keys,
     reset flushes,
+    reset hot,
     reset outcomes,
     reset pause_ms,
     reset purges,
@@ -113,6 +114,7 @@ part!(within_caller: Caller {
 
 part!(within_clock: ClockFaults {
     fewer backward,
+    reset freeze_ms,
     fewer freezes,
     fewer jumps,
     fewer stalls,
@@ -125,6 +127,7 @@ part!(within_faults: Faults {
     reset black_hole,
     reset connect_failed,
     reset credentials,
+    fewer dead_shards,
     reset entry_failure,
     reset entry_failure_stored,
     reset garbled_answer,
@@ -139,6 +142,7 @@ part!(within_faults: Faults {
     reset lost_request,
     reset outage,
     reset outage_ms,
+    reset outage_spares,
     reset poison,
     reset repeated_answer,
     reset request_failure,
@@ -153,6 +157,7 @@ part!(within_faults: Faults {
 part!(within_changes: Changes {
     reset auto,
     fewer distributions,
+    fewer doublings,
     fewer handover_ms,
     fewer pause_ms,
     fewer reshards,

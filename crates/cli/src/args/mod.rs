@@ -26,7 +26,8 @@ pub(crate) use put::{Local, Output, ProgressWhen, PutArguments};
 pub(crate) use serve::{ServeArguments, Switch};
 pub(crate) use service::{ServiceArguments, StreamArgument};
 pub(crate) use sim::{
-    PlanArguments, ReplayArguments, RunArguments, Seeds, ShrinkArguments, SimCommand, Trace, World,
+    PlanArguments, ReplayArguments, RunArguments, ScenarioArguments, Seeds, ShrinkArguments,
+    SimCommand, Trace, World,
 };
 pub(crate) use stream::{DoctorArguments, Form, ShardsArguments, WhereArguments};
 pub(crate) use tail::{From, TailArguments, TailForm};

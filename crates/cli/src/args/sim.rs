@@ -3,9 +3,10 @@ use core::ops::Range;
 use core::str::FromStr;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ProgressWhen, TEMPLATE};
+use super::{Form, ProgressWhen, TEMPLATE};
 use crate::exit;
 
 pub(super) const EXAMPLES: &str = "\
@@ -14,7 +15,8 @@ Examples:
   headwaters sim replay 4711 | less
   headwaters sim plan 4711 > world.toml
   headwaters sim replay --plan world.toml --trace none
-  headwaters sim shrink 4711 --to small.toml";
+  headwaters sim shrink 4711 --to small.toml
+  headwaters sim scenario outage hot-shard";
 
 /// Live through simulated worlds, in which the engine meets what can go wrong
 #[derive(Debug, Subcommand)]
@@ -26,6 +28,8 @@ pub(crate) enum SimCommand {
     Replay(ReplayArguments),
     #[command(after_help = exit::SIM_CODES, help_template = TEMPLATE)]
     Run(RunArguments),
+    #[command(after_help = exit::SIM_CODES, help_template = TEMPLATE)]
+    Scenario(ScenarioArguments),
     #[command(after_help = exit::SIM_CODES, help_template = TEMPLATE)]
     Shrink(ShrinkArguments),
 }
@@ -124,6 +128,51 @@ pub(crate) struct RunArguments {
     pub(crate) progress: ProgressWhen,
 }
 
+/// Live through worlds that have names, and say whether they reach their figures
+///
+/// Each stands in a file with a plan and the figures that it must reach. It is lived through
+/// with the settings of the file, and once more with the KPL's strategy in their place, so that
+/// its figures stand beside ours.
+#[derive(Args, Debug)]
+pub(crate) struct ScenarioArguments {
+    /// Which of them; --list says which there are
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(crate::sim::SCENARIOS))]
+    #[arg(required_unless_present_any = ["all", "file", "list"], hide_possible_values = true)]
+    pub(crate) names: Vec<String>,
+
+    /// All of them
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) all: bool,
+
+    /// One of your own, in a file like those of the others: crates/cli/scenarios
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Say what there is, and live through nothing
+    #[arg(long, conflicts_with_all = ["names", "all", "file"])]
+    pub(crate) list: bool,
+
+    /// As much of them as takes a moment
+    #[arg(long)]
+    pub(crate) short: bool,
+
+    /// The whole of them, which takes minutes; the default
+    #[arg(long, conflicts_with = "short")]
+    pub(crate) full: bool,
+
+    /// How many at a time [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroU16>,
+
+    /// How the figures are printed
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) output: Form,
+
+    /// Whether to show progress on standard error
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) progress: ProgressWhen,
+}
+
 /// Find a simpler plan by which the same rule is broken, and print it
 #[derive(Args, Debug)]
 pub(crate) struct ShrinkArguments {
@@ -203,6 +252,10 @@ mod tests {
             ("replay", "<SEED|--plan <FILE>>"),
             ("replay -1", "unexpected argument"),
             ("replay 1 --trace xml", "possible values: columns, jsonl, none"),
+            ("scenario", "<NAME>..."),
+            ("scenario outages", "a similar value exists: 'outage'"),
+            ("scenario outage --all", "cannot be used with"),
+            ("scenario --all --short --full", "cannot be used with"),
             ("shrink", "<SEED|--plan <FILE>>"),
             ("plan", "<SEED>"),
             ("plan 18446744073709551616", "number too large"),

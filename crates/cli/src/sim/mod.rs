@@ -7,6 +7,7 @@ mod output;
 mod plans;
 mod replay;
 mod run;
+mod scenario;
 mod shrink;
 mod story;
 mod summary;
@@ -16,6 +17,8 @@ mod work;
 mod world;
 
 use indicatif::ProgressBar;
+
+pub(crate) use self::scenario::NAMES as SCENARIOS;
 
 use crate::args::SimCommand;
 use crate::console::Console;
@@ -27,6 +30,7 @@ pub(crate) fn sim(command: &SimCommand) -> Exit {
         SimCommand::Plan(arguments) => plans::print(arguments),
         SimCommand::Replay(arguments) => replay::replay(arguments),
         SimCommand::Run(arguments) => run::run(arguments),
+        SimCommand::Scenario(arguments) => scenario::scenario(arguments),
         SimCommand::Shrink(arguments) => shrink::shrink(arguments),
     };
     done.unwrap_or_else(|Abort { exit, text }| {
