@@ -28,6 +28,7 @@ mod readback;
 mod reports;
 mod resume;
 mod serve;
+mod settings;
 mod settle;
 mod shards;
 mod sim;

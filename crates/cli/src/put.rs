@@ -1,4 +1,4 @@
-use headwaters::{Bounds, Clock, Config, Order, Producer, TokioClock};
+use headwaters::{Clock, Config, Producer, TokioClock};
 
 use crate::acks::Place;
 use crate::args::{Output, PutArguments};
@@ -12,12 +12,12 @@ use crate::load::{Abandoned, Deadline, Failure, Load};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::prometheus::Exporter;
-use crate::reports;
 use crate::resume::Resume;
 use crate::settle::Settler;
 use crate::sink::Sink;
 use crate::stop::{Reason, Signal, Signals};
 use crate::summary::{self, Summary};
+use crate::{reports, settings};
 
 /// Runs `headwaters put`.
 pub(crate) fn put(arguments: &PutArguments) -> Exit {
@@ -45,7 +45,7 @@ struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     fn of(arguments: &'a PutArguments) -> Result<Self, Abort> {
-        let config = config(arguments)?;
+        let config = settings::config(arguments)?;
         let inputs = Inputs::open(&arguments.files, |file| arguments.format_of(file));
         let inputs = inputs.map_err(Abort::usage)?;
         let keys = Keys {
@@ -110,34 +110,6 @@ impl<'a> Setup<'a> {
             Err(Abandoned(signal)) => Ok(abandon(&load, signal).await),
         }
     }
-}
-
-fn config(arguments: &PutArguments) -> Result<Config, Abort> {
-    let mut config = Config::builder()
-        .aggregation_enabled(arguments.aggregate)
-        .fail_if_throttled(arguments.fail_if_throttled)
-        .rate_limit(arguments.rate_limit)
-        .record_ttl(arguments.ttl.0)
-        .retry(arguments.retry.policy());
-    if arguments.ordered {
-        config = config.order(Order::PerPartitionKey);
-    }
-    if let Some(linger) = arguments.linger {
-        config = config.record_max_buffered_time(linger);
-    }
-    if let Some(size) = arguments.aggregation_max_size {
-        config = config.aggregation_max_size(size);
-    }
-    if let Some(bytes) = arguments.max_bytes {
-        config = config.bounds(Bounds { bytes, ..Config::default().bounds() });
-    }
-    config.build().map_err(|error| {
-        let text = format!(
-            "{error} (--ttl is `record_ttl`, --max-bytes is `bounds.bytes`, --rate-limit is \
-             `rate_limit.percent`, --linger is `record_max_buffered_time`)"
-        );
-        Abort { exit: Exit::Configuration, text }
-    })
 }
 
 /// The second signal: only what is known at once.

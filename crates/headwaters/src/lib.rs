@@ -103,7 +103,7 @@ pub use headwaters_transport::{
 pub use permit::Permit;
 pub use producer::Producer;
 pub use report::{Failure, Report, Why};
-pub use settings::{Settings, SettingsError, SettingsFault};
+pub use settings::{Layers, Settings, SettingsError, SettingsFault};
 #[cfg(feature = "sink")]
 pub use sink::{RecordSink, SinkError};
 pub use stats::Stats;

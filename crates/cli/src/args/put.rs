@@ -94,37 +94,42 @@ pub(crate) struct PutArguments {
 
     /// Pack records into aggregates as the KPL does, for consumers that can
     /// unpack them; without, a Kinesis record for each record [default: true]
-    #[arg(long, value_name = "true|false", default_value_t = true, hide_default_value = true)]
+    #[arg(long, value_name = "true|false")]
     #[arg(default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     #[arg(action = ArgAction::Set, help_heading = "Delivery", hide_possible_values = true)]
     #[arg(verbatim_doc_comment)]
-    pub(crate) aggregate: bool,
+    pub(crate) aggregate: Option<bool>,
 
     /// Largest data of an aggregate: bytes, KiB or MiB [default: 51200]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
     pub(crate) aggregation_max_size: Option<usize>,
 
     /// How fast each shard is fed, in percent of what it takes (1,000 Kinesis
-    /// records and 1 MiB a second); leave room to others with less
-    #[arg(long, value_name = "PERCENT|off", default_value = "150", help_heading = "Delivery")]
+    /// records and 1 MiB a second); leave room to others with less [default: 150]
+    #[arg(long, value_name = "PERCENT|off", help_heading = "Delivery")]
     #[arg(value_parser = rate_limit, verbatim_doc_comment)]
-    pub(crate) rate_limit: RateLimit,
+    pub(crate) rate_limit: Option<RateLimit>,
 
     /// A record that a shard throttles is not sent again
     #[arg(long, help_heading = "Delivery")]
     pub(crate) fail_if_throttled: bool,
 
-    /// When failed records are sent again
-    #[arg(long, value_name = "POLICY", default_value = "kpl", help_heading = "Delivery")]
-    pub(crate) retry: Retry,
+    /// When failed records are sent again [default: kpl]
+    #[arg(long, value_name = "POLICY", help_heading = "Delivery")]
+    pub(crate) retry: Option<Retry>,
 
-    /// How long a record may be tried
-    #[arg(long, value_name = "DURATION|never", default_value = "never", help_heading = "Delivery")]
-    pub(crate) ttl: TimeToLive,
+    /// How long a record may be tried [default: never]
+    #[arg(long, value_name = "DURATION|never", help_heading = "Delivery")]
+    pub(crate) ttl: Option<TimeToLive>,
 
     /// How much may be held for delivery: bytes, KiB, MiB or GiB [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
     pub(crate) max_bytes: Option<usize>,
+
+    /// Settings in TOML, for what is neither given here nor by a variable of
+    /// the environment: HEADWATERS_ and the name in capitals
+    #[arg(long, value_name = "FILE", help_heading = "Delivery", verbatim_doc_comment)]
+    pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) service: ServiceArguments,
@@ -292,7 +297,7 @@ impl PutArguments {
                 return conflict("--resume needs a file of its own");
             }
         }
-        if !self.aggregate && self.aggregation_max_size.is_some() {
+        if self.aggregate == Some(false) && self.aggregation_max_size.is_some() {
             return conflict("--aggregation-max-size is for aggregates, and there are none");
         }
         let formats: Vec<Format> = match self.files[..] {
@@ -423,9 +428,10 @@ mod tests {
     fn durations_and_sizes_have_units() {
         let arguments = put("--local --deadline 2m --ttl 1s500ms --max-bytes 2MiB").expect("valid");
         assert_eq!(arguments.deadline, Some(Duration::from_secs(120)));
-        assert_eq!(arguments.ttl, TimeToLive(Some(Duration::from_millis(1_500))));
+        assert_eq!(arguments.ttl, Some(TimeToLive(Some(Duration::from_millis(1_500)))));
         assert_eq!(arguments.max_bytes, Some(2 * 1024 * 1024));
-        assert_eq!(put("--local").expect("valid").ttl, TimeToLive(None));
+        let ttl = |words: &str| put(words).expect(words).ttl;
+        assert_eq!((ttl("--local"), ttl("--ttl never")), (None, Some(TimeToLive(None))));
         for words in
             ["--deadline 0s", "--deadline 5", "--ttl soon", "--max-bytes 1x", "--max-bytes -1"]
         {
@@ -436,10 +442,10 @@ mod tests {
     #[test]
     fn records_are_packed_unless_that_is_false() {
         let packs = |words: &str| put(words).expect(words).aggregate;
-        assert!(
-            packs("--local") && packs("--local --aggregate") && packs("--local --aggregate=true")
-        );
-        assert!(!packs("--local --aggregate=false"));
+        assert_eq!(packs("--local"), None);
+        assert_eq!(packs("--local --aggregate"), Some(true));
+        assert_eq!(packs("--local --aggregate=true"), Some(true));
+        assert_eq!(packs("--local --aggregate=false"), Some(false));
         // A word behind it is a file.
         assert_eq!(
             put("--local --aggregate false").expect("a file").files,
@@ -449,12 +455,12 @@ mod tests {
 
     #[test]
     fn a_rate_limit_is_in_percent_or_off() {
-        let rate_limit = |words: &str| put(words).map(|arguments| arguments.rate_limit).ok();
-        assert_eq!(rate_limit("--local"), Some(RateLimit::Fixed { percent: 150 }));
+        let rate_limit = |words: &str| put(words).ok().and_then(|arguments| arguments.rate_limit);
+        assert_eq!(rate_limit("--local --rate-limit 80"), Some(RateLimit::Fixed { percent: 80 }));
         assert_eq!(rate_limit("--local --rate-limit 80%"), Some(RateLimit::Fixed { percent: 80 }));
         assert_eq!(rate_limit("--local --rate-limit off"), Some(RateLimit::Off));
         for words in ["--rate-limit -1", "--rate-limit half", "--rate-limit 1.5"] {
-            assert_eq!(rate_limit(&format!("--local {words}")), None, "{words}");
+            assert!(put(&format!("--local {words}")).is_err(), "{words}");
         }
     }
 

@@ -5,11 +5,10 @@
 #[cfg(unix)]
 pub(crate) mod serve;
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread;
+use std::{env, fs, thread};
 
 use serde_json::Value;
 
@@ -96,6 +95,11 @@ pub(crate) fn command(words: &[&str]) -> Command {
 pub(crate) fn headwaters(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headwaters"));
     command.args(words);
+    // Variables of ours are settings; those of whoever runs the tests are not meant.
+    let ours = env::vars_os().map(|(name, _)| name);
+    ours.filter(|name| name.to_string_lossy().starts_with("HEADWATERS_")).for_each(|name| {
+        command.env_remove(name);
+    });
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -5,10 +5,27 @@ use core::str::{Chars, FromStr};
 
 use headwaters_engine::{Config, RateLimit};
 
-use crate::settings::setter::{BOOLEAN, COUNT, MILLIS, Setter, millis, size};
+use crate::settings::layers::{BOOLEAN, COUNT, Layers, MILLIS, millis, size};
+use crate::settings::near::nearest;
 use crate::settings::{Settings, SettingsError};
 
-/// The settings of the KPL (1.0.7) that are none of the engine's.
+/// The settings of the KPL (1.0.7) that are the engine's, too,
+const NAMES: [&str; 12] = [
+    "AggregationEnabled",
+    "AggregationMaxCount",
+    "AggregationMaxSize",
+    "CollectionMaxCount",
+    "CollectionMaxSize",
+    "FailIfThrottled",
+    "MaxConnections",
+    "MaxUserRecordSize",
+    "RateLimit",
+    "RecordMaxBufferedTime",
+    "RecordTtl",
+    "RequestTimeout",
+];
+
+/// and those that are none of the engine's.
 const OTHERS: [&str; 33] = [
     "CaCertFile",
     "CaCertPath",
@@ -58,66 +75,69 @@ impl Settings {
     /// assert_eq!(settings.others, [("Region".to_owned(), "eu-central-1".to_owned())]);
     ///
     /// let error = Settings::from_kpl_properties("RecordTTL = 60000\nRateLimit = fast\n").unwrap_err();
-    /// assert_eq!(error.to_string(), "`RecordTTL` is no setting; `RateLimit` takes a whole number");
+    /// assert_eq!(error.to_string(), "`RecordTTL` is no setting, but `RecordTtl` is; `RateLimit` takes a whole number");
     /// # Ok::<(), headwaters::SettingsError>(())
     /// ```
     ///
     /// # Errors
     /// [`SettingsError`] lists every name that the KPL does not have and every value that a setting cannot have.
     pub fn from_kpl_properties(text: &str) -> Result<Self, SettingsError> {
-        let mut setter = Setter::new(Config::kpl());
+        let mut layers = Layers::new(Config::kpl());
         for (name, value) in properties(text) {
-            set(&mut setter, name, value);
+            set(&mut layers, name, value);
         }
-        setter.finish()
+        layers.read()
     }
 }
 
-fn set(setter: &mut Setter, name: String, value: String) {
+fn set(layers: &mut Layers, name: String, value: String) {
     let count = parse::<u64>(&value);
     let boolean = parse::<bool>(&value.to_ascii_lowercase());
     match name.as_str() {
         "AggregationEnabled" => {
-            setter.set_to(&name, BOOLEAN, boolean, |b, to| b.aggregation_enabled(to));
+            layers.set_to(&name, BOOLEAN, boolean, |b, to| b.aggregation_enabled(to));
         }
         "AggregationMaxCount" => {
-            setter.set_to(&name, COUNT, count, |b, to| b.aggregation_max_count(to));
+            layers.set_to(&name, COUNT, count, |b, to| b.aggregation_max_count(to));
         }
         "AggregationMaxSize" => {
-            setter.set_to(&name, COUNT, count, |b, to| b.aggregation_max_size(size(to)));
+            layers.set_to(&name, COUNT, count, |b, to| b.aggregation_max_size(size(to)));
         }
         "CollectionMaxCount" => {
-            setter.set_to(&name, COUNT, count, |b, to| b.collection_max_count(size(to)));
+            layers.set_to(&name, COUNT, count, |b, to| b.collection_max_count(size(to)));
         }
         "CollectionMaxSize" => {
-            setter.set_to(&name, COUNT, count, |b, to| b.collection_max_size(size(to)));
+            layers.set_to(&name, COUNT, count, |b, to| b.collection_max_size(size(to)));
         }
         "FailIfThrottled" => {
-            setter.set_to(&name, BOOLEAN, boolean, |b, to| b.fail_if_throttled(to));
+            layers.set_to(&name, BOOLEAN, boolean, |b, to| b.fail_if_throttled(to));
         }
         "MaxConnections" => {
-            setter.set_to(&name, COUNT, count, |b, to| b.max_requests_in_flight(size(to)));
+            layers.set_to(&name, COUNT, count, |b, to| b.max_requests_in_flight(size(to)));
         }
         "MaxUserRecordSize" => {
-            setter.set_to(&name, COUNT, count, |b, to| b.max_user_record_size(size(to)));
+            layers.set_to(&name, COUNT, count, |b, to| b.max_user_record_size(size(to)));
         }
         "RateLimit" => {
             let percent = parse::<u32>(&value);
-            setter.set_to(&name, COUNT, percent, |b, percent| {
+            layers.set_to(&name, COUNT, percent, |b, percent| {
                 b.rate_limit(RateLimit::Fixed { percent })
             });
         }
         "RecordMaxBufferedTime" => {
-            setter.set_to(&name, MILLIS, count, |b, to| b.record_max_buffered_time(millis(to)));
+            layers.set_to(&name, MILLIS, count, |b, to| b.record_max_buffered_time(millis(to)));
         }
         "RecordTtl" => {
-            setter.set_to(&name, MILLIS, count, |b, to| b.record_ttl(Some(millis(to))));
+            layers.set_to(&name, MILLIS, count, |b, to| b.record_ttl(Some(millis(to))));
         }
         "RequestTimeout" => {
-            setter.set_to(&name, MILLIS, count, |b, to| b.request_timeout(millis(to)));
+            layers.set_to(&name, MILLIS, count, |b, to| b.request_timeout(millis(to)));
         }
-        other if OTHERS.contains(&other) => setter.other(name, value),
-        other => setter.unknown(other),
+        other if OTHERS.contains(&other) => layers.other(name, value),
+        other => {
+            let names = NAMES.into_iter().chain(OTHERS);
+            layers.unknown(other, nearest(other, names).map(String::from));
+        }
     }
 }
 
@@ -228,6 +248,7 @@ mod tests {
             .request_timeout(millis(700));
         assert_eq!(settings.config, expected.build().expect("valid"));
         assert_eq!(settings.others, [("ThreadPoolSize".to_owned(), "64".to_owned())]);
+        assert!(NAMES.iter().all(|name| text.contains(name)), "each of them is tried");
         let defaults = Settings::from_kpl_properties("").expect("nothing is wrong");
         assert_eq!(defaults.config, Config::kpl());
     }
@@ -238,7 +259,7 @@ mod tests {
         let error = Settings::from_kpl_properties(text).expect_err("four faults").to_string();
         assert_eq!(
             error,
-            "`Aggregation` is no setting; `RecordTtl` takes a whole number of milliseconds; \
+            "`Aggregation` is no setting, but `AggregationEnabled` is; `RecordTtl` takes a whole number of milliseconds; \
              `FailIfThrottled` takes `true` or `false`; `collection_max_count` is 501; it must be from 1 to 500"
         );
     }

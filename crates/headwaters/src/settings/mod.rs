@@ -1,15 +1,19 @@
-//! Settings from files. What is wrong in one is named all at once, by the line and the name it has there.
+//! Settings from files and from the environment. What is wrong is named all at once, by the name it has there.
 
+mod env;
 mod kpl;
-mod setter;
+mod layers;
+mod near;
+mod table;
 #[cfg(feature = "toml")]
 mod toml;
 
 use core::fmt;
 
 use headwaters_engine::{Config, ConfigFault};
+pub use layers::Layers;
 
-/// Settings that were read from a file.
+/// Settings that were read from a file, from the environment, or from both.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
@@ -20,13 +24,13 @@ pub struct Settings {
     pub others: Vec<(String, String)>,
 }
 
-/// What is wrong with a file of settings: everything.
+/// What is wrong with a source of settings: everything.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SettingsError {
     faults: Vec<SettingsFault>,
 }
 
-/// One thing that is wrong with a file of settings.
+/// One thing that is wrong with a source of settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SettingsFault {
@@ -41,6 +45,8 @@ pub enum SettingsFault {
     Unknown {
         /// The name.
         name: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
     },
     /// A value of the wrong kind. It is not shown: what is in the wrong place may be a secret.
     Value {
@@ -51,12 +57,26 @@ pub enum SettingsFault {
     },
 }
 
+impl Settings {
+    /// Begins with these settings, to put those of files and of the environment over them.
+    ///
+    /// ```
+    /// # use headwaters::{Config, Settings};
+    /// let settings = Settings::over(Config::kpl()).env([("HEADWATERS_RECORD_TTL", "1 min")]).read()?;
+    /// assert_eq!(settings.config.record_ttl().map(|ttl| ttl.as_secs()), Some(60));
+    /// # Ok::<(), headwaters::SettingsError>(())
+    /// ```
+    pub fn over(config: Config) -> Layers {
+        Layers::new(config)
+    }
+}
+
 impl SettingsError {
     fn new(faults: Vec<SettingsFault>) -> Self {
         Self { faults }
     }
 
-    /// What is wrong: first by place in the file, then by the names of the settings.
+    /// What is wrong: what no source may say, source by source, and then what a setting cannot be.
     pub fn faults(&self) -> &[SettingsFault] {
         &self.faults
     }
@@ -67,7 +87,10 @@ impl fmt::Display for SettingsFault {
         match self {
             Self::Config(fault) => fault.fmt(f),
             Self::Syntax { message } => f.write_str(message),
-            Self::Unknown { name } => write!(f, "`{name}` is no setting"),
+            Self::Unknown { name, nearest: None } => write!(f, "`{name}` is no setting"),
+            Self::Unknown { name, nearest: Some(nearest) } => {
+                write!(f, "`{name}` is no setting, but `{nearest}` is")
+            }
             Self::Value { name, takes } => write!(f, "`{name}` takes {takes}"),
         }
     }

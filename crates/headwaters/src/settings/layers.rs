@@ -1,23 +1,44 @@
 use core::time::Duration;
 
-use headwaters_engine::{Config, ConfigBuilder};
+use headwaters_engine::{Bounds, Config, ConfigBuilder, RetryPolicy};
 
 use crate::settings::{Settings, SettingsError, SettingsFault};
 
-/// Changes settings one by one, and notes what is wrong.
-pub(super) struct Setter {
+/// Settings from several sources, each over those before it; made by [`Settings::over`].
+///
+/// What is wrong in any of them is noted, and told by [`read`](Self::read), which also looks at whether the values that
+/// are left in the end go together.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Layers {
     builder: ConfigBuilder,
     faults: Vec<SettingsFault>,
     others: Vec<(String, String)>,
+    /// What is set part by part, as it stands.
+    pub(super) bounds: Bounds,
+    pub(super) retry: RetryPolicy,
 }
 
 pub(super) const BOOLEAN: &str = "`true` or `false`";
 pub(super) const COUNT: &str = "a whole number";
 pub(super) const MILLIS: &str = "a whole number of milliseconds";
 
-impl Setter {
+impl Layers {
     pub(super) fn new(config: Config) -> Self {
-        Self { builder: config.into_builder(), faults: Vec::new(), others: Vec::new() }
+        Self {
+            bounds: config.bounds(),
+            retry: config.retry(),
+            builder: config.into_builder(),
+            faults: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    /// Forgets what was set, but not what was wrong.
+    #[cfg(feature = "toml")]
+    pub(super) fn reset(&mut self, config: Config) {
+        (self.bounds, self.retry) = (config.bounds(), config.retry());
+        self.builder = config.into_builder();
     }
 
     pub(super) fn set(&mut self, set: impl FnOnce(ConfigBuilder) -> ConfigBuilder) {
@@ -42,8 +63,9 @@ impl Setter {
         self.faults.push(SettingsFault::Value { name: name.to_owned(), takes });
     }
 
-    pub(super) fn unknown(&mut self, name: &str) {
-        self.faults.push(SettingsFault::Unknown { name: name.to_owned() });
+    /// Notes a name that no setting has.
+    pub(super) fn unknown(&mut self, name: &str, nearest: Option<String>) {
+        self.faults.push(SettingsFault::Unknown { name: name.to_owned(), nearest });
     }
 
     #[cfg(feature = "toml")]
@@ -55,8 +77,12 @@ impl Setter {
         self.others.push((name, value));
     }
 
-    pub(super) fn finish(self) -> Result<Settings, SettingsError> {
-        let Self { builder, mut faults, others } = self;
+    /// The settings that come out.
+    ///
+    /// # Errors
+    /// [`SettingsError`] lists every name that is unknown and every value that a setting cannot have, of all sources.
+    pub fn read(self) -> Result<Settings, SettingsError> {
+        let Self { builder, mut faults, others, .. } = self;
         let config = match builder.build() {
             Ok(config) if faults.is_empty() => config,
             Ok(_) => return Err(SettingsError::new(faults)),
