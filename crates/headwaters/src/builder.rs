@@ -9,7 +9,7 @@ use headwaters_transport::{Clock, Transport};
 
 use crate::budget::Budget;
 use crate::driver::{Drive, Driver, OnOutcome};
-use crate::gate::Gate;
+use crate::gate::{Gate, Seat};
 use crate::producer::Producer;
 use crate::requests::{Requests, Spawner};
 use crate::shared::Shared;
@@ -140,7 +140,8 @@ impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
         let now = move || time.now();
         let engine = Engine::new(seeded(config), now());
         let shared = Shared::new(stream.clone(), engine, budget, now);
-        let requests = Requests::new(stream, Arc::new(transport), gate, spawner);
+        let seat = gate.map(Seat::new);
+        let requests = Requests::new(stream, Arc::new(transport), seat, spawner);
         let drive = Drive::new(Arc::clone(&shared), clock, requests, on_outcome);
         #[cfg(feature = "metrics")]
         let drive = drive.metrics_shards_max(self.metrics_shards_max);

@@ -39,14 +39,18 @@ impl<T: Transport> Client<T> {
         Self { budget: None, gate: None, transport: Arc::new(transport) }
     }
 
-    /// How much all producers together may hold. Each has its own [`Config::bounds`](crate::Config::bounds) beside it:
-    /// lower ones keep a stream that is stuck from taking all the room.
+    /// How much all producers together may hold. Each has its own [`Config::bounds`](crate::Config::bounds) beside it.
+    ///
+    /// What one of them holds is never more than what is free then, in bytes and in records: a single busy stream uses
+    /// half, three that are stuck a quarter each, and there is always something left for one more. Who holds nothing needs
+    /// nothing but room for its record, so let this be some times the largest record.
     pub fn bounds(self, bounds: Bounds) -> Self {
         Self { budget: Some(Arc::new(Budget::new(bounds))), ..self }
     }
 
-    /// How many PutRecords requests of all producers together may be in flight; the others wait in the order in
-    /// which they came, and their timeouts run meanwhile. Each producer has its own
+    /// How many PutRecords requests of all producers together may be in flight; the others wait, their
+    /// producers in turn, and their timeouts run meanwhile. It is divided as the [bounds](Self::bounds) are: who has many in
+    /// flight, perhaps because none is answered, leaves some to the others. Each producer has its own
     /// [`Config::max_requests_in_flight`](crate::Config::max_requests_in_flight) beside it. At least 1.
     pub fn max_requests_in_flight(self, requests: usize) -> Self {
         Self { gate: Some(Arc::new(Gate::new(requests.max(1)))), ..self }

@@ -66,6 +66,7 @@ mod put_all;
 mod report;
 mod requests;
 mod settings;
+mod share;
 mod shared;
 #[cfg(feature = "sink")]
 mod sink;

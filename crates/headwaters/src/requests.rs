@@ -9,11 +9,11 @@ use headwaters_engine::{Batch, BatchId, Event, ListShards, ListingId, Sent};
 use headwaters_transport::{Departure, PutRecords, Transport};
 use tracing::Instrument;
 
-use crate::gate::Gate;
+use crate::gate::Seat;
 
 /// The requests that are under way. Dropping this cancels them.
 pub(crate) struct Requests<T> {
-    gate: Option<Arc<Gate>>,
+    gate: Option<Arc<Seat>>,
     /// At most `max_requests_in_flight` PutRecords requests, those being cancelled, and one listing.
     running: Vec<Running>,
     spawner: Spawner,
@@ -65,7 +65,7 @@ impl<T: Transport> Requests<T> {
     pub(crate) fn new(
         stream: StreamName,
         transport: Arc<T>,
-        gate: Option<Arc<Gate>>,
+        gate: Option<Arc<Seat>>,
         spawner: Spawner,
     ) -> Self {
         Self { gate, running: Vec::new(), spawner, stream, transport }
@@ -89,7 +89,7 @@ impl<T: Transport> Requests<T> {
         let gate = self.gate.clone().inspect(|_| before.hold());
         let passed = before.clone();
         let work = async move {
-            let _pass = match &gate {
+            let _pass = match gate {
                 Some(gate) => Some(gate.pass().await),
                 None => None,
             };

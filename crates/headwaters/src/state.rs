@@ -147,7 +147,7 @@ impl State {
             }
             Err(mut refused) => {
                 if let Some(charge) = self.budget.as_mut().filter(|_| open) {
-                    charge.give_back(need, &mut self.todo.others);
+                    charge.give_back(need, &self.this, &mut self.todo.others);
                 }
                 // It may fit when what is kept for permits is free again.
                 if matches!(refused.reason, RefusedReason::TooLarge { .. })
@@ -241,7 +241,7 @@ impl State {
     fn settle_budget(&mut self) {
         let held = self.held();
         if let Some(charge) = &mut self.budget {
-            charge.settle(held, &mut self.todo.others);
+            charge.settle(held, &self.this, &mut self.todo.others);
         }
     }
 
@@ -475,32 +475,24 @@ impl Todo {
 
 impl Charge {
     fn take(&mut self, need: Bounds, who: &Weak<Shared>) -> Result<(), NoBudget> {
-        let taken = self.budget.take(need);
-        match taken {
-            Ok(()) => {
-                self.charged.bytes += need.bytes;
-                self.charged.records += need.records;
-            }
-            Err(NoBudget::Full) => self.budget.wait(who.clone()),
-            Err(NoBudget::Never) => {}
-        }
-        taken
+        self.budget.take(need, self.charged, who)?;
+        self.charged.bytes += need.bytes;
+        self.charged.records += need.records;
+        Ok(())
     }
 
-    fn give_back(&mut self, need: Bounds, others: &mut Vec<Arc<Shared>>) {
+    /// What was taken for a record that was refused then.
+    fn give_back(&mut self, need: Bounds, who: &Weak<Shared>, others: &mut Vec<Arc<Shared>>) {
         let less = Bounds {
             bytes: self.charged.bytes - need.bytes,
             records: self.charged.records - need.records,
         };
-        self.settle(less, others);
+        self.settle(less, who, others);
     }
 
-    fn settle(&mut self, held: Bounds, others: &mut Vec<Arc<Shared>>) {
+    fn settle(&mut self, held: Bounds, who: &Weak<Shared>, others: &mut Vec<Arc<Shared>>) {
         let before = mem::replace(&mut self.charged, held);
-        self.budget.settle(before, held);
-        if held.bytes < before.bytes || held.records < before.records {
-            others.extend(self.budget.take_waiting());
-        }
+        others.extend(self.budget.settle(before, held, who));
     }
 
     fn reason(&self, none: NoBudget) -> RefusedReason {

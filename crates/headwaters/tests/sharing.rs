@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{MS, build, is_stored, mock, plain, record, texts, tokio_now};
 use headwaters::mock::{Fault, Mock};
+use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
     Bounds, Client, ListShards, ListShardsResult, Outcome, Producer, PutRecords, PutRecordsResult,
     RefusedReason, RetryPolicy, TokioClock, Transport, UserRecord,
@@ -17,7 +18,7 @@ fn client(mock: &Mock<TokioClock>, records: usize) -> Client<AllStreams> {
     Client::new(AllStreams(mock.clone())).bounds(bounds)
 }
 
-fn start(client: &Client<AllStreams>, stream: &str) -> Producer {
+fn start(client: &Client<impl Transport>, stream: &str) -> Producer {
     client.producer(stream).config(build(plain())).start().expect("a runtime and a valid name")
 }
 
@@ -42,13 +43,15 @@ impl Transport for AllStreams {
 async fn what_one_stream_holds_another_waits_for() {
     let mock = mock(MS);
     let client = client(&mock, 2);
-    let [one, other] = ["one", "other"].map(|stream| start(&client, stream));
+    let [one, other, third] = ["one", "other", "third"].map(|stream| start(&client, stream));
     let first = one.try_put(record("a")).expect("room");
-    let second = one.try_put(record("b")).expect("room");
-    let refused = other.try_put(record("c")).expect_err("the other stream has it all");
+    let refused = one.try_put(record("d")).expect_err("it would leave nothing");
+    assert_eq!(refused.reason, RefusedReason::Full);
+    let second = other.try_put(record("b")).expect("it holds nothing");
+    let refused = third.try_put(record("c")).expect_err("the others have it all");
     assert_eq!(refused.reason, RefusedReason::Full);
     assert_eq!(client.held().map(|held| held.records), Some(2));
-    let (third, fourth) = tokio::join!(other.put(record("c")), one.put(record("d")));
+    let (third, fourth) = tokio::join!(third.put(record("c")), one.put(record("d")));
     assert!(is_stored(&first.await) && is_stored(&second.await));
     assert!(is_stored(&third.expect("it waits").await));
     assert!(is_stored(&fourth.expect("it waits").await));
@@ -94,6 +97,76 @@ async fn requests_of_all_streams_pass_one_gate() {
     tokio::join!(one.flush(), other.flush());
     assert_eq!(tokio_now() - before, 200 * MS, "one after the other");
     assert!(is_stored(&first.await) && is_stored(&second.await));
+}
+
+/// Answers those streams that are not dead, and stores for those that are not hot.
+struct SomeDead(AllStreams);
+
+#[expect(clippy::disallowed_methods, reason = "the time of the test")]
+impl Transport for SomeDead {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        self.0.list_shards(request).await
+    }
+
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        match request.stream.as_str() {
+            name if name.starts_with("dead") => {
+                request.departure.leave();
+                core::future::pending().await
+            }
+            name if name.starts_with("hot") => {
+                request.departure.leave();
+                tokio::time::sleep(20 * MS).await;
+                let throttled =
+                    AttemptError::new(ErrorCode::ProvisionedThroughputExceededException);
+                Ok(request.entries.iter().map(|_| Err(throttled.clone())).collect())
+            }
+            _ => self.0.put_records(request).await,
+        }
+    }
+}
+
+/// How long a stream takes for its records beside others, and how long a put of it waits at most.
+#[expect(clippy::disallowed_methods, reason = "the time of the test")]
+async fn time_beside(others: &[&str]) -> (Duration, Duration) {
+    let client = Client::new(SomeDead(AllStreams(mock(20 * MS))))
+        .bounds(Bounds { bytes: 4 * 1024 * 1024, records: 2_000 })
+        .max_requests_in_flight(16);
+    let others: Vec<_> = others.iter().map(|stream| start(&client, stream)).collect();
+    for other in &others {
+        let other = other.clone();
+        tokio::spawn(async move { while other.put(record("x")).await.is_ok() {} });
+    }
+    // They have all they can get, of both.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let alive = start(&client, "alive");
+    let (before, mut longest) = (tokio_now(), Duration::ZERO);
+    let mut tickets = Vec::new();
+    for _ in 0..200 {
+        for key in 0..10 {
+            let asked = tokio_now();
+            tickets.push(alive.put(record(&key.to_string())).await.expect("open"));
+            longest = longest.max(tokio_now() - asked);
+        }
+        tokio::time::sleep(10 * MS).await;
+    }
+    for ticket in tickets {
+        assert!(is_stored(&ticket.await));
+    }
+    (tokio_now() - before, longest)
+}
+
+/// One stream is dead, or throttled in whatever it sends, and its callers put as much as they can: another one hardly
+/// notices.
+#[tokio::test(start_paused = true)]
+async fn a_stream_in_trouble_leaves_room_and_requests_to_others() {
+    let (alone, _) = time_beside(&[]).await;
+    for others in [&["dead"][..], &["hot"], &["dead-1", "dead-2", "hot"]] {
+        let (beside, longest) = time_beside(others).await;
+        println!("{others:?}: {beside:?} instead of {alone:?}, puts waited up to {longest:?}");
+        assert!(beside <= alone + alone / 10, "{others:?}: {beside:?} instead of {alone:?}");
+        assert!(longest <= 20 * MS, "{others:?}: a put waited for {longest:?}");
+    }
 }
 
 /// What waits at the gate was not sent, for certain.
