@@ -235,6 +235,7 @@ impl Engine {
         self.lanes.stored(*lane, *size as usize, start);
         self.answered -= 1;
         self.stats.stored += 1;
+        self.stats.bytes_stored += (room - Bounds::RECORD_OVERHEAD) as u64;
         self.flushes.completed(sequence);
         self.release(1, room);
         let answer = self.answers.front_mut()?;
@@ -337,6 +338,7 @@ impl Engine {
         let mut tokens = SmallVec::new();
         tokens.push(token);
         self.stats.stored += 1;
+        self.stats.bytes_stored += (room - Bounds::RECORD_OVERHEAD) as u64;
         self.actions.push_back(Action::Complete(Completion { attempts, outcome, tokens }));
         Past::forget(past, &mut self.room);
         self.flushes.completed(sequence);
@@ -348,6 +350,7 @@ impl Engine {
         let Aggregate { claims, keys, past: later, room, .. } = *aggregate;
         let records = claims.len();
         self.stats.stored += records as u64;
+        self.stats.bytes_stored += (room - records * Bounds::RECORD_OVERHEAD) as u64;
         let mut claims = claims.into_iter().peekable();
         while let Some(Claim { token, sequence, past, .. }) = claims.next() {
             self.flushes.completed(sequence);

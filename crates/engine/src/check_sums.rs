@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_batch_is_sealed_apart_and_once() {
         let mut engine = engine();
-        let Batch { id, entries, unsealed } = unsealed(&mut engine);
+        let Batch { id, entries, unsealed, .. } = unsealed(&mut engine);
         assert!(entries.is_empty(), "what cannot be sent is not shown");
         let check_sums = unsealed.expect("an aggregate").compute();
         assert!(engine.seal(id, &[]).is_none(), "another number");

@@ -162,7 +162,7 @@ impl Engine {
     /// [`Event::BatchCancelled`], then), or lacks none.
     pub fn seal(&mut self, batch: BatchId, check_sums: &[[u8; 16]]) -> Option<Batch> {
         let entries = self.in_flight.seal(batch, check_sums)?;
-        Some(Batch { entries, id: batch, unsealed: None })
+        Some(Batch { entries, id: batch, dwell: Vec::new(), unsealed: None })
     }
 
     #[inline(always)]
@@ -427,12 +427,14 @@ impl Engine {
         self.stats.requests += 1;
         self.stats.entries += load.entries.len() as u64;
         let mut arrival = Arrival::default();
+        let mut dwell = Vec::with_capacity(load.turns.len());
         for &(lane, oldest) in &load.turns {
             if !arrival.has(oldest) {
                 arrival = self.arrivals.find(oldest);
             }
             let age = arrival.age(self.now);
             self.stats.dwell.note(age);
+            dwell.push(age);
             self.lanes.get_mut(lane).figures.dwell.note(age);
         }
         let timeout = self.now.after(self.config.request_timeout);
@@ -441,7 +443,7 @@ impl Engine {
         // What lacks something is nobody else's.
         let entries = if unsealed.is_none() { load.entries.clone() } else { Entries::default() };
         let id = self.in_flight.start(load, self.now, timers);
-        Batch { entries, id, unsealed }
+        Batch { entries, id, dwell, unsealed }
     }
 
     /// Forgets records that have their outcomes.

@@ -25,6 +25,8 @@ pub struct Stats {
     /// what it takes by itself; what all of them take, some of them packed, is
     /// [`Engine::memory`](crate::Engine::memory).
     pub bytes_held: u64,
+    /// Bytes of the records that were stored, data and partition keys.
+    pub bytes_stored: u64,
     /// How long the oldest record that a request had for a shard had been held when it left, for the first time or again;
     /// to a millisecond, and to some percent of what is long.
     pub dwell: Times,

@@ -139,9 +139,9 @@ impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
         let time = Arc::clone(&clock);
         let now = move || time.now();
         let engine = Engine::new(seeded(config), now());
-        let shared = Shared::new(stream.clone(), engine, budget, now);
+        let shared = Shared::new(stream, engine, budget, now);
         let seat = gate.map(Seat::new);
-        let requests = Requests::new(stream, Arc::new(transport), seat, spawner);
+        let requests = Requests::new(Arc::clone(&shared), Arc::new(transport), seat, spawner);
         let drive = Drive::new(Arc::clone(&shared), clock, requests, on_outcome);
         #[cfg(feature = "metrics")]
         let drive = drive.metrics_shards_max(self.metrics_shards_max);

@@ -134,7 +134,7 @@ impl<T: Transport, C: Clock> Drive<T, C> {
             // Whatever comes from now on calls the driver.
             let wanted = if waits { state.dismiss_driver(context.waker()) } else { None };
             #[cfg(feature = "metrics")]
-            let stats = state.engine.stats();
+            let stats = state.stats();
             state.note_hold(self.shared.now().since(begin));
             drop(state);
             #[cfg(feature = "metrics")]
@@ -158,6 +158,8 @@ impl<T: Transport, C: Clock> Drive<T, C> {
 
     /// Sends a batch; the check sums of its aggregates are computed without the lock.
     fn send(&mut self, batch: Batch) {
+        #[cfg(feature = "metrics")]
+        self.meter.tell_dwell(&batch.dwell);
         let Batch { id, unsealed: Some(unsealed), .. } = batch else {
             return self.requests.send(batch);
         };

@@ -34,6 +34,7 @@ impl Stats {
             ("bisected", engine.bisected),
             ("buffered", engine.buffered),
             ("bytes_held", engine.bytes_held),
+            ("bytes_stored", engine.bytes_stored),
             ("entries", engine.entries),
             ("handed_back", engine.handed_back),
             ("ignored_answers", engine.ignored_answers),

@@ -4,20 +4,21 @@ use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use headwaters_engine::wire::{AttemptError, Class, Entry, ErrorCode, StreamName};
+use headwaters_engine::wire::{AttemptError, Class, Entry, ErrorCode};
 use headwaters_engine::{Batch, BatchId, Event, ListShards, ListingId, Sent};
 use headwaters_transport::{Departure, PutRecords, Transport};
 use tracing::Instrument;
 
 use crate::gate::Seat;
+use crate::shared::Shared;
 
 /// The requests that are under way. Dropping this cancels them.
 pub(crate) struct Requests<T> {
     gate: Option<Arc<Seat>>,
     /// At most `max_requests_in_flight` PutRecords requests, those being cancelled, and one listing.
     running: Vec<Running>,
+    shared: Arc<Shared>,
     spawner: Spawner,
-    stream: StreamName,
     transport: Arc<T>,
 }
 
@@ -44,6 +45,8 @@ enum Request {
         before: Departure,
         departure: Departure,
         id: BatchId,
+        #[cfg(feature = "metrics")]
+        flight: crate::metrics::Flight,
     },
     Listing(ListingId),
 }
@@ -63,26 +66,28 @@ enum Lost {
 
 impl<T: Transport> Requests<T> {
     pub(crate) fn new(
-        stream: StreamName,
+        shared: Arc<Shared>,
         transport: Arc<T>,
         gate: Option<Arc<Seat>>,
         spawner: Spawner,
     ) -> Self {
-        Self { gate, running: Vec::new(), spawner, stream, transport }
+        Self { gate, running: Vec::new(), shared, spawner, transport }
     }
 
     /// Sends a batch, when the gate lets it through.
     pub(crate) fn send(&mut self, Batch { id, entries, .. }: Batch) {
         let span = tracing::debug_span!(
             "put_records",
-            stream = %self.stream,
+            stream = %self.shared.stream,
             batch = %id,
             entries = entries.len(),
             bytes = entries.iter().map(Entry::size).sum::<usize>(),
             failed = tracing::field::Empty,
             error = tracing::field::Empty,
         );
-        let request = PutRecords::new(self.stream.clone(), entries);
+        #[cfg(feature = "metrics")]
+        let flight = crate::metrics::Flight::start(&entries, &self.shared);
+        let request = PutRecords::new(self.shared.stream.clone(), entries);
         let departure = request.departure.clone();
         let transport = Arc::clone(&self.transport);
         let before = Departure::default();
@@ -104,7 +109,13 @@ impl<T: Transport> Requests<T> {
             };
             Event::PutRecordsFinished { batch: id, result }
         };
-        let request = Request::Batch { before, departure, id };
+        let request = Request::Batch {
+            before,
+            departure,
+            id,
+            #[cfg(feature = "metrics")]
+            flight,
+        };
         self.start(request, Box::pin(work.instrument(span)));
     }
 
@@ -115,8 +126,8 @@ impl<T: Transport> Requests<T> {
         if let Some(at) = self.running.iter().position(is_listing) {
             drop(self.running.swap_remove(at));
         }
-        let span = tracing::debug_span!("list_shards", stream = %self.stream, listing = %id);
-        let request = headwaters_transport::ListShards::new(self.stream.clone(), next_token);
+        let span = tracing::debug_span!("list_shards", stream = %self.shared.stream, listing = %id);
+        let request = headwaters_transport::ListShards::new(self.shared.stream.clone(), next_token);
         let transport = Arc::clone(&self.transport);
         let work = async move {
             let result = transport.list_shards(request).await;
@@ -166,15 +177,21 @@ impl<T: Transport> Requests<T> {
         match end {
             Ok(event) => {
                 self.warn_of(&event);
+                #[cfg(feature = "metrics")]
+                if let (Request::Batch { flight, .. }, Event::PutRecordsFinished { result, .. }) =
+                    (&request, &event)
+                {
+                    flight.end(result, &self.shared);
+                }
                 return event;
             }
             Err(Lost::Cancelled) => {}
             Err(Lost::Panicked) => {
-                tracing::error!(stream = %self.stream, "the transport panicked; its request counts as lost");
+                tracing::error!(stream = %self.shared.stream, "the transport panicked; its request counts as lost");
             }
         }
         match request {
-            Request::Batch { before, departure, id } => {
+            Request::Batch { before, departure, id, .. } => {
                 let sent = if before.sent() == Sent::No { Sent::No } else { departure.sent() };
                 Event::BatchCancelled { batch: id, sent }
             }
@@ -192,7 +209,7 @@ impl<T: Transport> Requests<T> {
             && error.code.class() == Class::Permanent
         {
             tracing::warn!(
-                stream = %self.stream,
+                stream = %self.shared.stream,
                 code = %error.code,
                 "the shards cannot be listed (permission `kinesis:ListShards`?): records are not aggregated, \
                  and limited as a whole"

@@ -6,7 +6,7 @@ use core::fmt::{Debug, Write};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use common::{MS, STREAM, build, builder, is_stored, mock, plain, record, start, texts};
@@ -97,13 +97,22 @@ impl GaugeFn for Figure {
 impl HistogramFn for Figure {
     fn record(&self, value: f64) {
         self.add(value);
+        Self(self.0.clone(), format!("{} times", self.1)).add(1.0);
     }
 }
 
 impl Figures {
     fn figure(&self, key: &Key) -> Arc<Figure> {
         let labels: Vec<_> = key.labels().map(|l| format!("{}={}", l.key(), l.value())).collect();
-        Arc::new(Figure(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
+        let figure = Figure(self.clone(), format!("{} {}", key.name(), labels.join(" ")));
+        figure.add(0.0);
+        Arc::new(figure)
+    }
+
+    /// The names of all that was recorded, without labels.
+    fn names(&self) -> BTreeSet<String> {
+        let figures = self.0.lock().expect("no panic");
+        figures.keys().filter_map(|key| Some(key.split_once(' ')?.0.to_owned())).collect()
     }
 
     fn get(&self, name: &str) -> f64 {
@@ -152,6 +161,7 @@ fn metrics_say_what_happened() {
         producer.close(None).await;
     });
     let stream = |name: &str| figures.get(&format!("kinesis_producer_{name} stream=orders"));
+    let times = |name: &str| figures.get(&format!("kinesis_producer_{name} stream=orders times"));
     assert_eq!(stream("records_accepted_total"), 3.0);
     assert_eq!((stream("requests_total"), stream("wire_records_total")), (2.0, 4.0));
     assert_eq!((stream("retries_total"), stream("attempts")), (1.0, 4.0));
@@ -160,9 +170,33 @@ fn metrics_say_what_happened() {
         "kinesis_producer_errors_total stream=orders code=ProvisionedThroughputExceededException";
     assert_eq!(figures.get(code), 1.0);
     assert_eq!(figures.get("kinesis_producer_records_pending stream=orders state=buffered"), 0.0);
+    assert_eq!((stream("wire_records_stored_total"), stream("bytes_stored_total")), (3.0, 6.0));
+    assert_eq!(stream("wire_bytes_stored_total"), 6.0, "nothing was packed");
+    assert_eq!((stream("batch_records"), times("batch_records")), (4.0, 2.0));
+    assert_eq!((stream("aggregation_factor"), times("aggregation_factor")), (3.0, 3.0));
+    assert!(stream("wakeups_total") >= 2.0);
     let time = figures.get("messaging_client_operation_duration_seconds stream=orders");
-    assert!((0.02..0.1).contains(&time), "{time}");
-    assert!(figures.get("kinesis_producer_buffer_seconds stream=orders") >= 0.0);
+    assert!((0.04..0.1).contains(&time), "{time}");
+    // Each of the two requests by itself: the first one had waited for company.
+    let name = "messaging_client_operation_duration_seconds stream=orders times";
+    assert_eq!((figures.get(name), times("buffer_seconds")), (2.0, 2.0));
+    assert!((0.1..1.0).contains(&stream("buffer_seconds")), "{}", stream("buffer_seconds"));
+}
+
+#[test]
+fn an_aggregate_counts_as_one_and_as_its_records() {
+    let figures = Figures::default();
+    run(&figures, async {
+        let producer = start(&builder(1).build(TokioClock::new()), Config::default());
+        let report = producer.put_all(["a", "b", "c"].map(record), Duration::from_secs(9)).await;
+        assert!(report.is_complete(), "{report:?}");
+        producer.close(None).await;
+    });
+    let stream = |name: &str| figures.get(&format!("kinesis_producer_{name} stream=orders"));
+    let times = |name: &str| figures.get(&format!("kinesis_producer_{name} stream=orders times"));
+    assert_eq!((stream("aggregation_factor"), times("aggregation_factor")), (3.0, 1.0));
+    assert_eq!((stream("wire_records_stored_total"), stream("bytes_stored_total")), (1.0, 6.0));
+    assert!(stream("wire_bytes_stored_total") > 6.0, "the packing counts");
 }
 
 #[test]
@@ -248,6 +282,16 @@ fn no_payload_key_or_secret_is_ever_said() {
     tracing::callsite::rebuild_interest_cache();
     whatever_goes_wrong();
     heard.add(figures.0.lock().expect("no panic"));
+    // What there is to be said is said here, and the guide says what it is.
+    let guide = include_str!("../../../docs/guide.md");
+    let (prefix, names) = ("kinesis_producer", figures.names());
+    for name in &names {
+        let short = name.strip_prefix(prefix).unwrap_or(name);
+        assert!(guide.contains(&format!("{short}`")), "the guide has no {name}");
+    }
+    for metric in guide.split('`').filter(|code| code.starts_with(prefix)) {
+        assert!(names.contains(metric), "{metric} is not heard of: {names:?}");
+    }
     let heard = heard.text();
     assert!(heard.contains("put_records") && heard.contains("will be sent again"), "{heard}");
     for canary in [KEY, PAYLOAD] {
