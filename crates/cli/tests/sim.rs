@@ -26,7 +26,10 @@ fn json(run: &Run) -> Value {
 fn many_worlds_and_their_figures() {
     let text = sim(&["run", "--seeds=0..40"], "");
     assert_eq!((text.code, text.stderr.as_str()), (0, ""));
-    for row in ["worlds                      40", "records", "duplicates", "simulated hours per"] {
+    let pairs = "fault pairs                741  (each in ";
+    let rows =
+        ["worlds                      40", "records", "duplicates", "simulated hours per", pairs];
+    for row in rows {
         assert!(text.stdout.contains(row), "{row}: {}", text.stdout);
     }
     let figures = |words: &[&str]| {

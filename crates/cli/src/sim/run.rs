@@ -9,7 +9,7 @@ use indicatif::{HumanCount, ProgressBar};
 use super::output::Output;
 use super::plans;
 use super::story::{self, Story};
-use super::summary::Summary;
+use super::summary::{FaultPairs, Summary};
 use super::task::attend;
 use super::work::Work;
 use crate::args::{RunArguments, Seeds};
@@ -68,6 +68,7 @@ fn summary(
         jobs,
         figures: state.figures.clone(),
         doublechecked: state.doublechecked,
+        fault_pairs: FaultPairs::of(&state.pairs),
         elapsed_seconds: clock.now().since(Instant::ZERO).as_secs_f64(),
         cpu_seconds,
         simulated_hours_per_cpu_minute: if rate.is_finite() { rate } else { 0.0 },

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use headwaters_sim::Pairs;
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -16,6 +17,8 @@ pub(super) struct Summary {
     pub(super) figures: Figures,
     /// Of those worlds: they were lived through a second time.
     pub(super) doublechecked: u64,
+    /// `None` if the worlds have a plan, and so the faults of that, or if there was none.
+    pub(super) fault_pairs: Option<FaultPairs>,
     pub(super) elapsed_seconds: f64,
     /// Of all threads together.
     pub(super) cpu_seconds: f64,
@@ -26,6 +29,23 @@ pub(super) struct Summary {
     pub(super) stopped: Option<&'static str>,
     pub(super) broken: Option<Story>,
     pub(super) exit_code: u8,
+}
+
+/// Which two faults came together least often.
+#[derive(Debug, Serialize)]
+pub(super) struct FaultPairs {
+    /// How many pairs there are.
+    pairs: usize,
+    rarest: [&'static str; 2],
+    /// In how many worlds that pair was, and each other one in as many or more.
+    worlds: u64,
+}
+
+impl FaultPairs {
+    pub(super) fn of(pairs: &Pairs) -> Option<Self> {
+        let ((one, other), worlds) = pairs.rarest()?;
+        Some(Self { pairs: pairs.len(), rarest: [one, other], worlds })
+    }
 }
 
 impl fmt::Display for Summary {
@@ -43,6 +63,10 @@ impl fmt::Display for Summary {
         writeln!(f, "{:<16}{elapsed_seconds:>12.3} s  ({jobs} at a time)", "elapsed")?;
         write!(f, "{:<16}{cpu_seconds:>12.3} s  ", "cpu")?;
         writeln!(f, "({rate:.3} simulated hours per CPU-minute)")?;
+        if let Some(FaultPairs { pairs, rarest: [one, other], worlds }) = &self.fault_pairs {
+            write!(f, "{:<16}{:>14}", "fault pairs", HumanCount(*pairs as u64).to_string())?;
+            writeln!(f, "  (each in {} worlds or more; {one} with {other})", HumanCount(*worlds))?;
+        }
         write!(f, "{figures}")?;
         if self.never.is_empty() {
             return Ok(());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use headwaters::{Clock, Instant, TokioClock};
-use headwaters_sim::{Chance, Plan, Rng};
+use headwaters_sim::{Chance, Pairs, Plan, Rng};
 use indicatif::HumanCount;
 
 use super::cpu;
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) doublechecked: u64,
     pub(super) figures: Figures,
     is_stopped: bool,
+    /// Which faults worlds had together in which no rule was broken.
+    pub(super) pairs: Pairs,
     /// Seeds whose worlds are being lived through.
     running: BTreeSet<u64>,
     /// Those that were not begun.
@@ -108,7 +110,11 @@ impl Task for Work {
             let plan = self.plan_of(seed);
             let is_doublechecked = self.is_doublechecked(seed);
             let lived = if is_doublechecked { live_twice(&plan) } else { live(&plan, &mut ()) };
-            self.state().end(seed, lived, is_doublechecked);
+            let mut state = self.state();
+            if lived.is_ok() && self.plan.is_none() {
+                state.pairs.add(&plan);
+            }
+            state.end(seed, lived, is_doublechecked);
         }
         self.state().cpu += cpu::of_this_thread(self.clock).saturating_sub(start);
     }
