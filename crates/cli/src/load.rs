@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{self, Receiver, UnboundedSender};
 
 use crate::complaints::Complaints;
 use crate::console::Console;
+use crate::dashboard::Dashboard;
 use crate::hints::Hinted;
 use crate::input::{BadInput, Batch, End, Files, Item, Kept, Position, ReadError, Rule};
 use crate::pace::Pace;
@@ -30,9 +31,12 @@ use crate::target::Target;
 ///                    pending -> settler -> acks, failed, counts
 /// ```
 pub(crate) struct Load<'a> {
+    /// How much may be held for delivery.
+    pub(crate) bytes_max: u64,
     pub(crate) clock: TokioClock,
     pub(crate) complaints: Complaints<'a>,
     pub(crate) console: &'a Console,
+    pub(crate) dashboard: Option<Dashboard>,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) files: Files,
     /// How fast the input is read, if that is bounded.
@@ -110,9 +114,11 @@ impl<'a> Load<'a> {
         producer: Producer,
     ) -> Self {
         Self {
+            bytes_max: 0,
             clock,
             complaints: Complaints::new(console, files.clone()),
             console,
+            dashboard: None,
             deadline: None,
             failure: Cell::new(None),
             files,
@@ -155,7 +161,15 @@ impl<'a> Load<'a> {
             never = self.stop_in_time() => match never {},
             never = self.tell_of_outages() => match never {},
             never = self.keep_state() => match never {},
-            never = progress.run(self.clock, self.console, || self.far()) => match never {},
+            never = self.show(progress) => match never {},
+        }
+    }
+
+    /// Shows how it goes, in whatever way is wanted.
+    async fn show(&self, progress: &Progress) -> Infallible {
+        match &self.dashboard {
+            Some(dashboard) => dashboard.run(self).await,
+            None => progress.run(self.clock, self.console, || self.far()).await,
         }
     }
 
@@ -234,6 +248,9 @@ impl<'a> Load<'a> {
                 let (digest, size) = (Digest::of(&record), record.size());
                 self.keep_pace(size as u64).await;
                 self.take_room(size).await;
+                if let Some(dashboard) = &self.dashboard {
+                    dashboard.count(record.partition_key());
+                }
                 match self.producer.put(record).await {
                     Ok(ticket) => {
                         count(&self.tally, |tally| tally.input_bytes += size as u64);
@@ -339,14 +356,28 @@ impl<'a> Load<'a> {
 
     /// Orders to stop at the first signal, and ends at the second.
     async fn second_signal(&self, signals: &mut Signals) -> Signal {
-        let first = signals.next().await;
+        let first = self.signal(signals).await;
         self.stop.order(Reason::Signal(first));
         let seconds = SIGNAL_GRACE.as_secs();
         self.console.notice(format_args!(
             "stopping: no more is read, what was accepted is delivered within {seconds} s; once more \
              stops at once"
         ));
-        signals.next().await
+        self.signal(signals).await
+    }
+
+    /// The next signal, or what somebody types instead.
+    async fn signal(&self, signals: &mut Signals) -> Signal {
+        let typed = async {
+            match &self.dashboard {
+                Some(dashboard) => dashboard.interrupted().await,
+                None => core::future::pending().await,
+            }
+        };
+        tokio::select! {
+            signal = signals.next() => signal,
+            () = typed => Signal::Interrupt,
+        }
     }
 
     /// How far it is: by the bytes that have their outcome.
@@ -362,7 +393,7 @@ impl<'a> Load<'a> {
         });
         let failing =
             self.target.last_failure().map_or_else(String::new, |error| format!(", {error}"));
-        let input = self.unread.get().map_or_else(String::new, |next| self.files.progress(next));
+        let input = self.input_progress();
         let text = format!(
             "{} records, {rate:.0}/s{input}, {} in flight, {} retries, {} throttled{shards}, {} bad{failing}",
             HumanCount(done),
@@ -372,6 +403,11 @@ impl<'a> Load<'a> {
             HumanCount(self.tally.get().rejected),
         );
         Far { part: self.bytes_done().zip(self.files.size()), text }
+    }
+
+    /// How much of the input is read, in words; empty if there is nothing to tell.
+    pub(crate) fn input_progress(&self) -> String {
+        self.unread.get().map_or_else(String::new, |next| self.files.progress(next))
     }
 
     /// How many bytes of the input have their outcome, if all sizes are known. Outcomes do not come

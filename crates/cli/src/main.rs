@@ -9,6 +9,7 @@ mod args;
 mod complaints;
 mod connect;
 mod console;
+mod dashboard;
 mod decode;
 mod dry_run;
 mod exit;

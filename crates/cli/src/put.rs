@@ -4,6 +4,7 @@ use crate::acks::Place;
 use crate::args::{Output, PutArguments};
 use crate::connect;
 use crate::console::Console;
+use crate::dashboard::Dashboard;
 use crate::dry_run::DryRun;
 use crate::exit::{Abort, Exit};
 use crate::hints::Hinted;
@@ -22,7 +23,7 @@ use crate::{reports, settings};
 /// Runs `headwaters put`.
 pub(crate) fn put(arguments: &PutArguments) -> Exit {
     let clock = TokioClock::new();
-    let progress = Progress::new(arguments.progress, arguments.quiet);
+    let progress = Progress::new(arguments.progress(), arguments.quiet);
     let console = Console::new(progress.bar(), arguments.quiet);
     let done = Setup::of(arguments).and_then(|setup| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -85,6 +86,7 @@ impl<'a> Setup<'a> {
             console.notice(format_args!("figures for Prometheus are at {}", exporter.url()));
             tokio::spawn(exporter.run());
         }
+        let bytes_max = config.bounds().bytes;
         let producer = Producer::builder()
             .clock(clock)
             .config(config)
@@ -93,6 +95,7 @@ impl<'a> Setup<'a> {
             .start()
             .map_err(Abort::internal)?;
         let mut load = Load::new(clock, console, inputs.files.clone(), target, producer);
+        load.bytes_max = bytes_max as u64;
         load.resume = resume;
         load.pace.set(arguments.rate.map(|rate| Pace::new(rate, load.start)));
         load.deadline = arguments.deadline.map(|duration| Deadline::new(load.start, duration));
@@ -100,11 +103,19 @@ impl<'a> Setup<'a> {
         if matches!(keys.key, Key::Random) && !inputs.sources.iter().all(brings_keys) {
             console.notice("no key is given: each record gets a random one of its own (see --key)");
         }
+        load.dashboard = arguments.dashboard.then(Dashboard::open).transpose()?;
+        if load.dashboard.is_some() {
+            console.hold();
+        }
         let mut settler = Settler::new(&load, acks, failed);
         let decoder = move |format: Format, file| format.decoder(file, &keys);
         let batches = input::start(inputs, decoder).map_err(Abort::internal)?;
         let result = load.run(batches, &mut settler, &mut signals, progress).await;
         progress.end();
+        if let Some(dashboard) = &load.dashboard {
+            dashboard.close();
+            console.release();
+        }
         match result {
             Ok(()) => report(&load, settler, arguments, &mut signals).await,
             Err(Abandoned(signal)) => Ok(abandon(&load, signal).await),

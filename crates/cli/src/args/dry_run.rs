@@ -11,7 +11,7 @@ pub(crate) struct DryRunArguments {
     /// Put nothing: read the input, and say how it would spread over the shards,
     /// how many requests it takes at least, and what it costs
     #[arg(long, help_heading = "Dry run", verbatim_doc_comment)]
-    #[arg(conflicts_with_all = ["acks", "failed", "deadline", "prometheus", "resume"])]
+    #[arg(conflicts_with_all = ["acks", "failed", "deadline", "dashboard", "prometheus", "resume"])]
     pub(crate) dry_run: bool,
 
     /// So many even shards, and nobody is asked [default: those that ListShards

@@ -168,6 +168,12 @@ pub(crate) struct PutArguments {
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Reports")]
     pub(crate) progress: ProgressWhen,
 
+    /// Look at the load on the terminal: shards in the last minute, latency,
+    /// retries, throttles, what is held, top keys. Ctrl-C or q stops the load
+    #[arg(long, help_heading = "Reports", verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["progress", "quiet"])]
+    pub(crate) dashboard: bool,
+
     /// Nothing but errors on standard error
     #[arg(short, long, help_heading = "Reports")]
     pub(crate) quiet: bool,
@@ -280,22 +286,12 @@ impl PutArguments {
     /// Looks at what no single argument can tell.
     pub(crate) fn check(&self) -> Result<(), clap::Error> {
         let conflict = |text: &str| Err(refusal("put", ErrorKind::ArgumentConflict, text));
+        self.check_resume()?;
         if self.failed.as_deref() == Some(Path::new(STDIN)) {
             return conflict("--failed needs a file: what fails must outlive the command");
         }
         if self.acks_on_stdout() && self.output == Output::Json {
             return conflict("--acks - and --output json both want the standard output");
-        }
-        if self.resume.is_some() {
-            let stdin = Path::new(STDIN);
-            if self.files.is_empty() || self.files.iter().any(|file| file == stdin) {
-                return conflict(
-                    "--resume is for files, which can be read again: the standard input cannot",
-                );
-            }
-            if self.resume == self.acks || self.resume == self.failed {
-                return conflict("--resume needs a file of its own");
-            }
         }
         if self.aggregate == Some(false) && self.aggregation_max_size.is_some() {
             return conflict("--aggregation-max-size is for aggregates, and there are none");
@@ -321,6 +317,20 @@ impl PutArguments {
         }
         if formats.contains(&Format::Records) && self.has_keys() {
             return conflict("--input records brings its own keys");
+        }
+        Ok(())
+    }
+
+    fn check_resume(&self) -> Result<(), clap::Error> {
+        let conflict = |text: &str| Err(refusal("put", ErrorKind::ArgumentConflict, text));
+        let Some(state) = &self.resume else { return Ok(()) };
+        if self.files.is_empty() || self.files.iter().any(|file| file == Path::new(STDIN)) {
+            return conflict(
+                "--resume is for files, which can be read again: the standard input cannot",
+            );
+        }
+        if [&self.acks, &self.failed].into_iter().flatten().any(|other| other == state) {
+            return conflict("--resume needs a file of its own");
         }
         Ok(())
     }
@@ -359,6 +369,11 @@ impl PutArguments {
             Some(column) => Key::Column(column.clone()),
             None => Key::Random,
         }
+    }
+
+    /// How progress is shown beside a dashboard: not at all.
+    pub(crate) const fn progress(&self) -> ProgressWhen {
+        if self.dashboard { ProgressWhen::Never } else { self.progress }
     }
 
     /// Whether the standard output belongs to the acks.
