@@ -1,3 +1,4 @@
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, IsTerminal, Stderr, Write};
 use std::panic;
 use std::sync::Once;
@@ -32,6 +33,7 @@ impl Screen {
             }));
         });
         enable_raw_mode()?;
+        IS_TAKEN.store(true, Ordering::Release);
         // From here on it is given back, whatever fails.
         let screen =
             Terminal::new(CrosstermBackend::new(io::stderr())).map(|terminal| Self { terminal });
@@ -47,8 +49,14 @@ impl Drop for Screen {
     }
 }
 
-/// It may be called twice. If the terminal is gone there is nobody to tell.
+/// Whether the terminal is ours: it is given back once, for a second time would move the cursor over what was written since.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// If the terminal is gone there is nobody to tell.
 fn give_back() {
+    if !IS_TAKEN.swap(false, Ordering::AcqRel) {
+        return;
+    }
     let _ = execute!(io::stderr(), Show, LeaveAlternateScreen);
     let _ = disable_raw_mode();
     let _ = io::stderr().flush();
