@@ -217,6 +217,7 @@ fn a_state_of_something_else_is_refused_with_what_mends_it() {
     assert_eq!(fs::read(&acks).expect("it is there"), b"kept", "nothing was begun");
     refused(&[], &[&other], "begins or ends with other bytes");
     refused(&["--input=nul"], &[input], "was read as lines and is now read as nul");
+    refused(&["--input=csv", "--no-header"], &[input], "is now read as csv without a header");
     refused(&[], &[input, &other], "of a load of 1 files, and this one is of 2");
     refused(&[], &[input, &other], "name another file for --resume");
     refused(

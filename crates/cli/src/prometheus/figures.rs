@@ -44,8 +44,8 @@ struct Buckets {
 const SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// Bounds of whatever is counted.
-const COUNTS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+/// Bounds of whatever is counted: attempts, records of an aggregate or of a request.
+const COUNTS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
 
 impl Buckets {
     fn of(name: &str) -> Self {
@@ -254,7 +254,7 @@ records_total{stream=\"b\\\"\\\\\\n\"} 1
         let histogram = figures.register_histogram(&key("attempts", &[("s", "a")]), &METADATA);
         histogram.record(1.0);
         histogram.record_many(4.0, 3);
-        histogram.record(1_000.0);
+        histogram.record(1_000.5);
         let expected = "\
 # TYPE attempts histogram
 attempts_bucket{s=\"a\",le=\"1\"} 1
@@ -265,8 +265,11 @@ attempts_bucket{s=\"a\",le=\"10\"} 4
 attempts_bucket{s=\"a\",le=\"20\"} 4
 attempts_bucket{s=\"a\",le=\"50\"} 4
 attempts_bucket{s=\"a\",le=\"100\"} 4
+attempts_bucket{s=\"a\",le=\"200\"} 4
+attempts_bucket{s=\"a\",le=\"500\"} 4
+attempts_bucket{s=\"a\",le=\"1000\"} 4
 attempts_bucket{s=\"a\",le=\"+Inf\"} 5
-attempts_sum{s=\"a\"} 1013
+attempts_sum{s=\"a\"} 1013.5
 attempts_count{s=\"a\"} 5
 ";
         assert_eq!(figures.text(), expected);

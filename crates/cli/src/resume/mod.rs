@@ -250,9 +250,14 @@ fn sum(gaps: &[Gap]) -> (u64, u64) {
 /// The files of the command line.
 fn identify(arguments: &PutArguments) -> Result<Vec<FileIdentity>, Abort> {
     let identify = |path| {
-        let format = arguments.format_of(path).to_possible_value();
-        let format = format.map_or_else(String::new, |format| format.get_name().to_owned());
-        let identity = FileIdentity::of(path, format);
+        let format = arguments.format_of(path);
+        let name = format.to_possible_value();
+        let mut name = name.map_or_else(String::new, |format| format.get_name().to_owned());
+        if format == Format::Csv && arguments.no_header {
+            // Then there is one record more.
+            name.push_str(" without a header");
+        }
+        let identity = FileIdentity::of(path, name);
         let cannot = |error| Abort::usage(format_args!("cannot read {}: {error}", path.display()));
         let no_file = || {
             Abort::usage(format_args!(
