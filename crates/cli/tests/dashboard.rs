@@ -3,6 +3,7 @@
 
 mod common;
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -25,6 +26,9 @@ struct Looked {
     seen: Receiver<Vec<u8>>,
     text: String,
 }
+
+/// Our end of the terminal stays open when the command has ended: then nothing more comes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const ALTERNATE_SCREEN: &str = "\u{1b}[?1049h";
 const USUAL_SCREEN: &str = "\u{1b}[?1049l";
@@ -65,7 +69,8 @@ impl Looked {
     /// Looks until this is seen.
     fn wait_for(&mut self, what: &str) {
         while !self.text.contains(what) {
-            let bytes = self.seen.recv().unwrap_or_else(|_| panic!("no {what}: {}", self.text));
+            let bytes = self.seen.recv_timeout(PATIENCE);
+            let bytes = bytes.unwrap_or_else(|_| panic!("no {what}: {}", self.text));
             self.text.push_str(&String::from_utf8_lossy(&bytes));
         }
     }

@@ -2,18 +2,8 @@
 
 mod common;
 
-use std::io::Write;
-
-use common::{Folder, outcomes, put, run};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use common::{Folder, gzip, outcomes, put, run};
 use serde_json::json;
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).expect("a vector takes everything");
-    encoder.finish().expect("a vector takes everything")
-}
 
 #[test]
 fn what_is_packed_is_unpacked_by_whatever_name_and_way_it_comes() {

@@ -5,25 +5,16 @@ mod common;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::process::{Child, Stdio};
 use std::{fs, thread};
 
 use common::serve::Serve;
-use common::{Folder, Run, json_lines, signal};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use common::{Folder, Run, gzip, json_lines, signal};
 use serde_json::{Value, json};
 
 /// The numbers of these lines, as records.
 fn lines(numbers: core::ops::Range<u32>) -> String {
     numbers.map(|number| format!("{number}\n")).collect()
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).expect("a vector takes everything");
-    encoder.finish().expect("a vector takes everything")
 }
 
 const PUT: [&str; 5] = ["put", "orders", "--output=json", "--progress=never", "--key=k"];

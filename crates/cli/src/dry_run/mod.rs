@@ -9,6 +9,7 @@ use core::cell::Cell;
 use headwaters::wire::{HashKeyRange, ShardId};
 use headwaters::{Config, TokioClock};
 use indicatif::HumanCount;
+use tokio::sync::mpsc::Receiver;
 
 pub(crate) use self::cost::Prices;
 use self::estimate::Estimate;
@@ -85,7 +86,7 @@ impl DryRun<'_> {
 
     async fn read(
         &self,
-        mut batches: tokio::sync::mpsc::Receiver<Batch>,
+        mut batches: Receiver<Batch>,
         files: &Files,
         spread: &mut Spread,
         read: &Cell<Read>,

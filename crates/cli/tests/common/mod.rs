@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::{env, fs, thread};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 /// A folder of a test, empty at its start.
@@ -42,6 +44,13 @@ impl Folder {
     pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
         json_lines(&fs::read_to_string(self.0.join(name)).expect("the command wrote it"))
     }
+}
+
+/// The text, packed.
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).expect("a vector takes everything");
+    encoder.finish().expect("a vector takes everything")
 }
 
 /// The objects in JSON lines.
