@@ -76,7 +76,7 @@ pub struct Batch {
     /// The entries, in the order in which to send them; none as long as they lack check sums.
     pub entries: Entries,
     /// For each shard of which it has something, for how long the oldest record of it had been held; empty from
-    /// [`Engine::seal`], which returns a batch that came before.
+    /// [`Engine::seal`](crate::Engine::seal), which returns a batch that came before.
     pub dwell: Vec<Duration>,
     /// The check sums that they lack; always `None` from [`Engine::poll`](crate::Engine::poll).
     pub unsealed: Option<CheckSums>,
