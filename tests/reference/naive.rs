@@ -147,6 +147,7 @@ impl<Id: Copy + Ord> Naive<Id> {
             let Placement { sequence_number, shard } = placement.clone();
             let maybe_duplicate = self.records[number].is_ambiguous();
             self.records[number].attempts.push((request.start, self.now, None));
+            self.stats.bytes_stored += self.records[number].record.size() as u64;
             self.end(number, Outcome::Stored { maybe_duplicate, sequence_number, shard });
         }
     }
