@@ -1,9 +1,7 @@
 use core::task::Waker;
 
-use headwaters_engine::Outcome;
-
 use crate::report::{Failure, Why};
-use crate::ticket::{Account, Delivery};
+use crate::ticket::Delivery;
 
 /// The calls of `put_all` that go on. There are few.
 #[derive(Debug, Default)]
@@ -61,17 +59,20 @@ impl Groups {
         Some(self.groups.swap_remove(at))
     }
 
-    /// Notes an outcome; who waits for the last one, if it was that.
-    pub(crate) fn settle(
-        &mut self,
-        id: u32,
-        index: u32,
-        account: &Account,
-        delivery: impl FnOnce() -> Delivery,
-    ) -> Option<Waker> {
+    /// Notes that a record was stored; who waits for the last outcome, if it was that.
+    #[inline]
+    pub(crate) fn stored(&mut self, id: u32, index: u32, maybe_duplicate: bool) -> Option<Waker> {
         let group = self.get(id)?;
-        group.settle(index, account, delivery);
-        if group.pending == 0 { group.waker.take() } else { None }
+        group.stored += 1;
+        group.maybe_duplicates += u64::from(maybe_duplicate);
+        group.settle(index)
+    }
+
+    /// The same of one that was not, or nobody knows.
+    pub(crate) fn failed(&mut self, id: u32, index: u32, delivery: Delivery) -> Option<Waker> {
+        let group = self.get(id)?;
+        group.failures.push(Failure { index: index.into(), why: Why::Ended(delivery) });
+        group.settle(index)
     }
 }
 
@@ -98,18 +99,9 @@ impl Group {
         self.failures.push(Failure { index: index.into(), why });
     }
 
-    fn settle(&mut self, index: u32, account: &Account, delivery: impl FnOnce() -> Delivery) {
+    fn settle(&mut self, index: u32) -> Option<Waker> {
         self.mark(index);
-        match &account.outcome {
-            Outcome::Stored { maybe_duplicate, .. } => {
-                self.stored += 1;
-                self.maybe_duplicates += u64::from(*maybe_duplicate);
-            }
-            Outcome::MaybeStored { .. } | Outcome::NotStored { .. } => {
-                let why = Why::Ended(delivery());
-                self.failures.push(Failure { index: index.into(), why });
-            }
-        }
+        if self.pending == 0 { self.waker.take() } else { None }
     }
 
     fn mark(&mut self, index: u32) {

@@ -35,8 +35,6 @@ pub(crate) enum Want {
 /// Who is to be told when a record has its outcome.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// A call of `put_all`.
-    Member { group: u32, index: u32 },
     /// Nobody, or somebody who will ask.
     Nobody,
     /// The callback, with this tag.
@@ -96,6 +94,15 @@ pub(crate) const LANDING_MAX: usize = 1 << OFFSET_BITS;
 
 /// Marks a token that names a record of a call of `put_all`.
 const MEMBER: u64 = 1 << 63;
+
+/// The call of `put_all`, and the record of it, that a token names, if it is not a slot.
+#[inline]
+pub(crate) const fn member(Token(token): Token) -> Option<(u32, u32)> {
+    if token & MEMBER == 0 {
+        return None;
+    }
+    Some((((token & !MEMBER) >> 32) as u32, token as u32))
+}
 
 impl Slot {
     fn new(generation: u32, kind: Kind, number: u32) -> Self {
@@ -174,10 +181,6 @@ impl Slots {
     /// Notes what became of a record: what lies at this place of a landing.
     #[inline]
     pub(crate) fn resolve(&mut self, token: Token, landing: u32, offset: u32) -> Told {
-        if token.0 & MEMBER != 0 {
-            let group = (token.0 & !MEMBER) >> 32;
-            return Told::Member { group: group as u32, index: token.0 as u32 };
-        }
         let Some(slot) = self.get(token) else { return Told::Nobody };
         match slot.kind() {
             Kind::Nothing => {
@@ -385,17 +388,15 @@ mod tests {
     fn what_nobody_wants_is_not_kept() {
         let mut slots = Slots::default();
         let tagged = filled(&mut slots, Want::Tag(7));
-        let member = filled(&mut slots, Want::Member { group: 1, index: 2 });
+        let want = Want::Member { group: 1, index: 2 };
+        let [named, none] = [filled(&mut slots, want), tagged].map(member);
+        assert_eq!((named, none), (Some((1, 2)), None), "the token says it all");
         let [silent, awaited] = [(); 2].map(|()| filled(&mut slots, Want::Ticket));
         assert!(take(&mut slots, awaited).is_pending());
         assert!(slots.forget(silent)._side.is_none());
         assert!(slots.forget(awaited)._side.is_some(), "the waker is dropped without the lock");
-        let told = resolve(&mut slots, &[tagged, member, silent, awaited]);
-        let [Told::Tag(7), Told::Member { group: 1, index: 2 }, Told::Nobody, Told::Nobody] =
-            told[..]
-        else {
-            panic!("{told:?}")
-        };
+        let told = resolve(&mut slots, &[tagged, silent, awaited]);
+        let [Told::Tag(7), Told::Nobody, Told::Nobody] = told[..] else { panic!("{told:?}") };
         assert_eq!((slots.done(), slots.landings.free.len(), slots.sides.free.len()), (0, 1, 2));
     }
 

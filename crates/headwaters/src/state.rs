@@ -14,7 +14,7 @@ use crate::close::{CloseReport, Undelivered};
 use crate::flushes::Flushes;
 use crate::groups::Groups;
 use crate::shared::Shared;
-use crate::slots::{LANDING_MAX, Slots, Told, Want};
+use crate::slots::{LANDING_MAX, Slots, Told, Want, member};
 use crate::stats::Stats;
 use crate::ticket::{Account, Delivery};
 use crate::waiters::Waiters;
@@ -342,11 +342,11 @@ impl State {
     }
 
     fn complete(&mut self, completion: Completion) {
-        let Completion { attempts, outcome, tokens, .. } = completion;
+        let Completion { attempts, outcome, mut tokens, .. } = completion;
         let account = Account { attempts, outcome };
         #[cfg(feature = "metrics")]
         self.todo.tally.note(&account, tokens.len() as u64);
-        let Outcome::Stored { .. } = &account.outcome else {
+        let Outcome::Stored { maybe_duplicate, .. } = &account.outcome else {
             self.note_undelivered(&account.outcome);
             // A record that comes back is not kept alive by a neighbour.
             let accounts: Arc<[Account]> = [account].into();
@@ -358,6 +358,15 @@ impl State {
             drop(self.slots.landed(landing));
             return;
         };
+        // Of these nothing is kept but that they were stored.
+        tokens.retain(|token| {
+            let Some((group, index)) = member(*token) else { return true };
+            self.todo.wakers.extend(self.groups.stored(group, index, *maybe_duplicate));
+            false
+        });
+        if tokens.is_empty() {
+            return;
+        }
         let index = self.landing.accounts.len() as u32;
         self.landing.accounts.push(account);
         self.landing.tokens.extend(tokens.into_iter().map(|token| (token, index)));
@@ -399,11 +408,10 @@ impl State {
     #[inline]
     fn resolve(&mut self, token: Token, landing: u32, accounts: &Arc<[Account]>, index: u32) {
         let delivery = || Delivery::new(Arc::clone(accounts), index);
+        if let Some((group, index)) = member(token) {
+            return self.todo.wakers.extend(self.groups.failed(group, index, delivery()));
+        }
         match self.slots.resolve(token, landing, index) {
-            Told::Member { group, index: member } => {
-                let account = &accounts[index as usize];
-                self.todo.wakers.extend(self.groups.settle(group, member, account, delivery));
-            }
             Told::Nobody => {}
             Told::Tag(tag) => self.todo.tagged.push((tag, delivery())),
             Told::Waiter(waker) => self.todo.wakers.push(waker),
