@@ -113,16 +113,21 @@ pub fn engine(config: Config) -> Engine {
 }
 
 /// The list of the shards.
+pub fn shards() -> ShardPage {
+    even_shards(SHARDS, 0)
+}
+
+/// The list of so many shards of equal size, of which the first has this number.
 ///
 /// # Panics
-/// Never: there are some.
-pub fn shards() -> ShardPage {
-    let count = NonZeroU32::new(SHARDS).expect("there are some");
-    let shard = |index| ListedShard {
+/// If there are none.
+pub fn even_shards(shards: u32, first: u64) -> ShardPage {
+    let count = NonZeroU32::new(shards).expect("there are some");
+    let shard = |index: u32| ListedShard {
         hash_keys: HashKeyRange::of_even_shard(index, count).expect("one of them"),
-        id: ShardId::numbered(index.into()),
+        id: ShardId::numbered(first + u64::from(index)),
     };
-    ShardPage { next_token: None, shards: (0..SHARDS).map(shard).collect() }
+    ShardPage { next_token: None, shards: (0..shards).map(shard).collect() }
 }
 
 /// Puts all records, then drives the engine until each has its outcome; returns how many got one.
