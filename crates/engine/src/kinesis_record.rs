@@ -93,11 +93,7 @@ impl KinesisRecord {
     /// The hash key that decides on the shard.
     pub(crate) fn hash_key(&self) -> HashKey {
         match self {
-            Self::Aggregate(aggregate) => match &aggregate.content {
-                Content::Sealed(entry) => entry.hash_key(),
-                Content::Unsealed(Some(unsealed)) => unsealed.hash_key(),
-                Content::Unsealed(None) => NOTHING.hash_key(),
-            },
+            Self::Aggregate(aggregate) => aggregate.hash_key(),
             Self::Plain(held) => held.record.hash_key(),
         }
     }
@@ -180,6 +176,15 @@ impl Aggregate {
         self.past.is_some() || self.claims.iter().any(|claim| claim.past.is_some())
     }
 
+    /// The hash key that decides on the shard.
+    pub(crate) fn hash_key(&self) -> HashKey {
+        match &self.content {
+            Content::Sealed(entry) => entry.hash_key(),
+            Content::Unsealed(Some(unsealed)) => unsealed.hash_key(),
+            Content::Unsealed(None) => NOTHING.hash_key(),
+        }
+    }
+
     /// The entry to send, its check sum included.
     pub(crate) fn seal(&mut self) -> Entry {
         if let Content::Unsealed(unsealed) = &mut self.content
@@ -193,9 +198,14 @@ impl Aggregate {
         }
     }
 
-    /// Its members as they were before they were packed, sharing its data.
-    pub(crate) fn members(&mut self) -> Vec<UserRecord> {
-        let Some(aggregate) = Packed::trusted(&self.seal().data) else { return Vec::new() };
+    /// Its members as they were before they were packed, sharing their data.
+    pub(crate) fn members(&self) -> Vec<UserRecord> {
+        let packed = match &self.content {
+            Content::Sealed(entry) => Packed::trusted(&entry.data),
+            // Without a check sum that nobody may ever read.
+            Content::Unsealed(unsealed) => unsealed.as_ref().and_then(Packed::of_unsealed),
+        };
+        let Some(aggregate) = packed else { return Vec::new() };
         // What was encoded from valid records has valid members.
         let entries: Vec<Entry> =
             aggregate.members().filter_map(|member| member.ok()?.to_entry().ok()).collect();
@@ -204,7 +214,7 @@ impl Aggregate {
 
     /// Its members as records of their own again, each with the whole past and in a buffer of its own: one that is
     /// left must not keep the others alive.
-    pub(crate) fn unpack(mut self, room: &mut Room) -> Vec<Held> {
+    pub(crate) fn unpack(self, room: &mut Room) -> Vec<Held> {
         let members = self.members();
         self.unpack_as(members, room)
     }

@@ -121,7 +121,7 @@ impl Engine {
             record => return Ok(record),
         };
         let lanes = &self.lanes;
-        let lane_of_first = lanes.predict(aggregate.seal().hash_key());
+        let lane_of_first = lanes.predict(aggregate.hash_key());
         let members = aggregate.members();
         let is_elsewhere = |member: &UserRecord| lanes.predict(member.hash_key()) != lane_of_first;
         if self.scattered.is_some() || members.iter().any(is_elsewhere) {

@@ -404,7 +404,7 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Decoded, decode};
+    use crate::aggregate::{Aggregate, Decoded, decode};
     use crate::{HashKey, PartitionKey};
     use alloc::format;
     use alloc::vec;
@@ -518,6 +518,12 @@ mod tests {
         let shapes = [1, 2, 60, 1, 7, 300];
         let apart: Vec<Entry> = shapes.into_iter().map(|records| make(records).seal()).collect();
         assert_eq!(Unsealed::seal_all(shapes.into_iter().map(make).collect()), apart);
+        for (records, sealed) in shapes.into_iter().zip(apart) {
+            let members = |aggregate: Aggregate| aggregate.members().collect::<Vec<_>>();
+            let before = Aggregate::of_unsealed(&make(records)).map(members);
+            assert_eq!(before, Aggregate::trusted(&sealed.data).map(members), "{records} members");
+            assert_eq!(before.is_some(), records > 1);
+        }
     }
 
     #[test]
