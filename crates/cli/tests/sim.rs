@@ -231,6 +231,32 @@ fn a_scenario_that_misses_a_figure_says_which() {
 }
 
 #[test]
+fn a_page_is_written_about_a_world() {
+    let folder = Folder::of("sim_page");
+    let page = folder.path("page.html");
+    let read = || fs::read_to_string(&page).expect("it is there");
+    let run = sim(&["replay", "7", "--trace=none", "--report", &page], "");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert!(run.stdout.starts_with("seed  ") && read().starts_with("<!doctype html>"));
+    assert!(read().contains(&format!("headwaters sim replay 7 --report {page}")));
+    let scenario = sim(&["scenario", "dead-shard", "--short", "--report", &page], "");
+    assert_eq!(scenario.code, 0, "{}", scenario.stderr);
+    let html = read();
+    for said in ["<h1>Scenario dead-shard</h1>", "dead shards: 1", "p99_beside_ms", "at most 0.2<"]
+    {
+        assert!(html.contains(said), "{said}");
+    }
+    // A broken rule is what one most wants to see.
+    let plan = folder.file("plan.toml", ENDLESS);
+    assert_eq!(sim(&["replay", "--trace=none", "--plan", &plan, "--report", &page], "").code, 1);
+    assert!(read().contains("A rule is broken: it does not end") && read().contains("send-batch"));
+    let two = sim(&["scenario", "outage", "sharing", "--report", &page], "");
+    assert!(two.code == 2 && two.stderr.contains("--report is about one scenario"));
+    let lost = sim(&["replay", "7", "--plan", &plan, "--report", &plan], "");
+    assert!(lost.code == 2 && lost.stderr.contains("is named for two things"), "{}", lost.stderr);
+}
+
+#[test]
 fn wrong_usage() {
     for (words, said) in [
         (&["run"][..], "--seeds"),

@@ -114,6 +114,8 @@ pub(crate) struct Checker {
     wants_share: Option<Wanted>,
     /// How often the engine waited.
     looks: u32,
+    /// As `looks`, and never from the beginning again.
+    wait_count: u64,
     /// Whether the engine has said all that it has to say.
     is_drained: bool,
     room: Room,
@@ -275,6 +277,7 @@ impl Checker {
             shards: Shards::default(),
             wants_share: None,
             looks: 0,
+            wait_count: 0,
             is_drained: true,
             was_memory_short: false,
             was_refused: false,
@@ -308,6 +311,24 @@ impl Checker {
     /// Since when, in the world's time, the oldest record waits for its outcome.
     pub(crate) fn waits_since(&self) -> Option<Instant> {
         self.records[self.records.first_open()].accepted
+    }
+
+    /// The records of some entries of a request that is not forgotten; of all of them, if `indexes` is `None`.
+    pub(crate) fn records_of(
+        &self,
+        batch: BatchId,
+        indexes: Option<&[u16]>,
+    ) -> impl Iterator<Item = u64> {
+        let request = self.requests.get(&batch);
+        let all = request.filter(|_| indexes.is_none()).map(|request| &request.numbers[..]);
+        let some = move |index: &u16| Some(request?.numbers_of(usize::from(*index)));
+        let some = indexes.unwrap_or_default().iter().filter_map(some).flatten();
+        all.unwrap_or_default().iter().chain(some).map(|&number| number as u64)
+    }
+
+    /// How often the engine has waited.
+    pub(crate) const fn wait_count(&self) -> u64 {
+        self.wait_count
     }
 
     /// When, in the world's time, a record was accepted, and where it lies.

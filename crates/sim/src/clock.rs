@@ -56,6 +56,8 @@ pub(crate) struct Clock {
     faults: Vec<Fault>,
     /// Its process does nothing before this.
     frozen_until: Instant,
+    /// What went wrong since somebody looked.
+    pub(crate) faults_seen: Vec<&'static str>,
     /// From here it shows `shown` and as much more as went by.
     since: Instant,
     shown: Instant,
@@ -110,6 +112,7 @@ impl Clock {
         let shown = Instant::ZERO.after(Duration::from_secs(4 * 60 * 60));
         Self {
             faults: drawn,
+            faults_seen: Vec::new(),
             frozen_until: Instant::ZERO,
             since: Instant::ZERO,
             shown,
@@ -126,6 +129,12 @@ impl Clock {
     }
 
     fn go_wrong(&mut self, Fault { at, kind, time }: Fault, sometimes: &mut Sometimes) {
+        self.faults_seen.push(match kind {
+            Kind::Backward => "clock-back",
+            Kind::Freeze => "freeze",
+            Kind::Jump => "clock-jump",
+            Kind::Stall => "clock-stall",
+        });
         match kind {
             Kind::Backward => {
                 sometimes.clock_went_back += 1;

@@ -77,6 +77,9 @@ pub use caller::{Caller, Ending};
 pub use changes::Changes;
 pub use clock::ClockFaults;
 pub use faults::{Faults, Outage};
+/// What a watcher may look at.
+#[doc(no_inline)]
+pub use headwaters_engine::Engine;
 pub use latencies::Latencies;
 pub use pairs::{Pair, Pairs};
 pub use plan::{Plan, Shift};
@@ -86,5 +89,5 @@ pub use rng::{Chance, Rng};
 pub use settings::{RateLimit, Retry, Settings};
 pub use shrink::shrink;
 pub use sometimes::Sometimes;
-pub use trace::{Kind, Line, TraceHash, Watch};
+pub use trace::{Kind, Line, Step, TraceHash, Watch, What};
 pub use world::{run, watch};

@@ -29,6 +29,8 @@ pub(crate) struct Network {
     poison: Poison,
     rng: Rng,
     happenings: BTreeMap<(Instant, u64), Happening>,
+    /// What went wrong since somebody looked, and with which request.
+    pub(crate) faults_seen: Vec<(&'static str, BatchId)>,
     /// Whether new credentials are on their way, for the end of an outage.
     is_renewed: bool,
     next: u64,
@@ -72,6 +74,24 @@ enum Fate {
     WrongCount,
 }
 
+impl Fate {
+    /// What went wrong, in the words of a plan; `None` if nothing did.
+    const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::BlackHole => "black-hole",
+            Self::Credentials => "credentials",
+            Self::Fail => "request-failure",
+            Self::FailStored => "request-failure-stored",
+            Self::Garble => "garbled-answer",
+            Self::LoseAnswer => "lost-answer",
+            Self::Normal => return None,
+            Self::Refuse => "request-refused",
+            Self::Repeat => "repeated-answer",
+            Self::WrongCount => "wrong-count",
+        })
+    }
+}
+
 /// What the engine is told.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -108,6 +128,7 @@ impl Network {
             poison: Poison::new(plan.seed),
             rng: Rng::new(seed, "network"),
             happenings: BTreeMap::new(),
+            faults_seen: Vec::new(),
             is_renewed: false,
             next: 0,
             travels: BTreeMap::new(),
@@ -123,6 +144,7 @@ impl Network {
         let silent = self.rng.happens(faults.silent_cancel);
         let mut travel = Travel { arrival: None, answer: None, silent };
         if self.is_out(now) {
+            self.faults_seen.push(("outage", batch));
             let error = match faults.outage {
                 Outage::Credentials => Some(ErrorCode::ExpiredTokenException),
                 Outage::KmsThrottled => Some(ErrorCode::KMSThrottlingException),
@@ -135,9 +157,11 @@ impl Network {
                 self.at(now.after(there + back), Happening::Answer { batch, result })
             });
         } else if self.rng.happens(faults.connect_failed) {
+            self.faults_seen.push(("connect-failed", batch));
             let result = Err(AttemptError::new(ErrorCode::ConnectFailed));
             travel.answer = Some(self.at(now.after(there), Happening::Answer { batch, result }));
         } else if self.rng.happens(faults.lost_request) {
+            self.faults_seen.push(("lost-request", batch));
             let result = Err(AttemptError::new(ErrorCode::ConnectionLost));
             let at = now.after(there + back);
             travel.answer = Some(self.at(at, Happening::Answer { batch, result }));
@@ -145,6 +169,8 @@ impl Network {
             let fate = self.fate();
             travel.silent |= fate == Fate::BlackHole;
             let late = self.rng.happens(faults.late_answer);
+            self.faults_seen.extend(late.then_some(("late-answer", batch)));
+            self.faults_seen.extend(fate.name().map(|name| (name, batch)));
             let back = if late { back + self.late } else { back };
             let arrive = Happening::Arrive { batch, entries, back, fate };
             travel.arrival = Some(self.at(now.after(there), arrive));
@@ -253,6 +279,7 @@ impl Network {
                 now,
             ),
             _ if self.poison.is_in(entries, self.faults.poison) => {
+                self.faults_seen.push(("poison", batch));
                 let refusal = RequestFault::ValidationException;
                 Err(service.stream.refuse(refusal, now.since(Instant::ZERO)))
             }

@@ -17,7 +17,7 @@ use crate::recovery::Recovery;
 use crate::resizes::Resizes;
 use crate::rng::{Chance, Rng, millis};
 use crate::service::Service;
-use crate::trace::{Kind, Line, Watch};
+use crate::trace::{Kind, Line, Step, Watch, What};
 use crate::waits::Waits;
 
 /// One engine with its application, its clock, its way to the service, and what watches over it.
@@ -157,6 +157,7 @@ impl Producer {
         self.time = time;
         self.recovery.see(&self.checker, time);
         self.shown = self.clock.read(time, &mut self.checker.sometimes);
+        self.trace_faults(watch);
         if self.clock.frozen_until() > time {
             return Ok(());
         }
@@ -183,6 +184,20 @@ impl Producer {
         self.drain(watch)
     }
 
+    /// Says what went wrong.
+    fn trace_faults(&mut self, watch: &mut impl Watch) {
+        for name in core::mem::take(&mut self.clock.faults_seen) {
+            self.trace(Kind::World, &format_args!("fault {name}"), watch);
+        }
+        for (name, batch) in core::mem::take(&mut self.network.faults_seen) {
+            self.trace(Kind::World, &format_args!("fault {name} {batch}"), watch);
+        }
+    }
+
+    fn follow(&self, what: What<'_>, watch: &mut impl Watch) {
+        watch.follow(Step { at: self.time, producer: self.number, what });
+    }
+
     fn trace(&self, kind: Kind, what: &dyn fmt::Display, watch: &mut impl Watch) {
         watch.see(Line { at: self.time, kind, producer: Some(self.number), what });
     }
@@ -201,7 +216,9 @@ impl Producer {
 
     fn hear(&mut self, service: &mut Service, watch: &mut impl Watch) {
         let ignored = self.engine.stats().ignored_answers;
-        match self.network.take(self.time, service) {
+        let news = self.network.take(self.time, service);
+        self.trace_faults(watch);
+        match news {
             // Something happened far away; here it is only later.
             None => self.tell(Event::TimeAdvanced, watch),
             Some(News::Cancelled { batch, sent }) => {
@@ -244,7 +261,7 @@ impl Producer {
             if self.application.next == self.application.caller.records {
                 return self.end(watch);
             }
-            if let Err(reason) = self.put()? {
+            if let Err(reason) = self.put(watch)? {
                 if !matches!(reason, RefusedReason::Full | RefusedReason::ShardFull) {
                     return Err(format!("a record was refused: {reason:?}"));
                 }
@@ -269,7 +286,7 @@ impl Producer {
     }
 
     /// Puts the next record.
-    fn put(&mut self) -> Result<Result<(), RefusedReason>, String> {
+    fn put(&mut self, watch: &mut impl Watch) -> Result<Result<(), RefusedReason>, String> {
         let (record, timing) = self.application.record();
         let number = self.application.next;
         let token = Token(u64::from(number));
@@ -279,6 +296,7 @@ impl Producer {
                 self.checker.accepted(number as usize, put, (self.time, self.now));
                 self.checker.accepted_share(number as usize, self.engine.held().bytes as u64)?;
                 self.application.next += 1;
+                self.follow(What::Accepted(token.0), watch);
                 Ok(Ok(()))
             }
             Err(refused) => {
@@ -341,7 +359,7 @@ impl Producer {
             return Ok(());
         }
         // It takes nothing any more.
-        match self.put()? {
+        match self.put(watch)? {
             Err(RefusedReason::Closed) => self.checker.sometimes.put_after_close += 1,
             other => return Err(format!("a record after the close: {other:?}")),
         }
@@ -358,6 +376,7 @@ impl Producer {
             self.trace(Kind::Action, &action, watch);
             if let Action::Wait(wakeup) = action {
                 self.wakeup = wakeup.at;
+                watch.look(self.time, self.number, &self.engine);
                 self.checker.check_rates(self.engine.shard_stats(), self.now)?;
                 let stats = self.engine.stats();
                 self.checker.check_shards(self.engine.shard_stats(), stats.bytes_held)?;
@@ -399,6 +418,7 @@ impl Producer {
             Action::Complete(completion) => {
                 self.checker.completed(&completion, self.now)?;
                 self.waits.note(&completion, &self.checker, self.time);
+                self.follow(What::Completed(&completion), watch);
             }
             Action::FlushFinished { flush, pending } => {
                 self.checker.flush_finished(flush, pending, self.now)?;
@@ -410,7 +430,11 @@ impl Producer {
                 self.checker.list_asked(&request, self.now)?;
                 self.network.list(request, self.time);
             }
-            Action::Requeue(requeue) => self.checker.requeued(&requeue, self.now)?,
+            Action::Requeue(requeue) => {
+                self.checker.requeued(&requeue, self.now)?;
+                let records = &mut self.checker.records_of(requeue.batch, Some(&requeue.indexes));
+                self.follow(What::Requeued { code: &requeue.cause.code, records }, watch);
+            }
             Action::RoomAvailable => {
                 self.checker.room_available();
                 if self.stage == Stage::Waiting {
@@ -419,7 +443,11 @@ impl Producer {
             }
             Action::SendBatch(batch) => {
                 self.checker.sent(&batch, &self.engine.stats(), self.now)?;
+                let id = batch.id;
                 self.network.send(batch, self.time);
+                self.trace_faults(watch);
+                let records = &mut self.checker.records_of(id, None);
+                self.follow(What::Sent { batch: id, records }, watch);
             }
             Action::Wait(_) => {}
         }

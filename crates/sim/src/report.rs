@@ -42,6 +42,8 @@ pub struct Report {
     pub stored: u64,
     /// How much time went by in the world.
     pub time: Duration,
+    /// How often all engines waited: each time everything that must hold then was looked at.
+    pub waits: u64,
     /// What reached the service of each producer, by the second of the world in which it did.
     pub traffic: Vec<BTreeMap<u64, Traffic>>,
     /// What each engine says of the shards at the end.
@@ -87,6 +89,7 @@ impl Report {
             stats: Vec::new(),
             stored: service.stored,
             time: now.since(Instant::ZERO),
+            waits: 0,
             traffic: Vec::new(),
             shards: Vec::new(),
         }
@@ -103,6 +106,7 @@ impl Report {
         self.lost_answers += producer.network.lost_answers;
         self.sometimes.add(&producer.checker.sometimes);
         self.stats.push(producer.engine.stats());
+        self.waits += producer.checker.wait_count();
         self.traffic.push(producer.network.traffic.clone());
         self.shards.push(producer.engine.shard_stats().collect());
     }

@@ -2,7 +2,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::fmt::{self, Write};
 
-use headwaters_engine::Instant;
+use headwaters_engine::wire::ErrorCode;
+use headwaters_engine::{BatchId, Completion, Engine, Instant};
 
 /// Something that happened in a world.
 #[derive(Clone, Copy)]
@@ -60,6 +61,64 @@ impl fmt::Display for Line<'_> {
 pub trait Watch {
     /// Something happened.
     fn see(&mut self, line: Line<'_>);
+
+    /// An engine has said all that it has to say, and waits. By default nobody looks at it.
+    fn look(&mut self, _at: Instant, _producer: u32, _engine: &Engine) {}
+
+    /// Something became of records. By default nobody follows them.
+    fn follow(&mut self, _step: Step<'_>) {}
+}
+
+/// What became of some records of a producer.
+#[non_exhaustive]
+pub struct Step<'a> {
+    /// When, in the world's time.
+    pub at: Instant,
+    /// Whose records they are.
+    pub producer: u32,
+    /// What.
+    pub what: What<'a>,
+}
+
+/// The ways of records. They are named by their numbers, in the order in which their application puts them, from 0.
+#[non_exhaustive]
+pub enum What<'a> {
+    /// One was accepted.
+    Accepted(u64),
+    /// They have their outcome.
+    Completed(&'a Completion),
+    /// They go back, for another attempt.
+    Requeued {
+        /// Why.
+        code: &'a ErrorCode,
+        /// Which; one that was packed with others may be named with them after it has left them.
+        records: &'a mut dyn Iterator<Item = u64>,
+    },
+    /// They left.
+    Sent {
+        /// In which request.
+        batch: BatchId,
+        /// Which.
+        records: &'a mut dyn Iterator<Item = u64>,
+    },
+}
+
+impl fmt::Debug for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, producer, what } = self;
+        write!(f, "{at} p{producer} {what:?}")
+    }
+}
+
+impl fmt::Debug for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted(record) => write!(f, "accepted {record}"),
+            Self::Completed(completion) => fmt::Display::fmt(completion, f),
+            Self::Requeued { code, .. } => write!(f, "requeued {code}"),
+            Self::Sent { batch, .. } => write!(f, "sent {batch}"),
+        }
+    }
 }
 
 /// Looks away. A world that nobody watches is a good deal faster.

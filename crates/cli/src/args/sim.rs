@@ -84,6 +84,10 @@ pub(crate) struct ReplayArguments {
     /// Write the trace to this file, and only the report to the standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+
+    /// Write a page of HTML about the world to this file, with pictures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -163,6 +167,10 @@ pub(crate) struct ScenarioArguments {
     /// How many at a time [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroU16>,
+
+    /// Write a page of HTML about one of them to this file, with pictures
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub(crate) report: Option<PathBuf>,
 
     /// How the figures are printed
     #[arg(long, value_name = "FORM", default_value = "text")]

@@ -6,6 +6,7 @@ mod figures;
 mod output;
 mod plans;
 mod replay;
+mod report;
 mod run;
 mod scenario;
 mod shrink;

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::figures::Figures;
 use super::output::Output;
+use super::report::Page;
 use super::world::{Lived, live, visit};
-use super::{plans, trace};
+use super::{plans, story, trace};
 use crate::args::{ReplayArguments, Trace};
 use crate::console::Console;
 use crate::exit::{Abort, Exit};
@@ -18,10 +19,11 @@ use crate::reports::refuse_input;
 pub(super) fn replay(arguments: &ReplayArguments) -> Result<Exit, Abort> {
     let plan = plans::of(&arguments.world)?;
     let to = arguments.to.as_deref();
-    if let Some(to) = to {
+    for to in to.into_iter().chain(arguments.report.as_deref()) {
         refuse_input(to, arguments.world.plan.as_slice())?;
     }
     let mut output = Output::open(to)?;
+    let page = arguments.report.as_deref().map(|to| Output::open(Some(to))).transpose()?;
     let lived = match write_trace(&plan, arguments.trace, &mut output) {
         ControlFlow::Continue(lived) => lived,
         // Nobody needs the rest of a trace that cannot be written.
@@ -42,11 +44,27 @@ pub(super) fn replay(arguments: &ReplayArguments) -> Result<Exit, Abort> {
         written = written.and_then(|()| output.write(report));
     }
     output.end(written, exit)?;
+    if let Some(page) = page {
+        write_page(&plan, arguments, page)?;
+    }
     if let Err(broken) = &lived {
         let console = Console::new(ProgressBar::hidden(), false);
         console.error(format_args!("seed {}: {}", plan.seed, broken.rule));
     }
     Ok(exit)
+}
+
+fn write_page(plan: &Plan, arguments: &ReplayArguments, to: Output) -> Result<(), Abort> {
+    let again = story::again(plan, arguments.world.plan.as_deref());
+    let file = arguments.report.as_deref().map(story::word).unwrap_or_default();
+    let page = Page {
+        title: format!("The world of seed {}", plan.seed),
+        about: "A simulated world, in which the engine meets what can go wrong",
+        again: format!("{again} --report {file}"),
+        figures: String::new(),
+        plan,
+    };
+    page.write(to)
 }
 
 /// Lives through the world, line by line, as long as the lines can be written.

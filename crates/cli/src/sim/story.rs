@@ -61,7 +61,7 @@ pub(super) fn again(plan: &Plan, file: Option<&Path>) -> String {
 }
 
 /// As one word for a shell.
-fn word(path: &Path) -> String {
+pub(super) fn word(path: &Path) -> String {
     let path = path.display().to_string();
     let is_plain = |char: char| char.is_alphanumeric() || "-_./".contains(char);
     if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }

@@ -42,6 +42,7 @@ impl Checker {
     /// The engine waits: nothing is owed, and its figures are right.
     pub(crate) fn waits(&mut self, at: Option<Instant>, stats: &Stats, now: Instant) -> Checked {
         self.list_elapse(now);
+        self.wait_count += 1;
         self.is_drained = true;
         self.heard.clear();
         (self.renewed_at, self.undrained_since) = (None, None);

@@ -17,27 +17,25 @@ use self::file::{Length, Scenario};
 use self::verdict::Verdict;
 use self::work::Work;
 use super::output::Output;
+use super::report::Page;
+use super::story::word;
 use super::task::attend;
 use crate::args::{Form, ScenarioArguments};
 use crate::console::Console;
 use crate::exit::{Abort, Exit};
+use crate::reports::refuse_input;
 
 /// Runs `headwaters sim scenario`.
 pub(super) fn scenario(arguments: &ScenarioArguments) -> Result<Exit, Abort> {
     if arguments.list {
         return list(arguments.output);
     }
-    let length = if arguments.short { Length::Short } else { Length::Full };
-    let is_wanted = |name: &&str| arguments.all || arguments.names.iter().any(|one| one == name);
-    let scenarios = NAMES.iter().copied().filter(is_wanted);
-    let mut scenarios: Vec<_> = scenarios.map(|name| Scenario::named(name, length)).collect();
-    scenarios.extend(
-        arguments
-            .file
-            .iter()
-            .map(|path| Scenario::read(path, length))
-            .collect::<Result<Vec<_>, _>>()?,
-    );
+    let scenarios = wanted(arguments)?;
+    let page = arguments.report.as_deref().map(|to| {
+        refuse_input(to, arguments.file.as_slice())?;
+        Ok((word(to), Output::open(Some(to))?))
+    });
+    let page = page.transpose()?;
     let clock = TokioClock::new();
     let work = Arc::new(Work::new(scenarios, clock));
     let jobs = arguments.jobs.map_or(1, core::num::NonZeroU16::get);
@@ -51,19 +49,50 @@ pub(super) fn scenario(arguments: &ScenarioArguments) -> Result<Exit, Abort> {
     };
     let mut output = Output::open(None)?;
     let written = match arguments.output {
-        Form::Json => output.write(json(&Verdicts { scenarios: verdicts, exit_code: exit.code() })),
+        Form::Json => {
+            output.write(json(&Verdicts { scenarios: &verdicts, exit_code: exit.code() }))
+        }
         Form::Text => verdicts.iter().try_for_each(|verdict| output.write(verdict)),
     };
     let ended = output.end(written, exit);
+    if let (Some((name, to)), [verdict]) = (page, &verdicts[..]) {
+        let again = format!("{} --report {name}", again(arguments));
+        let Scenario { about, plan, .. } = &work.scenarios[0];
+        let title = format!("Scenario {}", verdict.name);
+        Page { title, about, again, figures: verdict.html(), plan }.write(to)?;
+    }
     let console = Console::new(ProgressBar::hidden(), false);
     misses.iter().for_each(|miss| console.error(miss));
     ended
 }
 
+/// Those that are asked for.
+fn wanted(arguments: &ScenarioArguments) -> Result<Vec<Scenario>, Abort> {
+    let length = if arguments.short { Length::Short } else { Length::Full };
+    let is_wanted = |name: &&str| arguments.all || arguments.names.iter().any(|one| one == name);
+    let named = NAMES.iter().copied().filter(is_wanted).map(|name| Scenario::named(name, length));
+    let own = arguments.file.iter().map(|path| Scenario::read(path, length));
+    let scenarios = named.map(Ok).chain(own).collect::<Result<Vec<_>, _>>()?;
+    if arguments.report.is_some() && scenarios.len() != 1 {
+        return Err(Abort::usage("--report is about one scenario"));
+    }
+    Ok(scenarios)
+}
+
+/// The command that lives through one scenario again.
+fn again(arguments: &ScenarioArguments) -> String {
+    let which = match &arguments.file {
+        Some(file) => format!("--file {}", word(file)),
+        None => arguments.names.join(" "),
+    };
+    let short = if arguments.short { " --short" } else { "" };
+    format!("headwaters sim scenario {which}{short}")
+}
+
 /// The object of `--output json`.
 #[derive(Serialize)]
-struct Verdicts {
-    scenarios: Vec<Verdict>,
+struct Verdicts<'a> {
+    scenarios: &'a [Verdict],
     exit_code: u8,
 }
 

@@ -74,6 +74,28 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The figures as a table of HTML.
+    pub(super) fn html(&self) -> String {
+        let row = |Judged { figure, goal, ours, kpl, is_met }: &Judged| {
+            let (ours, kpl) = (number(*ours), number(*kpl));
+            let class = if *is_met { "good" } else { "bad" };
+            let is_met = if *is_met { "met" } else { "missed" };
+            format!(
+                "<tr><td>{}</td><td class=\"number\">{ours}</td><td class=\"number\">{kpl}</td>\
+                 <td>{goal}</td><td class=\"{class}\">{is_met}</td></tr>\n",
+                figure.name()
+            )
+        };
+        let rows: String = self.figures.iter().map(row).collect();
+        format!(
+            "<h2>What it must reach</h2>\n<div class=\"scroll\"><table><tr><th></th>\
+             <th class=\"number\">ours</th><th class=\"number\">the KPL's strategy</th><th>goal</th>\
+             <th></th></tr>\n{rows}</table></div>"
+        )
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, about, ours, kpl, figures } = self;

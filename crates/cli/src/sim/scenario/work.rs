@@ -18,7 +18,7 @@ use crate::sim::world::live;
 #[derive(Debug)]
 pub(super) struct Work {
     clock: TokioClock,
-    scenarios: Vec<Scenario>,
+    pub(super) scenarios: Vec<Scenario>,
     state: Mutex<State>,
 }
 
