@@ -29,7 +29,7 @@ fn longest(size: usize) -> Duration {
         0 => first,
         _ => {
             let shift = shift - 1;
-            ((PARTS + first) << shift) + (1 << shift) - 1
+            ((PARTS + first) << shift) + ((1 << shift) - 1)
         }
     };
     Duration::from_micros(micros)
