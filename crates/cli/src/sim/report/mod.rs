@@ -16,7 +16,7 @@ use indicatif::HumanCount;
 use plotters::style::RGBColor;
 
 use self::lives::{Became, Life};
-use self::plots::Picture;
+use self::plots::{Heat, Picture};
 use self::recorder::Recorder;
 use super::output::Output;
 use super::plans;
@@ -133,20 +133,22 @@ fn pictures(to: &mut String, recorder: &Recorder, plan: &Plan) -> fmt::Result {
         faults,
     )?;
     let step = recorder.slices.step().as_secs_f64();
-    if let Some((picture, most)) = plots::heat(recorder, plots::blue(), |cell| cell.bytes) {
-        let most = most as f64 / step / 1024.0;
+    if let Some(heat) = plots::heat(recorder, plots::blue(), |cell| cell.bytes) {
+        let most = heat.most as f64 / step / 1024.0;
         let caption = format!(
             "Bytes that were sent to each shard, by its number, again and again included. The strongest \
-             colour is {most:.0} KiB/s."
+             colour is {most:.0} KiB/s.{}",
+            shared(&heat)
         );
-        figure(to, "What was sent to which shard", &caption, Some(picture))?;
+        figure(to, "What was sent to which shard", &caption, Some(heat.picture))?;
     }
-    if let Some((picture, most)) = plots::heat(recorder, plots::red(), |cell| cell.throttled) {
-        let most = most as f64 / step;
+    if let Some(heat) = plots::heat(recorder, plots::red(), |cell| cell.throttled) {
+        let most = heat.most as f64 / step;
         let caption = format!(
-            "Entries that each shard throttled. The strongest colour is {most:.0} in a second."
+            "Entries that each shard throttled. The strongest colour is {most:.0} in a second.{}",
+            shared(&heat)
         );
-        figure(to, "What was throttled, where", &caption, Some(picture))?;
+        figure(to, "What was throttled, where", &caption, Some(heat.picture))?;
     }
     if let Some((picture, names)) = plots::rates(recorder) {
         let mut caption = String::from(
@@ -165,6 +167,12 @@ fn pictures(to: &mut String, recorder: &Recorder, plan: &Plan) -> fmt::Result {
         "Records without an outcome, of all producers.",
         plots::held(recorder),
     )
+}
+
+/// What to say of shards that share rows.
+fn shared(heat: &Heat) -> String {
+    let shards = heat.shards_per_row;
+    if shards > 1 { format!(" A row is of {shards} shards, together.") } else { String::new() }
 }
 
 /// What lasts, by the plan: its name, and from when until when.

@@ -103,12 +103,23 @@ fn short(value: f64) -> String {
 /// Most rows of a heat map; more shards than that share them.
 const HEAT_ROWS: u64 = 32;
 
-/// What there is of each shard: rows of shards, columns of time, and the more the stronger the colour. `None` if there is nothing.
+/// A heat map, and what its reader must know.
+#[derive(Debug)]
+pub(super) struct Heat {
+    /// What the strongest colour stands for, in one slice.
+    pub(super) most: u64,
+    pub(super) picture: Picture,
+    /// How many shards share a row.
+    pub(super) shards_per_row: u64,
+}
+
+/// What there is of each shard: rows of shards, columns of time, and the more the stronger the colour. `None` if there is
+/// nothing.
 pub(super) fn heat(
     recorder: &Recorder,
     colour: RGBColor,
     of: impl Fn(&Cell) -> u64,
-) -> Option<(Picture, u64)> {
+) -> Option<Heat> {
     let slices: Vec<(f64, &Slice)> = recorder.slices.all().collect();
     // Those that were never sent anything are left out.
     let cells = slices.iter().flat_map(|(_, slice)| &slice.cells);
@@ -146,7 +157,7 @@ pub(super) fn heat(
         }))?;
         Ok(())
     });
-    Some((picture, most))
+    Some(Heat { most, picture, shards_per_row: per_row })
 }
 
 fn end(recorder: &Recorder) -> f64 {
