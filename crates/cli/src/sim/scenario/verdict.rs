@@ -90,7 +90,7 @@ impl Verdict {
         let rows: String = self.figures.iter().map(row).collect();
         format!(
             "<h2>What it must reach</h2>\n<div class=\"scroll\"><table><tr><th></th>\
-             <th class=\"number\">ours</th><th class=\"number\">the KPL's strategy</th><th>goal</th>\
+             <th class=\"number\">ours</th><th class=\"number\">the KPL's</th><th>goal</th>\
              <th></th></tr>\n{rows}</table></div>"
         )
     }
