@@ -79,15 +79,16 @@ impl Collector {
         // no more.
         let mut waiting: Vec<u32> = match apart {
             Some(apart) => [apart].into(),
-            None => lanes.queued(self.count_max).collect(),
+            None => lanes.queued(self.count_max, now).collect(),
         };
+        let first = lanes.first_queued(now);
         self.entries_max = self.count_max.min(lanes.records);
         let mut asked = waiting.len();
         self.turns.reserve(asked);
         while !self.is_full && !waiting.is_empty() {
             waiting.retain(|&lane| !self.is_full && self.ask(lane, lanes, now) == Turn::More);
             if waiting.is_empty() && asked == self.count_max && apart.is_none() {
-                waiting.extend(lanes.queued(self.count_max));
+                waiting.extend(lanes.queued(self.count_max, now));
                 asked = waiting.len();
             }
         }
@@ -97,6 +98,9 @@ impl Collector {
         if let Some(apart) = apart {
             lanes.get_mut(apart).apart += 1;
             lanes.mark(apart);
+        } else {
+            let last = self.turns.last().filter(|_| self.is_full);
+            lanes.note_turn(first, last.map(|&(lane, _)| lane));
         }
         Some(Load { is_apart: apart.is_some(), ..self.into_load(lanes.generation) })
     }

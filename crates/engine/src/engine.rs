@@ -396,7 +396,7 @@ impl Engine {
     /// The lane whose turn it is to leave apart: it is due, and no other was before.
     fn take_turn_apart(&mut self) -> Option<(Instant, u32)> {
         let (due, at) = self.next_apart().filter(|&(due, _)| due <= self.now)?;
-        let is_first = self.lanes.first_queued().is_none_or(|first| (due, at) < first);
+        let is_first = self.lanes.first_queued(self.now).is_none_or(|first| (due, at) < first);
         is_first.then(|| {
             self.lanes.ripen(at, self.now);
             (due, at)
@@ -412,7 +412,11 @@ impl Engine {
         let cut = if apart.is_some() {
             self.lanes.why_due(apart)
         } else {
-            self.lanes.why(self.config.collection_max_count, self.config.collection_max_size)
+            self.lanes.why(
+                self.config.collection_max_count,
+                self.config.collection_max_size,
+                self.now,
+            )
         };
         let mut load = collector.collect(apart.map(|(_, at)| at), &mut self.lanes, self.now)?;
         if seals {

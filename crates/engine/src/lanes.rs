@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use headwaters_wire::{HashKey, ListedShard, ShardId};
 
+use self::turns::Turn;
 use crate::aggregator::{Aggregator, Encoders, Joined, Limits};
 use crate::config::Config;
 use crate::doubts::Doubt;
@@ -33,6 +34,8 @@ pub(crate) struct Lanes {
     pub(crate) generation: u32,
     /// Lanes that may send something, by when it is due.
     queued: BTreeSet<(Instant, u32)>,
+    /// Which of those comes first next.
+    turn: Turn,
     /// Lanes that are packing something and may send it, by when it is due.
     filling: BTreeSet<(Instant, u32)>,
     /// Lanes in doubt that may send something, by when it is due.
@@ -110,6 +113,7 @@ impl Lanes {
             map: None,
             generation: 0,
             queued: BTreeSet::new(),
+            turn: Turn::FIRST,
             filling: BTreeSet::new(),
             apart: BTreeSet::new(),
             blocked: BTreeSet::new(),

@@ -1,9 +1,24 @@
 //! Whose turn it is, when, and why.
 
+use core::ops::Bound::{Excluded, Included, Unbounded};
+
 use super::Lanes;
 use crate::figures::Cut;
 use crate::lane::Lane;
 use crate::time::Instant;
+
+/// Who comes first in the next request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// Whether it is a lane whose time has come, rather than one that leaves at once.
+    due_first: bool,
+    /// The lane behind which those that leave at once have their turn.
+    last: u32,
+}
+
+impl Turn {
+    pub(crate) const FIRST: Self = Self { due_first: false, last: u32::MAX };
+}
 
 impl Lanes {
     /// The lane that is to leave apart next, and when.
@@ -12,13 +27,39 @@ impl Lanes {
     }
 
     /// The lane that is to leave with others next, and when.
-    pub(crate) fn first_queued(&self) -> Option<(Instant, u32)> {
-        self.queued.first().copied()
+    pub(crate) fn first_queued(&self, now: Instant) -> Option<(Instant, u32)> {
+        self.in_turn(now).next()
     }
 
-    /// The lanes that may send something, the earliest due first; at most `count` of them.
-    pub(crate) fn queued(&self, count: usize) -> impl Iterator<Item = u32> {
-        self.queued.iter().take(count).map(|&(_, at)| at)
+    /// The lanes that may send something, in their turn; at most `count` of them.
+    pub(crate) fn queued(&self, count: usize, now: Instant) -> impl Iterator<Item = u32> {
+        self.in_turn(now).take(count).map(|(_, at)| at)
+    }
+
+    /// Those that leave at once, for they are in a hurry or have much, then those whose time has come, the earliest first,
+    /// and then the others. As long as requests are full, these two kinds take turns in being first, and each of those that
+    /// leave at once is the first of them in its turn: what never ends in one lane keeps no other one waiting for ever.
+    fn in_turn(&self, now: Instant) -> impl Iterator<Item = (Instant, u32)> {
+        let Turn { due_first, last } = self.turn;
+        let (least, most) = ((Instant::ZERO, 0), (Instant::ZERO, u32::MAX));
+        let at_once = [
+            self.queued.range((Excluded((Instant::ZERO, last)), Included(most))),
+            self.queued.range((Included(least), Included((Instant::ZERO, last)))),
+        ];
+        let due = || self.queued.range((Excluded(most), Included((now, u32::MAX))));
+        let later = self.queued.range((Excluded((now, u32::MAX)), Unbounded));
+        let [before, after] = [due_first, !due_first].map(|is_here| is_here.then(due));
+        let before = before.into_iter().flatten().chain(at_once.into_iter().flatten());
+        before.chain(after.into_iter().flatten()).chain(later).copied()
+    }
+
+    /// A request has left: with all that may leave, or it was full, and `last` was the last lane in it. Its `first` lane had its
+    /// turn.
+    pub(crate) fn note_turn(&mut self, first: Option<(Instant, u32)>, last: Option<u32>) {
+        self.turn = match (first, last) {
+            (Some((Instant::ZERO, _)), Some(last)) => Turn { due_first: true, last },
+            _ => Turn { due_first: false, ..self.turn },
+        };
     }
 
     /// Whether what was not sent before, and may leave, fills a request of `count` entries or `size` bytes.
@@ -27,13 +68,13 @@ impl Lanes {
     }
 
     /// Why something leaves now, a request being free.
-    pub(crate) fn why(&self, count: usize, size: usize) -> Cut {
+    pub(crate) fn why(&self, count: usize, size: usize, now: Instant) -> Cut {
         if !self.awaits_map && self.unsent >= count {
             Cut::Count
         } else if !self.awaits_map && self.unsent_size >= size {
             Cut::Size
         } else {
-            self.why_due(self.first_queued())
+            self.why_due(self.first_queued(now))
         }
     }
 
