@@ -14,22 +14,16 @@ use super::{Checked, Checker, rule};
 pub(super) struct Budget {
     /// What a stored Kinesis record brings, in billionths of a retry; `None` if there is no budget.
     brings: Option<i128>,
-    /// There was not less than this at the last wait.
-    low: Bound,
-    /// There is not more than this now.
+    /// There was not less than this at the last wait, and not more.
+    low: i128,
     high: i128,
+    /// What came since.
+    came: i128,
     at: Instant,
     /// Kinesis records that were told to have failed since the last wait, and may take one each.
     told: i128,
     /// Kinesis records that were sent again since.
     taken: i128,
-}
-
-/// A lower bound, and what came since it was one.
-#[derive(Debug)]
-struct Bound {
-    level: i128,
-    came: i128,
 }
 
 const ONE: i128 = 1_000_000_000;
@@ -47,8 +41,8 @@ impl Budget {
             (RetryBudget::Percent(percent), _) => Some(ONE * i128::from(percent) / 100),
             _ => None,
         };
-        let low = Bound { level: FULL, came: 0 };
-        Self { brings, low, high: FULL, at: Instant::ZERO, told: 0, taken: 0 }
+        let (low, high) = (FULL, FULL);
+        Self { brings, low, high, came: 0, at: Instant::ZERO, told: 0, taken: 0 }
     }
 
     /// How much longer than its policy wants a Kinesis record may wait.
@@ -60,9 +54,7 @@ impl Budget {
     }
 
     fn flow(&mut self, now: Instant) {
-        let flow = PER_NANO * now.since(self.at).as_nanos() as i128;
-        self.high += flow;
-        self.low.came += flow;
+        self.came += PER_NANO * now.since(self.at).as_nanos() as i128;
         self.at = self.at.max(now);
     }
 
@@ -70,8 +62,7 @@ impl Budget {
     pub(super) fn told(&mut self, stored: usize, failed: usize, now: Instant) {
         let Some(brings) = self.brings else { return };
         self.flow(now);
-        self.high += brings * stored as i128;
-        self.low.came += brings * stored as i128;
+        self.came += brings * stored as i128;
         self.told += failed as i128;
     }
 
@@ -81,11 +72,16 @@ impl Budget {
             return;
         }
         self.flow(now);
-        self.high = self.high.min(FULL);
+        self.high = self.most().min(FULL);
         // In the worst order what came was of no use, for there was enough, and all the rest was taken then.
-        let all = (self.low.level + self.low.came).min(FULL);
-        self.low = Bound { level: (all - self.taken * ONE).max(-FULL), came: 0 };
-        (self.told, self.taken) = (0, 0);
+        let all = (self.low + self.came).min(FULL);
+        self.low = (all - self.taken * ONE).max(-FULL);
+        (self.came, self.told, self.taken) = (0, 0, 0);
+    }
+
+    /// What there is at most: in the best order all was taken first, some of it for nothing, for no more can be owed than so much.
+    fn most(&self) -> i128 {
+        (self.high - self.taken * ONE).max(-FULL) + self.came
     }
 }
 
@@ -105,18 +101,17 @@ impl Checker {
         self.budget.flow(now);
         let budget = &mut self.budget;
         budget.taken += 1;
-        budget.high = (budget.high - ONE).max(-FULL);
         let most = budget.told.max(budget.taken);
         if not_before > latest {
             self.sometimes.budget_empty += 1;
-            return rule(budget.low.level < most * ONE, || {
+            return rule(budget.low < most * ONE, || {
                 format!("{place:?} waits for the budget until {not_before}: {budget:?}")
             });
         }
         // Where the wait would end after the expiration it is cut short, by as much as it takes.
         let is_cut = expiration.is_some_and(|expiration| expiration <= latest.after(LONGEST));
         let is_free = not_before < earliest.after(STEP) && !is_cut;
-        rule(!is_free || budget.high >= 0, || {
+        rule(!is_free || budget.most() >= 0, || {
             format!("{place:?} does not wait for the budget: {budget:?}")
         })
     }
