@@ -21,8 +21,8 @@ const PIECE: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Pieces<T>(Vec<VecDeque<T>>);
 
-/// Most of them: 16 KiB if what lies in them is as large as a record.
-const PIECES_MAX: usize = 4;
+/// Most of them: 8 KiB if what lies in them is as large as a record.
+const PIECES_MAX: usize = 2;
 
 impl<T> Pieces<T> {
     pub(crate) const fn new() -> Self {
