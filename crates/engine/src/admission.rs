@@ -54,7 +54,8 @@ impl Engine {
         self.arrivals.note(sequence, self.now);
         let stamp = Stamp { token, sequence, expiration, deadline };
         if self.turnstile.is_none() {
-            self.lanes.accept(record, stamp, self.now);
+            let way = self.lanes.way_of(&record, &stamp);
+            self.lanes.accept(way, record, stamp, self.now);
         } else {
             self.line_up(record, stamp);
         }

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use headwaters_wire::Entry;
 use headwaters_wire::aggregate::Unsealed;
-use headwaters_wire::{Entry, HashKey};
 
 use crate::check_sums::CheckSums;
 use crate::held::{Claim, Held};
@@ -12,7 +12,8 @@ use crate::in_flight::{Cargo, Flight, Load};
 use crate::kinesis_record::{Aggregate, Content, KinesisRecord, NOTHING};
 use crate::lane::Lane;
 use crate::lanes::Lanes;
-use crate::queue::Pieces;
+use crate::limiter::Allowance;
+use crate::queue::{Pieces, push_with};
 use crate::time::Instant;
 
 /// A lane's share of a request, when others wait: one in so many.
@@ -43,6 +44,65 @@ enum Turn {
     Done,
     /// It has more.
     More,
+}
+
+/// What a lane may send in its turn, and what of the request is left.
+#[derive(Debug)]
+struct Quota {
+    /// What its limiter lets pass.
+    allowance: Allowance,
+    count_left: usize,
+    /// Bytes of its share (deficit round robin).
+    deficit: usize,
+    /// Whether the request is still empty: then an entry may be larger than a request.
+    is_first: bool,
+    /// What an entry costs at least: its part of the number of entries.
+    least_cost: usize,
+    size_left: usize,
+    size_max: usize,
+}
+
+/// Why a lane's turn ends.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// The request is full.
+    Full,
+    /// The limiter does not let so many bytes pass.
+    Limiter(u64),
+    /// It has nothing more that may leave.
+    Nothing,
+    /// Its share is used.
+    Share,
+}
+
+impl Quota {
+    /// Takes an entry of `size` bytes from it.
+    ///
+    /// An entry costs its bytes, or its part of the number of entries if that is more. One that is larger than a request
+    /// goes alone, and costs all of it: so nothing waits for more than some turns.
+    #[inline(always)]
+    fn take(&mut self, size: usize) -> Result<(), Stop> {
+        let cost = size.max(self.least_cost).min(self.size_max);
+        if cost > self.deficit {
+            return Err(Stop::Share);
+        }
+        if !self.allowance.allows(size as u64) {
+            return Err(Stop::Limiter(size as u64));
+        }
+        if !self.is_first && (self.count_left == 0 || size > self.size_left) {
+            return Err(Stop::Full);
+        }
+        self.is_first = false;
+        self.allowance.take(size as u64);
+        self.deficit -= cost;
+        self.count_left -= 1;
+        self.size_left = self.size_left.saturating_sub(size);
+        Ok(())
+    }
+
+    const fn is_full(&self) -> bool {
+        self.count_left == 0 || self.size_left == 0
+    }
 }
 
 impl Collector {
@@ -110,43 +170,43 @@ impl Collector {
         self.size_max.div_ceil(LANES_PER_REQUEST)
     }
 
-    /// What an entry costs: its bytes, or its part of the number of entries if that is more. One that is larger
-    /// than a request goes alone, and costs all of it: so nothing waits for more than some turns.
-    fn cost(&self, size: usize) -> usize {
-        size.max(self.size_max / self.count_max).min(self.size_max)
-    }
-
     /// One lane's turn.
     fn ask(&mut self, at: u32, lanes: &mut Lanes, now: Instant) -> Turn {
-        let share = self.share();
         let mut ready = None;
         let turn = lanes.serve(at, |lane, pieces, only_due| {
             let (entries, size, records) = (self.entries.len(), self.size, self.records);
             let oldest = lane.first().map(KinesisRecord::sequence);
-            lane.deficit += share;
-            let turn = loop {
-                let Some(size) = lane.next_size(only_due, now) else {
-                    lane.deficit = 0;
-                    break Turn::Done;
-                };
-                let cost = self.cost(size);
-                if cost > lane.deficit {
-                    break Turn::More;
+            let mut quota = self.quota(lane, now);
+            let stop = loop {
+                if let Some(stop) = self.take_run((lane, at), &mut quota, pieces, (only_due, now)) {
+                    break stop;
                 }
-                if !lane.limiter.allows(size as u64, now) {
-                    lane.deficit = 0;
-                    ready = Some(lane.limiter.ready_at(size as u64, now));
-                    break Turn::Done;
+                // What is next is none of a run.
+                let Some(size) = lane.next_size(only_due, now) else { break Stop::Nothing };
+                if let Err(stop) = quota.take(size) {
+                    break stop;
                 }
-                if !self.has_room(size) {
+                self.take((lane, at), size, pieces);
+            };
+            lane.limiter.settle(&quota.allowance);
+            (self.is_full, lane.deficit) = (quota.is_full(), quota.deficit);
+            let turn = match stop {
+                Stop::Nothing => {
+                    lane.deficit = 0;
+                    Turn::Done
+                }
+                Stop::Limiter(size) => {
+                    lane.deficit = 0;
+                    ready = Some(lane.limiter.ready_at(size, now));
+                    Turn::Done
+                }
+                Stop::Share => Turn::More,
+                Stop::Full => {
                     self.is_full = true;
                     // What is left of its share does not add up over requests.
-                    lane.deficit = lane.deficit.min(share);
-                    break Turn::More;
+                    lane.deficit = lane.deficit.min(self.share());
+                    Turn::More
                 }
-                lane.deficit -= cost;
-                lane.limiter.spend(size as u64, now);
-                self.take_first((lane, at), size, pieces);
             };
             let sent = self.entries.len() - entries;
             if sent > 0 {
@@ -163,59 +223,91 @@ impl Collector {
         turn
     }
 
-    fn has_room(&self, size: usize) -> bool {
-        self.entries.is_empty()
-            || (self.entries.len() < self.count_max && self.size + size <= self.size_max)
+    /// What a lane may send now.
+    fn quota(&self, lane: &mut Lane, now: Instant) -> Quota {
+        Quota {
+            allowance: lane.limiter.allowance(now),
+            count_left: self.count_max - self.entries.len(),
+            deficit: lane.deficit + self.share(),
+            is_first: self.entries.is_empty(),
+            least_cost: self.size_max / self.count_max,
+            size_left: self.size_max.saturating_sub(self.size),
+            size_max: self.size_max,
+        }
+    }
+
+    /// Takes plain records that were not sent before, as many as leave one after the other. Why no more of them may
+    /// leave; `None` if something else is next.
+    fn take_run(
+        &mut self,
+        (lane, at): (&mut Lane, u32),
+        quota: &mut Quota,
+        pieces: &mut Pieces<KinesisRecord>,
+        (only_due, now): (bool, Instant),
+    ) -> Option<Stop> {
+        let latest = if only_due { now } else { Instant::NEVER };
+        loop {
+            self.reserve();
+            let (mut count, mut size, mut stop) = (0, 0, None);
+            for Held { record, claim: Claim { token, sequence, expiration, .. }, .. } in
+                lane.run(latest)
+            {
+                let bytes = record.size();
+                if let Err(why) = quota.take(bytes) {
+                    stop = Some(why);
+                    break;
+                }
+                count += 1;
+                size += bytes;
+                push_with(&mut self.flights, || {
+                    let (token, sequence, expiration) = (*token, *sequence, *expiration);
+                    let claim = Claim { token, sequence, expiration, past: None };
+                    let (hash_key, size) = (record.hash_key(), bytes as u32);
+                    Flight { cargo: Cargo::Plain { claim, hash_key, size }, lane: at }
+                });
+            }
+            if count > 0 {
+                self.size += size;
+                self.records += count;
+                lane.take_run((count, size), pieces, &mut self.entries);
+            }
+            if stop.is_some() || count == 0 {
+                return stop;
+            }
+        }
+    }
+
+    /// Makes room for all entries that there can be.
+    fn reserve(&mut self) {
+        if self.entries.is_empty() {
+            self.entries.reserve(self.entries_max);
+            self.flights.reserve(self.entries_max);
+        }
     }
 
     /// Takes the Kinesis record that leaves the lane next.
-    #[inline(always)]
-    fn take_first(
+    fn take(
         &mut self,
         (lane, at): (&mut Lane, u32),
         size: usize,
         pieces: &mut Pieces<KinesisRecord>,
     ) {
-        if self.entries.is_empty() {
-            self.entries.reserve(self.entries_max);
-            self.flights.reserve(self.entries_max);
-        }
+        self.reserve();
         self.size += size;
-        if let Some((stamp, hash_key)) = lane.first_new() {
-            // Nearly every plain record: its parts go straight from the queue to where they belong.
-            self.records += 1;
-            self.add_plain(|| stamp.claim(), hash_key, size, at);
-            push_with(&mut self.entries, || lane.pop_new(pieces));
-        } else {
-            match lane.pop_first(pieces) {
-                None => {}
-                Some(KinesisRecord::Aggregate(mut aggregate)) => {
-                    aggregate.sent_to = lane.shard.as_ref().map(|shard| shard.id.clone());
-                    self.add_aggregate(aggregate, at);
-                }
-                Some(KinesisRecord::Plain(Held { record, claim, .. })) => {
-                    self.records += 1;
-                    self.add_plain(|| claim, record.hash_key(), size, at);
-                    self.entries.push(record.into_entry());
-                }
+        match lane.pop_first(pieces) {
+            None => {}
+            Some(KinesisRecord::Aggregate(mut aggregate)) => {
+                aggregate.sent_to = lane.shard.as_ref().map(|shard| shard.id.clone());
+                self.add_aggregate(aggregate, at);
+            }
+            Some(KinesisRecord::Plain(Held { record, claim, .. })) => {
+                self.records += 1;
+                let (hash_key, size) = (record.hash_key(), size as u32);
+                self.flights
+                    .push(Flight { cargo: Cargo::Plain { claim, hash_key, size }, lane: at });
+                self.entries.push(record.into_entry());
             }
         }
-        self.is_full = self.entries.len() >= self.count_max || self.size >= self.size_max;
-    }
-
-    #[inline(always)]
-    fn add_plain(
-        &mut self,
-        claim: impl FnOnce() -> Claim,
-        hash_key: HashKey,
-        size: usize,
-        lane: u32,
-    ) {
-        let size = size as u32;
-        push_with(&mut self.flights, || Flight {
-            cargo: Cargo::Plain { claim: claim(), hash_key, size },
-            lane,
-        });
     }
 
     fn add_aggregate(&mut self, mut aggregate: Box<Aggregate>, lane: u32) {
@@ -245,11 +337,4 @@ impl Collector {
         let is_apart = false;
         Load { case: None, entries, flights, generation, is_apart, records, turns, unsealed }
     }
-}
-
-/// Pushes what `make` makes. The room is made first, so that nothing can fail once there is a value: so it is built
-/// where it belongs, while [`Vec::push`] would have it built, kept for the case of failure, and copied.
-#[inline(always)]
-fn push_with<T>(to: &mut Vec<T>, make: impl FnOnce() -> T) {
-    to.extend(core::iter::once_with(make));
 }

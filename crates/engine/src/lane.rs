@@ -1,16 +1,17 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use headwaters_wire::{Entry, HashKey, ListedShard};
+use headwaters_wire::{Entry, ListedShard};
 
 use crate::aggregator::Aggregator;
+use crate::bounds::Bounds;
 use crate::doubts::Doubt;
 use crate::figures::Figures;
-use crate::held::{Claim, Held, Stamp};
+use crate::held::{Held, Stamp};
 use crate::kinesis_record::{KinesisRecord, NOTHING};
 use crate::limiter::Limiter;
 use crate::memory::{self, Memory};
-use crate::queue::{Pieces, Queue};
+use crate::queue::{Pieces, Queue, push_with};
 use crate::record::UserRecord;
 use crate::time::Instant;
 
@@ -42,6 +43,8 @@ pub(crate) struct Lane {
     /// What came in order and was not sent before.
     fresh: Queue<KinesisRecord>,
     fresh_size: usize,
+    /// Deadline and expiration of the last of those.
+    last: (Instant, Instant),
     /// The others, by deadline and place in the order of acceptance.
     ordered: BTreeMap<Key, KinesisRecord>,
     /// How many of those have user records that were not sent before, and their bytes.
@@ -92,6 +95,7 @@ impl Lane {
             elsewhere: 0,
             fresh: Queue::new(),
             fresh_size: 0,
+            last: (Instant::ZERO, Instant::ZERO),
             late: 0,
             late_size: 0,
             room: 0,
@@ -104,21 +108,21 @@ impl Lane {
     /// Whether what has this deadline and this expiration may come last in the queue.
     #[inline(always)]
     pub(crate) fn is_in_order(&self, deadline: Instant, expiration: Instant) -> bool {
-        self.fresh
-            .back()
-            .is_none_or(|last| last.deadline() <= deadline && last.expiration() <= expiration)
+        self.fresh.is_empty() || (self.last.0 <= deadline && self.last.1 <= expiration)
     }
 
-    /// Adds a new record that goes plain and is in order.
+    /// Adds a new record of `size` bytes that goes plain and is in order.
     #[inline(always)]
     pub(crate) fn append(
         &mut self,
         record: UserRecord,
+        size: usize,
         stamp: Stamp,
         pieces: &mut Pieces<KinesisRecord>,
     ) {
-        self.fresh_size += record.size();
-        self.room += Held::room_of(&record);
+        self.fresh_size += size;
+        self.room += size + Bounds::RECORD_OVERHEAD;
+        self.last = (stamp.deadline, stamp.expiration);
         self.fresh.push_with(pieces, || KinesisRecord::Plain(stamp.on(record)));
     }
 
@@ -129,6 +133,7 @@ impl Lane {
         }
         self.fresh_size += record.size();
         self.room += record.room();
+        self.last = (record.deadline(), record.expiration());
         self.fresh.push_with(pieces, || record);
     }
 
@@ -158,40 +163,57 @@ impl Lane {
 
     /// The size of the Kinesis record that leaves next; `None` if none may leave now: with `only_due` nothing rides
     /// along before its deadline.
-    #[inline]
     pub(crate) fn next_size(&self, only_due: bool, now: Instant) -> Option<usize> {
         let first = self.first()?;
         (!only_due || first.deadline() <= now).then(|| first.size())
     }
 
-    /// What is kept of the Kinesis record that leaves next, and its hash key, if it is a plain record without a past
-    /// that came in order: [`pop_new`](Self::pop_new) takes it out.
-    #[inline(always)]
-    pub(crate) fn first_new(&self) -> Option<(Stamp, HashKey)> {
-        if self.takes_ordered() {
-            return None;
-        }
-        let Some(KinesisRecord::Plain(held)) = self.fresh.front() else { return None };
-        held.claim.past.is_none().then(|| (held.stamp(), held.record.hash_key()))
+    /// The plain records without a past that leave next, one after the other, and may leave by `latest`, if there are
+    /// such: nearly all plain records are. These are all that can be seen at once, not all there are.
+    #[inline]
+    pub(crate) fn run(&self, latest: Instant) -> impl Iterator<Item = &Held> {
+        let ordered = self.ordered.first_key_value();
+        let ordered = ordered.map_or((Instant::NEVER, u64::MAX), |(&key, _)| key);
+        self.fresh.run().iter().map_while(move |record| match record {
+            KinesisRecord::Plain(held)
+                if held.claim.past.is_none()
+                    && held.deadline <= latest
+                    && (held.deadline, held.claim.sequence) < ordered =>
+            {
+                Some(held)
+            }
+            _ => None,
+        })
     }
 
-    /// Takes the record out of which [`first_new`](Self::first_new) spoke, as an entry. It has no part that would
-    /// have to be dropped, so none is laid aside.
-    #[inline(always)]
-    pub(crate) fn pop_new(&mut self, pieces: &mut Pieces<KinesisRecord>) -> Entry {
-        match self.fresh.pop_front(pieces) {
-            Some(KinesisRecord::Plain(Held { record, claim: Claim { past, .. }, .. })) => {
-                drop(past);
-                self.fresh_size -= record.size();
-                self.room -= Held::room_of(&record);
-                record.into_entry()
+    /// Takes the first `count` records out of which [`run`](Self::run) spoke, of so many bytes: puts their entries
+    /// to the others.
+    ///
+    /// Room first, then the value: so it goes straight from the queue to where it belongs. It has no part that would have
+    /// to be dropped, so none is laid aside.
+    #[inline]
+    pub(crate) fn take_run(
+        &mut self,
+        (count, size): (usize, usize),
+        pieces: &mut Pieces<KinesisRecord>,
+        entries: &mut Vec<Entry>,
+    ) {
+        self.fresh_size -= size;
+        self.room -= size + count * Bounds::RECORD_OVERHEAD;
+        self.fresh.take_run(count, pieces, |mut records| {
+            for _ in 0..count {
+                push_with(entries, || match records.next() {
+                    Some(KinesisRecord::Plain(Held { record, claim, .. })) => {
+                        core::mem::forget(claim.past);
+                        record.into_entry()
+                    }
+                    other => {
+                        drop(other);
+                        NOTHING
+                    }
+                });
             }
-            Some(KinesisRecord::Aggregate(aggregate)) => {
-                drop(aggregate);
-                NOTHING
-            }
-            None => NOTHING,
-        }
+        });
     }
 
     #[inline]

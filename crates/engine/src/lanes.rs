@@ -75,18 +75,33 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Copies a record that may keep a larger buffer in memory.
-    #[inline(always)]
     pub(crate) fn own(&self, record: &mut UserRecord) {
-        let data = record.data();
-        if data.len() <= self.copy_shared_up_to && !data.is_empty() && !data.is_unique() {
+        if self.is_shared(record) {
             *record = record.detached();
         }
+    }
+
+    /// Whether a record may keep a larger buffer in memory, and is to be copied.
+    #[inline(always)]
+    fn is_shared(&self, record: &UserRecord) -> bool {
+        let data = record.data();
+        data.len() <= self.copy_shared_up_to && !data.is_empty() && !data.is_unique()
     }
 
     /// An empty lane with a limiter for so many shards.
     pub(crate) fn lane(&self, shard: Option<ListedShard>, shards: u32) -> Lane {
         Lane::new(shard, Limiter::new(self.rate_limit, shards), Aggregator::new(self.limits))
     }
+}
+
+/// How a new record gets into its lane.
+pub(crate) enum Way {
+    /// By itself, but it has to be copied, or came out of order.
+    Apart(u32),
+    /// Into an aggregate.
+    Pack(u32),
+    /// By itself, and last in the queue, with so many bytes.
+    Queue(u32, usize),
 }
 
 /// How often lanes that their limiters hold back are looked at: they send what has become possible since,
@@ -203,21 +218,33 @@ impl Lanes {
         self.lanes.get(lane as usize)?.shard.as_ref().map(|shard| &shard.id)
     }
 
+    /// How a new record gets into its lane. Said before the record is taken: what nothing looks into is copied once, as a
+    /// whole.
+    #[inline(always)]
+    pub(crate) fn way_of(&self, record: &UserRecord, stamp: &Stamp) -> Way {
+        let at = self.predict(record.hash_key());
+        if self.packs(at) {
+            return Way::Pack(at);
+        }
+        let is_in_order = self.get(at).is_in_order(stamp.deadline, stamp.expiration);
+        if is_in_order && !self.settings.is_shared(record) {
+            Way::Queue(at, record.size())
+        } else {
+            Way::Apart(at)
+        }
+    }
+
     /// Takes a new record: for its shard's aggregate, or by itself.
     #[inline(always)]
-    pub(crate) fn accept(&mut self, mut record: UserRecord, stamp: Stamp, now: Instant) {
-        let at = self.predict(record.hash_key());
+    pub(crate) fn accept(&mut self, way: Way, record: UserRecord, stamp: Stamp, now: Instant) {
         self.records += 1;
-        if self.packs(at) {
-            return self.join(at, record, stamp, now);
-        }
-        self.settings.own(&mut record);
+        let (at, size) = match way {
+            Way::Queue(at, size) => (at, size),
+            Way::Pack(at) => return self.join(at, record, stamp, now),
+            Way::Apart(at) => return self.accept_apart(at, record, stamp),
+        };
         let lane = &mut self.lanes[at as usize];
-        let size = record.size();
-        if !lane.is_in_order(stamp.deadline, stamp.expiration) {
-            return self.push(at, KinesisRecord::Plain(stamp.on(record)));
-        }
-        lane.append(record, stamp, &mut self.pieces);
+        lane.append(record, size, stamp, &mut self.pieces);
         if lane.rides_along() {
             self.unsent += 1;
             self.unsent_size += size;
@@ -226,6 +253,13 @@ impl Lanes {
         if lane.in_order() == 1 || lane.unsent_size() >= self.settings.full_at {
             self.look_again(at);
         }
+    }
+
+    /// Takes a new record that is not like most.
+    #[inline(never)]
+    fn accept_apart(&mut self, at: u32, mut record: UserRecord, stamp: Stamp) {
+        self.settings.own(&mut record);
+        self.push(at, KinesisRecord::Plain(stamp.on(record)));
     }
 
     /// Whether the records of a lane are packed together.

@@ -1,3 +1,6 @@
+mod allowance;
+
+pub(crate) use self::allowance::Allowance;
 use headwaters_wire::limits::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 
 use crate::adaptive::{Adaptive, WHOLE};

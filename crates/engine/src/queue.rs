@@ -1,4 +1,5 @@
 use alloc::collections::VecDeque;
+use alloc::collections::vec_deque::Drain;
 use alloc::vec::Vec;
 use core::iter::once_with;
 
@@ -6,10 +7,12 @@ use core::iter::once_with;
 /// many as are in it, nor any that it keeps after a burst. Queues share the pieces that are empty.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    /// Only empty if all is.
+    /// Where it is taken from. Only empty if all is.
     first: VecDeque<T>,
-    /// The pieces behind it, none of them empty.
-    rest: VecDeque<VecDeque<T>>,
+    /// The pieces behind it, all of them full.
+    rest: VecDeque<Vec<T>>,
+    /// The piece behind those, to which it is added.
+    last: Vec<T>,
     len: usize,
 }
 
@@ -19,7 +22,7 @@ const PIECE: usize = 32;
 /// Pieces that are empty, and kept for what comes next: where records come and go all the time none is given back to be
 /// taken again.
 #[derive(Debug)]
-pub(crate) struct Pieces<T>(Vec<VecDeque<T>>);
+pub(crate) struct Pieces<T>(Vec<Vec<T>>);
 
 /// Most of them: 8 KiB if what lies in them is as large as a record.
 const PIECES_MAX: usize = 2;
@@ -29,68 +32,89 @@ impl<T> Pieces<T> {
         Self(Vec::new())
     }
 
-    fn take(&mut self) -> VecDeque<T> {
-        self.0.pop().unwrap_or_else(|| VecDeque::with_capacity(PIECE))
+    fn take(&mut self) -> Vec<T> {
+        self.0.pop().unwrap_or_else(|| Vec::with_capacity(PIECE))
     }
 
     fn keep(&mut self, piece: VecDeque<T>) {
         debug_assert!(piece.is_empty(), "only what is empty is kept");
         // The first piece of a queue can be one that has just begun to grow.
-        if piece.capacity() >= PIECE && self.0.len() < PIECES_MAX {
-            self.0.push(piece);
+        if piece.capacity() < PIECE {
+            return;
         }
+        // The last ones: what was taken last mostly lies last in the heap, and as long as it is kept the allocator does not
+        // give the end of the heap back, page by page, to take it again with the next burst.
+        if self.0.len() == PIECES_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(piece.into());
     }
 
     /// Bytes of memory that they take.
     pub(crate) fn memory(&self) -> usize {
-        let room = self.0.iter().map(VecDeque::capacity).sum::<usize>();
-        room * size_of::<T>() + self.0.capacity() * size_of::<VecDeque<T>>()
+        let room = self.0.iter().map(Vec::capacity).sum::<usize>();
+        room * size_of::<T>() + self.0.capacity() * size_of::<Vec<T>>()
     }
 }
 
 impl<T> Queue<T> {
     pub(crate) const fn new() -> Self {
-        Self { first: VecDeque::new(), rest: VecDeque::new(), len: 0 }
+        Self { first: VecDeque::new(), rest: VecDeque::new(), last: Vec::new(), len: 0 }
     }
 
-    /// Adds what `make` makes where it belongs. Room first, then the value: so it is built there, while `push_back` would
-    /// have it built, kept for the case that there is no room, and copied.
+    /// Adds what `make` makes, where it belongs.
     #[inline(always)]
     pub(crate) fn push_with(&mut self, pieces: &mut Pieces<T>, make: impl FnOnce() -> T) {
-        let last = match self.rest.back_mut() {
-            Some(last) if last.len() < PIECE => last,
-            None if self.first.len() < PIECE => &mut self.first,
-            _ => self.add_piece(pieces.take()),
-        };
-        last.extend(once_with(make));
         self.len += 1;
+        if self.len == 1 {
+            return self.first.extend(once_with(make));
+        }
+        if self.last.len() == self.last.capacity() {
+            self.begin_piece(pieces.take());
+        }
+        push_with(&mut self.last, make);
     }
 
     #[inline(never)]
-    fn add_piece(&mut self, piece: VecDeque<T>) -> &mut VecDeque<T> {
-        self.rest.push_back(piece);
-        let last = self.rest.len() - 1;
-        &mut self.rest[last]
+    fn begin_piece(&mut self, piece: Vec<T>) {
+        let full = core::mem::replace(&mut self.last, piece);
+        if !full.is_empty() {
+            self.rest.push_back(full);
+        }
     }
 
-    #[inline(always)]
     pub(crate) fn pop_front(&mut self, pieces: &mut Pieces<T>) -> Option<T> {
-        if self.first.len() == 1 {
-            return self.pop_last_of_piece(pieces);
-        }
         let value = self.first.pop_front()?;
         self.len -= 1;
+        self.next_piece(pieces);
         Some(value)
     }
 
-    #[inline(never)]
-    fn pop_last_of_piece(&mut self, pieces: &mut Pieces<T>) -> Option<T> {
-        let value = self.first.pop_front()?;
-        self.len -= 1;
-        if let Some(next) = self.rest.pop_front() {
-            pieces.keep(core::mem::replace(&mut self.first, next));
+    /// What is taken next, as far as it lies in one piece; something, unless all is empty.
+    #[inline(always)]
+    pub(crate) fn run(&self) -> &[T] {
+        self.first.as_slices().0
+    }
+
+    /// Takes the first `count` values of a [`run`](Self::run): `take` does, one by one.
+    #[inline(always)]
+    pub(crate) fn take_run(
+        &mut self,
+        count: usize,
+        pieces: &mut Pieces<T>,
+        take: impl FnOnce(Drain<'_, T>),
+    ) {
+        self.len -= count;
+        take(self.first.drain(..count));
+        self.next_piece(pieces);
+    }
+
+    /// Goes on with the next piece, if one was used up.
+    fn next_piece(&mut self, pieces: &mut Pieces<T>) {
+        if self.first.is_empty() && self.len > 0 {
+            let next = self.rest.pop_front().unwrap_or_else(|| core::mem::take(&mut self.last));
+            pieces.keep(core::mem::replace(&mut self.first, next.into()));
         }
-        Some(value)
     }
 
     #[inline(always)]
@@ -98,13 +122,8 @@ impl<T> Queue<T> {
         self.first.front()
     }
 
-    #[inline(always)]
-    pub(crate) fn back(&self) -> Option<&T> {
-        self.rest.back().unwrap_or(&self.first).back()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
-        self.first.iter().chain(self.rest.iter().flatten())
+        self.first.iter().chain(self.rest.iter().flatten()).chain(&self.last)
     }
 
     #[inline(always)]
@@ -127,9 +146,17 @@ impl<T> Queue<T> {
 
     /// Bytes of memory that it takes, without what is behind its values.
     pub(crate) fn memory(&self) -> usize {
-        let room = self.first.capacity() + self.rest.iter().map(VecDeque::capacity).sum::<usize>();
-        room * size_of::<T>() + self.rest.capacity() * size_of::<VecDeque<T>>()
+        let behind = self.rest.iter().map(Vec::capacity).sum::<usize>();
+        let room = self.first.capacity() + behind + self.last.capacity();
+        room * size_of::<T>() + self.rest.capacity() * size_of::<Vec<T>>()
     }
+}
+
+/// Pushes what `make` makes. The room is made first, so that nothing can fail once there is a value: so it is built
+/// where it belongs, while [`Vec::push`] would have it built, kept for the case of failure, and copied.
+#[inline(always)]
+pub(crate) fn push_with<T>(to: &mut Vec<T>, make: impl FnOnce() -> T) {
+    to.extend(once_with(make));
 }
 
 #[cfg(test)]
@@ -149,10 +176,9 @@ mod tests {
             }
             assert_eq!(queue.len() as u64, put - taken);
             assert_eq!(queue.iter().copied().collect::<Vec<_>>(), (taken..put).collect::<Vec<_>>());
-            assert!(queue.memory() <= (queue.len() + 2 * PIECE) * 8 + queue.rest.capacity() * 32);
+            assert!(queue.memory() <= (queue.len() + 2 * PIECE) * 8 + queue.rest.capacity() * 24);
             for _ in 0..burst * 16 {
                 assert_eq!(queue.front(), Some(&taken));
-                assert_eq!(queue.back(), Some(&(put - 1)));
                 assert_eq!(queue.pop_front(&mut pieces), Some(taken));
                 taken += 1;
             }

@@ -25,9 +25,15 @@ pub struct Token(pub u64);
 #[derive(Clone, Eq, PartialEq)]
 pub struct UserRecord {
     data: Bytes,
-    hash_key: HashKey,
-    is_explicit: bool,
+    hash_key: Source,
     partition_key: PartitionKey,
+}
+
+/// A hash key, and where it comes from.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Source {
+    Explicit(HashKey),
+    PartitionKey(HashKey),
 }
 
 impl UserRecord {
@@ -81,14 +87,16 @@ impl UserRecord {
     /// The record of an entry that is known to be valid and to have this hash key.
     pub(crate) fn hashed(entry: Entry, hash_key: HashKey) -> Self {
         let Entry { data, explicit_hash_key, partition_key } = entry;
-        Self { data, hash_key, is_explicit: explicit_hash_key.is_some(), partition_key }
+        let hash_key = explicit_hash_key
+            .map_or(Source::PartitionKey(hash_key), |_| Source::Explicit(hash_key));
+        Self { data, hash_key, partition_key }
     }
 
     /// The same record, sent to the shard that holds `hash_key` instead of the one that holds the hash of
     /// its partition key.
     #[must_use]
     pub fn with_explicit_hash_key(self, hash_key: HashKey) -> Self {
-        Self { hash_key, is_explicit: true, ..self }
+        Self { hash_key: Source::Explicit(hash_key), ..self }
     }
 
     /// A record of other data under the same keys, whose hash key need not be computed again: for those who put many records
@@ -108,13 +116,17 @@ impl UserRecord {
     }
 
     /// The hash key that overrides the partition key's, if one was given.
-    pub fn explicit_hash_key(&self) -> Option<HashKey> {
-        self.is_explicit.then_some(self.hash_key)
+    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
+        match self.hash_key {
+            Source::Explicit(hash_key) => Some(hash_key),
+            Source::PartitionKey(_) => None,
+        }
     }
 
     /// The hash key by which the service chooses the shard: the explicit one, or the partition key's.
     pub const fn hash_key(&self) -> HashKey {
-        self.hash_key
+        let (Source::Explicit(hash_key) | Source::PartitionKey(hash_key)) = self.hash_key;
+        hash_key
     }
 
     /// The key.
@@ -130,19 +142,16 @@ impl UserRecord {
     /// The same record in buffers of its own: for one that was cut out of a larger buffer, which it would keep in memory.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let Self { data, hash_key, is_explicit, partition_key } = self;
-        Self {
-            data: Bytes::copy_from_slice(data),
-            hash_key: *hash_key,
-            is_explicit: *is_explicit,
-            partition_key: partition_key.detached(),
-        }
+        let Self { data, hash_key, partition_key } = self;
+        let (data, partition_key) = (Bytes::copy_from_slice(data), partition_key.detached());
+        Self { data, hash_key: *hash_key, partition_key }
     }
 
     /// The record on its way into an aggregate.
     pub(crate) const fn as_member(&self) -> Record<'_> {
-        let Self { data, hash_key, is_explicit, partition_key } = self;
-        Record { data, hash_key: *hash_key, is_explicit: *is_explicit, partition_key }
+        let Self { data, partition_key, .. } = self;
+        let is_explicit = self.explicit_hash_key().is_some();
+        Record { data, hash_key: self.hash_key(), is_explicit, partition_key }
     }
 
     /// The record as an entry of a request of its own; shares the payload and the key.
@@ -166,7 +175,7 @@ impl fmt::Debug for UserRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserRecord")
             .field("data", &format_args!("{} bytes", self.data.len()))
-            .field("explicit_hash_key", &self.is_explicit)
+            .field("explicit_hash_key", &self.explicit_hash_key().is_some())
             .field("partition_key", &self.partition_key)
             .finish_non_exhaustive()
     }

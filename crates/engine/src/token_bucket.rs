@@ -65,8 +65,17 @@ impl TokenBucket {
 
     /// Whole tokens that are there; negative in debt.
     pub(crate) fn tokens(&self) -> i64 {
+        // Nearly every level fits in 64 bits, which are divided many times faster.
+        if let Ok(level) = u64::try_from(self.level) {
+            return (level / GRAINS_PER_TOKEN as u64) as i64;
+        }
         let tokens = self.level.div_euclid(GRAINS_PER_TOKEN);
         i64::try_from(tokens).unwrap_or(if tokens < 0 { i64::MIN } else { i64::MAX })
+    }
+
+    /// Whether nothing more goes in.
+    pub(crate) fn is_full(&self) -> bool {
+        self.level >= self.depth()
     }
 
     /// Puts in what flowed in `nanos` nanoseconds.
