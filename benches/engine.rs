@@ -6,10 +6,9 @@
 //! 50,000 buffered at most 1.5 times as long as with 2,000 (nothing may depend on how much is held but the memory it
 //! lies in); aggregated 110 ns at 100 bytes and 280 ns at 1 KiB (one copy and two MD5 of each byte's share).
 //!
-//! The first is not reached. What a plain record takes is moves of its parts (128 bytes in a lane, 152 in a request, an
-//! outcome of 200 out of it); the least of them is in the driver's and the caller's hands: dropping the outcome, and the two
-//! counts of references of payload and key, are about a third of the time measured here. With 20 MB of fresh memory in each
-//! run, as in the last case, page faults are most of what is measured.
+//! What a plain record takes is moves of its parts (128 bytes in a lane, 152 in a request), and what is the driver's and the
+//! caller's: the answer, and the counts of references of payload and key. With 20 MB of fresh memory in each run, as in the last
+//! case, page faults are most of what is measured.
 
 use core::hint::black_box;
 

@@ -219,19 +219,19 @@ async fn serve(mut receiver: mpsc::Receiver<Sent>, mut engine: Engine) {
             slots[slot] = Some(outcome);
             engine.add(Token(slot as u64), record, time).expect("room");
         }
+        let mut tell = |Token(slot)| {
+            let outcome: Option<oneshot::Sender<u64>> = slots[slot as usize].take();
+            let _ = outcome.expect("one for each").send(slot);
+            free.push(slot as usize);
+        };
         wakeup = loop {
             match engine.poll() {
                 Action::SendBatch(batch) => {
                     let result = service.answer(&batch);
                     engine.handle(Event::PutRecordsFinished { batch: batch.id, result }, time);
                 }
-                Action::Complete(completion) => {
-                    for Token(slot) in completion.tokens {
-                        let outcome: Option<oneshot::Sender<u64>> = slots[slot as usize].take();
-                        let _ = outcome.expect("one for each").send(slot);
-                        free.push(slot as usize);
-                    }
-                }
+                Action::Complete(completion) => completion.tokens.into_iter().for_each(&mut tell),
+                Action::Stored(stored) => stored.tokens().iter().copied().for_each(&mut tell),
                 Action::Wait(wakeup) => break wakeup.at,
                 _ => {}
             }

@@ -66,7 +66,7 @@ fn turn(
     holds: &mut Holds,
     service: &Service,
 ) -> Turn {
-    let mut kept = Vec::with_capacity(OUTCOMES);
+    let (mut kept, mut stored) = (Vec::with_capacity(OUTCOMES), Vec::with_capacity(1));
     let mut batch = None;
     let waits = holds.time(|| {
         engine.handle(event, now);
@@ -78,6 +78,10 @@ fn turn(
                     if outcomes >= OUTCOMES {
                         return false;
                     }
+                }
+                Action::Stored(all) => {
+                    stored.push(all);
+                    return false;
                 }
                 Action::SendBatch(one) => {
                     batch = Some(one);

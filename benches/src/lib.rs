@@ -154,6 +154,7 @@ pub fn drive_with(
                 let result = answer(batch);
                 engine.handle(Event::PutRecordsFinished { batch: batch.id, result }, now);
             }
+            Action::Stored(stored) => completed += stored.len(),
             Action::Complete(completion) => completed += completion.tokens.len(),
             Action::Wait(wakeup) => match wakeup.at {
                 Some(at) => {

@@ -77,6 +77,7 @@ fn main() {
                     Outcome::Stored { .. } => stored += completion.tokens.len() as u64,
                     outcome => panic!("the service stores everything in the end: {outcome:?}"),
                 },
+                Action::Stored(all) => stored += all.len() as u64,
                 Action::Wait(wakeup) => break wakeup.at,
                 // Nobody cancels, flushes, closes or waits for room here.
                 _ => {}

@@ -166,6 +166,14 @@ impl Stage {
         self.engine.stats()
     }
 
+    fn end(&mut self, tokens: &[Token], is_stored: bool) {
+        for token in tokens {
+            let fate = &mut self.fates[token.0 as usize];
+            assert!(fate.ended.is_none(), "two outcomes");
+            fate.ended = Some((self.now, is_stored));
+        }
+    }
+
     /// Does what the engine wants until it waits, and puts as long as there is room; says until when it waits.
     fn drain(&mut self) -> Option<Instant> {
         loop {
@@ -173,12 +181,9 @@ impl Stage {
                 Action::CancelBatch(batch) => self.at(ROUND_TRIP, Happening::Cancelled(batch)),
                 Action::Complete(completion) => {
                     let is_stored = matches!(completion.outcome, Outcome::Stored { .. });
-                    for token in completion.tokens {
-                        let fate = &mut self.fates[token.0 as usize];
-                        assert!(fate.ended.is_none(), "two outcomes");
-                        fate.ended = Some((self.now, is_stored));
-                    }
+                    self.end(&completion.tokens, is_stored);
                 }
+                Action::Stored(stored) => self.end(stored.tokens(), true),
                 Action::ListShards(request) => {
                     let ask = match request.next_token {
                         Some(token) => ListRequest::next(token),

@@ -91,19 +91,20 @@ impl Judge {
     fn drain(&mut self, now: Instant) -> (Vec<Action>, Wakeup) {
         let mut actions = Vec::new();
         for _ in 0..STEPS_MAX {
-            let action = self.engine.poll();
-            self.said.push(action.clone());
-            match action {
-                Action::ListShards(ListShards { id: request, .. }) => {
-                    self.naive.stats.listings += 1;
-                    let result = Ok(shards());
-                    self.engine.handle(Event::ShardsListed { request, result }, now);
+            for action in self.engine.poll().one_by_one() {
+                self.said.push(action.clone());
+                match action {
+                    Action::ListShards(ListShards { id: request, .. }) => {
+                        self.naive.stats.listings += 1;
+                        let result = Ok(shards());
+                        self.engine.handle(Event::ShardsListed { request, result }, now);
+                    }
+                    Action::Wait(wakeup) => {
+                        assert_eq!(wakeup, self.engine.wakeup(), "with and without draining");
+                        return (actions, wakeup);
+                    }
+                    action => actions.push(action),
                 }
-                Action::Wait(wakeup) => {
-                    assert_eq!(wakeup, self.engine.wakeup(), "with and without draining");
-                    return (actions, wakeup);
-                }
-                action => actions.push(action),
             }
         }
         panic!("the engine never waits");
@@ -117,6 +118,9 @@ impl Judge {
                 assert!(!self.owes_outcome(usize::MAX), "closed before the last outcome");
             }
             Action::Complete(completion) => self.check_completion(&completion),
+            Action::Stored(stored) => {
+                stored.into_completions().for_each(|one| self.check_completion(&one));
+            }
             Action::FlushFinished { flush: id, pending: open } => {
                 let owed = self.take(&action, |owed| {
                     matches!(owed, Owed::FlushFinished { flush, pending, .. }

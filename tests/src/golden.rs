@@ -221,18 +221,20 @@ impl Story {
             Step::Time => self.engine.handle(Event::TimeAdvanced, self.now),
         }
         for _ in 0..DRAIN_MAX {
-            let action = self.engine.poll();
-            let line = format!("  < {}{}", in_millis(&action.to_string()), self.suffix(&action)?);
-            self.write(&line);
-            match action {
-                Action::ListShards(request) => {
-                    self.listings.insert(request.id.to_string(), request.id);
+            for action in self.engine.poll().one_by_one() {
+                let suffix = self.suffix(&action)?;
+                let line = format!("  < {}{suffix}", in_millis(&action.to_string()));
+                self.write(&line);
+                match action {
+                    Action::ListShards(request) => {
+                        self.listings.insert(request.id.to_string(), request.id);
+                    }
+                    Action::SendBatch(batch) => {
+                        self.batches.insert(batch.id.to_string(), batch);
+                    }
+                    Action::Wait(_) => return Ok(()),
+                    _ => {}
                 }
-                Action::SendBatch(batch) => {
-                    self.batches.insert(batch.id.to_string(), batch);
-                }
-                Action::Wait(_) => return Ok(()),
-                _ => {}
             }
         }
         Err(format!("the engine does not wait after {DRAIN_MAX} actions"))

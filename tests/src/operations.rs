@@ -426,6 +426,7 @@ impl Driver {
                 );
             }
             Action::Complete(completion) => self.complete(&completion),
+            Action::Stored(stored) => stored.into_completions().for_each(|one| self.complete(&one)),
             Action::FlushFinished { flush, .. } => {
                 let at = self.flushes.iter().position(|&id| id == flush);
                 self.flushes.swap_remove(at.expect("a flush that was asked for, once"));

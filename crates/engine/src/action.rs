@@ -9,6 +9,7 @@ use crate::check_sums::CheckSums;
 use crate::completion::Completion;
 use crate::event::Until;
 use crate::listing::ListShards;
+use crate::stored::Stored;
 use crate::time::Instant;
 
 /// What the driver must do. Poll until [`Action::Wait`].
@@ -45,8 +46,22 @@ pub enum Action {
     /// Send these entries as one PutRecords request, and say what came of it with
     /// [`Event::PutRecordsFinished`](crate::Event::PutRecordsFinished).
     SendBatch(Batch),
+    /// User records have their outcome, as with [`Complete`](Self::Complete): they were stored, each at its first attempt.
+    Stored(Stored),
     /// Nothing more to do until something happens or this time comes.
     Wait(Wakeup),
+}
+
+impl Action {
+    /// The same outcomes one by one: [`Stored`](Self::Stored) as a [`Complete`](Self::Complete) for each record, and what
+    /// else there is as it is. For whoever treats all outcomes alike; it costs what telling all at once had saved.
+    pub fn one_by_one(self) -> impl Iterator<Item = Self> {
+        let (stored, other) = match self {
+            Self::Stored(stored) => (Some(stored), None),
+            other => (None, Some(other)),
+        };
+        stored.into_iter().flat_map(Stored::into_completions).map(Self::Complete).chain(other)
+    }
 }
 
 /// Names a batch. A later batch never has the same name.
@@ -184,6 +199,7 @@ impl fmt::Display for Action {
                 let bytes: usize = entries.iter().map(Entry::size).sum();
                 write!(f, "send-batch {id} entries={} bytes={bytes}", entries.len())
             }
+            Self::Stored(stored) => stored.fmt(f),
             Self::Wait(Wakeup { at, reason }) => write!(f, "wait {} {reason:?}", Until(*at)),
         }
     }

@@ -6,15 +6,13 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::{IntoIter, Vec};
 
-use headwaters_wire::{
-    AttemptError, Class, Entries, ErrorCode, Message, Placement, SequenceNumber, ShardId,
-};
+use headwaters_wire::{AttemptError, Class, Entries, ErrorCode, Message, Placement};
 use smallvec::SmallVec;
 
 use crate::action::{Action, BatchId};
 use crate::bisection::Part;
 use crate::bounds::Bounds;
-use crate::completion::{Attempt, Attempts, Cause, Completion, Outcome};
+use crate::completion::{Attempt, Cause, Completion, Outcome};
 use crate::engine::Engine;
 use crate::event::{PutRecordsResult, Sent};
 use crate::held::{Claim, Past};
@@ -28,29 +26,29 @@ use crate::scattered::Sighting;
 use crate::strays::Stray;
 use crate::time::Instant;
 
-/// An answer that has come. Its entries are read one by one as the engine is polled: so an outcome goes from
-/// here to the driver without being laid aside.
+/// An answer that has come. Its entries are read as the engine is polled: so an outcome goes from here to the driver
+/// without being laid aside.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// When it came.
-    at: Instant,
-    batch: BatchId,
+    pub(crate) at: Instant,
+    pub(crate) batch: BatchId,
     entries: Entries,
     /// Entries that failed, of those that were read.
     failed: u16,
-    flights: IntoIter<Flight>,
-    generation: u32,
-    index: u16,
+    pub(crate) flights: IntoIter<Flight>,
+    pub(crate) generation: u32,
+    pub(crate) index: u16,
     /// Draws the waits of retry policies that draw them: one number for all, so that what fails together
     /// stays together.
     jitter: u64,
     requeues: Requeues,
-    results: Results,
-    start: Instant,
+    pub(crate) results: Results,
+    pub(crate) start: Instant,
 }
 
 #[derive(Debug)]
-enum Results {
+pub(crate) enum Results {
     /// One for each entry.
     Each(IntoIter<Result<Placement, AttemptError>>),
     /// The same for all.
@@ -79,29 +77,6 @@ impl Results {
         Part {
             is_done: results.iter().zip(flights).all(|(one, flight)| is_done(one, &flight.cargo)),
             is_stored: results.iter().any(Result::is_ok),
-        }
-    }
-}
-
-/// A record that was stored at the first attempt.
-pub(crate) struct Stored {
-    end: Instant,
-    sequence_number: SequenceNumber,
-    /// The number of its shard.
-    shard: u64,
-    start: Instant,
-    token: Token,
-}
-
-impl Stored {
-    #[inline(always)]
-    pub(crate) fn into_completion(self) -> Completion {
-        let Self { end, sequence_number, shard, start, token } = self;
-        let shard = ShardId::numbered(shard);
-        Completion {
-            attempts: Attempts::one(Attempt { end, error: None, start }),
-            outcome: Outcome::Stored { maybe_duplicate: false, sequence_number, shard },
-            tokens: SmallVec::from_buf([token]),
         }
     }
 }
@@ -202,57 +177,6 @@ impl Engine {
     /// Reads what is left of all answers.
     pub(crate) fn read_answers(&mut self) {
         while self.read_entry() {}
-    }
-
-    /// Reads what the answers say of one more Kinesis record if that is the common case: it went plain, once, and
-    /// was stored where it was meant to be. Everything else is for [`read_entry`](Self::read_entry), which does the
-    /// same for this case. Only for when no other action is to be done before.
-    ///
-    /// The order matters: nothing that can panic comes between taking the parts out and returning them, so that
-    /// they go straight to where the caller wants them. Laying them aside would cost more than all the rest.
-    #[inline(always)]
-    pub(crate) fn read_stored(&mut self) -> Option<Stored> {
-        if self.turnstile.is_some() {
-            return None;
-        }
-        let answer = self.answers.front()?;
-        let Results::Each(results) = &answer.results else { return None };
-        let Flight { cargo: Cargo::Plain { claim, size, .. }, lane } =
-            answer.flights.as_slice().first()?
-        else {
-            return None;
-        };
-        let Ok(placement) = results.as_slice().first()? else { return None };
-        let as_predicted = answer.generation == self.lanes.generation
-            && self.lanes.shard(*lane).is_some_and(|shard| *shard == placement.shard);
-        if claim.past.is_some() || !as_predicted {
-            return None;
-        }
-        let shard = placement.shard.number()?;
-        let (token, sequence, room) =
-            (claim.token, claim.sequence, Bounds::RECORD_OVERHEAD + *size as usize);
-        let (start, end) = (answer.start, answer.at);
-        self.lanes.stored(*lane, *size as usize, start);
-        self.answered -= 1;
-        self.stats.stored += 1;
-        self.stats.bytes_stored += (room - Bounds::RECORD_OVERHEAD) as u64;
-        self.flushes.completed(sequence);
-        self.release(1, room);
-        let answer = self.answers.front_mut()?;
-        let Results::Each(results) = &mut answer.results else { return None };
-        answer.index = answer.index.saturating_add(1);
-        // A plain record without a past has nothing to drop.
-        core::mem::forget(answer.flights.next());
-        match results.next() {
-            Some(Ok(Placement { sequence_number, .. })) => {
-                Some(Stored { end, sequence_number, shard, start, token })
-            }
-            // It is none of these, as was seen above; and what need not be dropped need not be laid aside.
-            other => {
-                core::mem::forget(other);
-                None
-            }
-        }
     }
 
     /// Reads what the answers say of one more Kinesis record; false if there is nothing left to read.

@@ -172,7 +172,7 @@ impl Engine {
                 return action;
             }
             if let Some(stored) = self.read_stored() {
-                return Action::Complete(stored.into_completion());
+                return Action::Stored(stored);
             }
             if !self.read_entry() {
                 break;

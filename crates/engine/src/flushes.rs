@@ -37,6 +37,9 @@ impl Flushes {
     /// Notes that the record with this number is not held any more.
     #[inline]
     pub(crate) fn completed(&mut self, sequence: u64) {
+        if self.flushes.is_empty() {
+            return;
+        }
         let first = self.flushes.partition_point(|flush| flush.barrier <= sequence);
         if let Some(flush) = self.flushes.get_mut(first) {
             flush.pending -= 1;

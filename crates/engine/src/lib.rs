@@ -47,6 +47,8 @@
 //!             Outcome::Stored { .. } => stored.extend(completion.tokens),
 //!             Outcome::NotStored { .. } | Outcome::MaybeStored { .. } => unreachable!(),
 //!         },
+//!         // The same, of plain records that were stored at once.
+//!         Action::Stored(all) => stored.extend(all.tokens()),
 //!         // A real driver waits here: for this time, for an answer, for a new record.
 //!         Action::Wait(wakeup) => match wakeup.at {
 //!             Some(at) => {
@@ -230,6 +232,7 @@ mod shard_map;
 mod shards;
 mod share;
 mod stats;
+mod stored;
 mod strays;
 mod time;
 mod token_bucket;
@@ -257,5 +260,6 @@ pub use refused::{Refused, RefusedReason};
 pub use retry::RetryPolicy;
 pub use share::ShardShare;
 pub use stats::{ShardStats, Stats};
+pub use stored::Stored;
 pub use time::Instant;
 pub use window::OutagePolicy;

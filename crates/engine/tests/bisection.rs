@@ -51,6 +51,7 @@ fn serve(story: &mut Story, is_poison: impl Fn(u64) -> bool) -> Ended {
             }
             Action::ListShards(request) => story.list(&request),
             Action::Complete(completion) => ended.outcomes.push(completion),
+            Action::Stored(stored) => ended.outcomes.extend(stored.into_completions()),
             Action::Wait(_) if story.engine.is_empty() => return ended,
             Action::Wait(wakeup) => {
                 story.now = wakeup.at.expect("something is held");

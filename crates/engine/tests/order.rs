@@ -303,6 +303,7 @@ fn strays_that_go_astray_again_go_one_by_one() {
             }
             Action::ListShards(request) => story.list(&request),
             Action::Complete(completion) => stored.push(completion.tokens[0].0),
+            Action::Stored(all) => stored.extend(all.tokens().iter().map(|token| token.0)),
             Action::Wait(wakeup) => {
                 story.now = wakeup.at.expect("it has something to do");
                 story.handle(Event::TimeAdvanced);

@@ -25,6 +25,9 @@ fn live(
                 let outcome = completion.outcome.clone();
                 outcomes.extend(core::iter::repeat_n(outcome, completion.tokens.len()));
             }
+            Action::Stored(stored) => {
+                outcomes.extend(stored.clone().into_completions().map(|one| one.outcome));
+            }
             _ => {}
         }
         answer(story, &action);

@@ -4,7 +4,7 @@ use core::mem;
 use core::time::Duration;
 
 use headwaters_engine::wire::{Entries, ErrorCode, ShardId, StreamName};
-use headwaters_engine::{Cause, Instant, Outcome, Stats as EngineStats};
+use headwaters_engine::{Cause, Instant, Outcome, Stats as EngineStats, Stored};
 use headwaters_transport::PutRecordsResult;
 use metrics::{
     Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -55,6 +55,15 @@ impl Tally {
                 self.error(&error.code, records);
             }
             _ => {}
+        }
+    }
+
+    /// Notes records that were stored at once.
+    pub(crate) fn stored(&mut self, stored: &Stored) {
+        for (_, placement) in stored.iter() {
+            self.attempts.push(1);
+            add(&mut self.shards, &placement.shard, 1);
+            self.packed.push(1);
         }
     }
 

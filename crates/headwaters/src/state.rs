@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use headwaters_engine::{
     Action, Batch, BatchId, Bounds, Cause, Completion, Engine, Event, Instant, ListShards, Outcome,
-    Refused, RefusedReason, Requeue, Timing, Token, UserRecord,
+    Refused, RefusedReason, Requeue, Stored, Timing, Token, UserRecord,
 };
 
 use crate::alarms::Alarms;
@@ -85,6 +85,8 @@ pub(crate) struct Todo {
     pub(crate) requeues: Vec<Requeue>,
     /// Producers that share a budget and wait for what was given back.
     pub(crate) others: Vec<Arc<Shared>>,
+    /// What is to be dropped.
+    pub(crate) stored: Vec<Stored>,
     pub(crate) tagged: Vec<(u64, Delivery)>,
     #[cfg(feature = "metrics")]
     pub(crate) tally: crate::metrics::Tally,
@@ -295,6 +297,13 @@ impl State {
                         break false;
                     }
                 }
+                Action::Stored(stored) => {
+                    outcomes += stored.len();
+                    self.stored(stored);
+                    if outcomes >= TURN_OUTCOMES {
+                        break false;
+                    }
+                }
                 Action::SendBatch(batch) => {
                     self.todo.batches.push(batch);
                     if self.todo.batches.len() >= TURN_BATCHES {
@@ -337,7 +346,7 @@ impl State {
                 self.todo.wakers.extend(self.room.first());
                 self.todo.wakers.extend(self.shard_room.take_all());
             }
-            Action::Complete(_) | Action::SendBatch(_) | Action::Wait(_) => {}
+            Action::Complete(_) | Action::SendBatch(_) | Action::Stored(_) | Action::Wait(_) => {}
         }
     }
 
@@ -373,6 +382,20 @@ impl State {
         if self.landing.accounts.len() == LANDING_MAX {
             self.land();
         }
+    }
+
+    /// Hands over what was stored at once.
+    fn stored(&mut self, stored: Stored) {
+        if stored.tokens().iter().any(|token| member(*token).is_none()) {
+            return stored.into_completions().for_each(|completion| self.complete(completion));
+        }
+        for (group, index) in stored.tokens().iter().copied().filter_map(member) {
+            self.todo.wakers.extend(self.groups.stored(group, index, false));
+        }
+        #[cfg(feature = "metrics")]
+        self.todo.tally.stored(&stored);
+        // Nobody wants to know where they are: to drop that takes its time, and needs no lock.
+        self.todo.stored.push(stored);
     }
 
     fn note_undelivered(&mut self, outcome: &Outcome) {

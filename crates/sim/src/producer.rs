@@ -372,20 +372,22 @@ impl Producer {
         let most = ACTIONS_MAX + ACTIONS_PER_RECORD_MAX * self.checker.open();
         let (mut outcomes, pause) = self.application.caller.outcomes;
         for _ in 0..most {
-            let action = self.engine.poll();
-            self.trace(Kind::Action, &action, watch);
-            if let Action::Wait(wakeup) = action {
-                self.wakeup = wakeup.at;
-                watch.look(self.time, self.number, &self.engine);
-                self.checker.check_rates(self.engine.shard_stats(), self.now)?;
-                let stats = self.engine.stats();
-                self.checker.check_shards(self.engine.shard_stats(), stats.bytes_held)?;
-                return self.checker.waits(wakeup.at, &stats, self.now);
+            let mut told = 0;
+            for action in self.engine.poll().one_by_one() {
+                self.trace(Kind::Action, &action, watch);
+                if let Action::Wait(wakeup) = action {
+                    self.wakeup = wakeup.at;
+                    watch.look(self.time, self.number, &self.engine);
+                    self.checker.check_rates(self.engine.shard_stats(), self.now)?;
+                    let stats = self.engine.stats();
+                    self.checker.check_shards(self.engine.shard_stats(), stats.bytes_held)?;
+                    return self.checker.waits(wakeup.at, &stats, self.now);
+                }
+                told += u32::from(matches!(action, Action::Complete(_)));
+                self.act(action, watch)?;
             }
-            let is_outcome = matches!(action, Action::Complete(_));
-            self.act(action, watch)?;
-            if is_outcome && pause > 0 {
-                outcomes = outcomes.saturating_sub(1);
+            if told > 0 && pause > 0 {
+                outcomes = outcomes.saturating_sub(told);
                 if outcomes == 0 {
                     self.checker.sometimes.outcomes_read_slowly += 1;
                     self.checker.interrupted(&self.engine.stats(), self.now);
@@ -449,7 +451,8 @@ impl Producer {
                 let records = &mut self.checker.records_of(id, None);
                 self.follow(What::Sent { batch: id, records }, watch);
             }
-            Action::Wait(_) => {}
+            // They come one by one.
+            Action::Stored(_) | Action::Wait(_) => {}
         }
         Ok(())
     }

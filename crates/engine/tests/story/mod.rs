@@ -129,7 +129,10 @@ impl Story {
     /// All actions until the engine waits, which is not among them.
     pub(crate) fn drain(&mut self) -> Vec<Action> {
         let poll = || Some(self.engine.poll());
-        core::iter::from_fn(poll).take_while(|action| !matches!(action, Action::Wait(_))).collect()
+        core::iter::from_fn(poll)
+            .take_while(|action| !matches!(action, Action::Wait(_)))
+            .flat_map(Action::one_by_one)
+            .collect()
     }
 
     /// The batches that leave now, and nothing else happens.

@@ -46,6 +46,7 @@ impl Story {
                 }
                 Action::ListShards(request) => self.list(&request),
                 Action::Complete(completion) => run.outcomes.push(completion),
+                Action::Stored(stored) => run.outcomes.extend(stored.into_completions()),
                 Action::Wait(wakeup) => {
                     if self.now == end {
                         return run;
