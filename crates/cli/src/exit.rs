@@ -83,10 +83,11 @@ pub(crate) const SIM_CODES: &str = "\
 Exit codes:
     0  no rule is broken; shrink: a simpler plan is found, or there is none
     1  a rule is broken; what is printed says which, and how to see it again; scenario:
-       this, or a figure is missed
-    2  wrong usage, a file that cannot be opened, or is no plan; shrink: no rule is broken
+       this, or a figure is missed; trace: the engine does otherwise than is recorded
+    2  wrong usage, a file that cannot be opened, or is no plan or trace; shrink: no rule is
+       broken
   130  stopped by Ctrl-C, in order; 143: the same by SIGTERM
-  253  a plan is out of its bounds
+  253  a plan or a setting is out of its bounds
   255  the output could not be written
 ";
 

@@ -26,6 +26,7 @@ mod progress;
 mod prometheus;
 mod put;
 mod readback;
+mod recording;
 mod reports;
 mod resume;
 mod serve;

@@ -13,6 +13,7 @@ use crate::load::{Abandoned, Deadline, Failure, Load};
 use crate::pace::Pace;
 use crate::progress::Progress;
 use crate::prometheus::Exporter;
+use crate::recording::Recording;
 use crate::resume::Resume;
 use crate::settle::Settler;
 use crate::sink::Sink;
@@ -87,13 +88,16 @@ impl<'a> Setup<'a> {
             tokio::spawn(exporter.run());
         }
         let bytes_max = config.bounds().bytes;
-        let producer = Producer::builder()
+        let builder = Producer::builder()
             .clock(clock)
             .config(config)
             .stream(arguments.stream.name.as_str())
-            .transport(target.clone())
-            .start()
-            .map_err(Abort::internal)?;
+            .transport(target.clone());
+        let (recording, builder) = match Recording::start(arguments, &inputs.paths)? {
+            Some((recording, trace)) => (Some(recording), builder.trace(trace)),
+            None => (None, builder),
+        };
+        let producer = builder.start().map_err(Abort::internal)?;
         let mut load = Load::new(clock, console, inputs.files.clone(), target, producer);
         load.bytes_max = bytes_max as u64;
         load.resume = resume;
@@ -117,7 +121,10 @@ impl<'a> Setup<'a> {
             console.release();
         }
         match result {
-            Ok(()) => report(&load, settler, arguments, &mut signals).await,
+            Ok(()) => {
+                let exit = report(&load, settler, arguments, &mut signals).await?;
+                Ok(recording.map_or(exit, |recording| recording.end(exit, console)))
+            }
             Err(Abandoned(signal)) => Ok(abandon(&load, signal).await),
         }
     }

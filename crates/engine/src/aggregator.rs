@@ -40,6 +40,8 @@ pub(crate) struct Limits {
     /// How much room a new aggregate gets at once.
     capacity: usize,
     pub(crate) count: usize,
+    /// Whether the hash keys of what is packed are kept, and not computed again when it is taken apart.
+    pub(crate) keeps_keys: bool,
     /// Whether records of one hash key are kept in their order.
     keeps_order: bool,
     /// The most bytes of an aggregate of records that waited for one predecessor, at present and at all.
@@ -84,7 +86,7 @@ enum Open {
     Many {
         claims: Vec<Claim>,
         encoder: Box<Encoder>,
-        /// Their hash keys, if their order is to be kept; else none.
+        /// Their hash keys, if they are to be kept; else none.
         keys: Vec<HashKey>,
     },
 }
@@ -101,6 +103,7 @@ impl Limits {
         Self {
             capacity: size,
             count: usize::try_from(config.aggregation_max_count).unwrap_or(usize::MAX),
+            keeps_keys: config.order == Order::PerPartitionKey,
             keeps_order: config.order == Order::PerPartitionKey,
             most_behind: size,
             most_behind_max: config.collection_max_shard_size.clamp(size, largest),
@@ -157,9 +160,12 @@ impl Aggregator {
         if record.data().len() > self.limits.size {
             return Joined::No;
         }
-        let Open::Many { claims, encoder, .. } = &mut self.open else { return Joined::No };
+        let Open::Many { claims, encoder, keys } = &mut self.open else { return Joined::No };
         if encoder.try_append(record.as_member(), self.limits.size).is_err() {
             return Joined::No;
+        }
+        if self.limits.keeps_keys {
+            keys.push(record.hash_key());
         }
         claims.push(stamp.claim());
         let full = claims.len() >= self.limits.count || encoder.size() >= self.limits.size;
@@ -249,7 +255,7 @@ impl Aggregator {
                 let usual = self.usual.min(CLAIMS_AT_ONCE_MAX);
                 let mut claims = Vec::with_capacity(usual + usual / 8 + 2);
                 let mut keys = Vec::new();
-                if self.limits.keeps_order {
+                if self.limits.keeps_keys {
                     keys.extend([first.record.hash_key(), held.record.hash_key()]);
                 }
                 claims.extend([first.claim, held.claim]);
@@ -261,7 +267,7 @@ impl Aggregator {
                     self.open = Open::Many { claims, encoder, keys };
                     return Some(held);
                 }
-                if self.limits.keeps_order {
+                if self.limits.keeps_keys {
                     keys.push(held.record.hash_key());
                 }
                 claims.push(held.claim);
@@ -364,7 +370,7 @@ impl Aggregator {
     #[cfg(debug_assertions)]
     pub(crate) fn invariants(&self) {
         if let Open::Many { claims, encoder, keys } = &self.open {
-            let expected = if self.limits.keeps_order { claims.len() } else { 0 };
+            let expected = if self.limits.keeps_keys { claims.len() } else { 0 };
             debug_assert_eq!(keys.len(), expected);
             debug_assert!(
                 claims.len() > 1 && claims.len() == encoder.len(),

@@ -28,6 +28,12 @@ impl CheckSums {
         Unsealed::digest_all(self.aggregates.iter().map(|(_, aggregate)| aggregate))
     }
 
+    /// How many there are to be.
+    #[expect(clippy::len_without_is_empty, reason = "never 0: what lacks none is sealed")]
+    pub fn len(&self) -> usize {
+        self.aggregates.len()
+    }
+
     /// What the aggregates take.
     pub(crate) fn memory(&self) -> usize {
         self.aggregates.iter().map(|(_, aggregate)| aggregate.memory()).sum::<usize>()

@@ -286,7 +286,7 @@ impl InFlight {
         sealed.then(|| request.load.entries.clone())
     }
 
-    fn get(&self, id: BatchId) -> Option<&Request> {
+    pub(crate) fn get(&self, id: BatchId) -> Option<&Request> {
         let slot = self.slots.get(id.slot as usize)?;
         if slot.generation == id.generation { slot.request.as_ref() } else { None }
     }

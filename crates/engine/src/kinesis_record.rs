@@ -30,7 +30,7 @@ pub(crate) struct Aggregate {
     pub(crate) expiration: Instant,
     /// The shard map by which it was packed.
     pub(crate) generation: u32,
-    /// The hash keys of its members, in their order, if that of the members is to be kept; else none.
+    /// The hash keys of its members, in their order, if they are kept; else none.
     pub(crate) keys: Vec<HashKey>,
     /// Its own failed attempts; its members may have had others before they were packed.
     pub(crate) past: Option<Arc<Past>>,
@@ -209,6 +209,14 @@ impl Aggregate {
         // What was encoded from valid records has valid members.
         let entries: Vec<Entry> =
             aggregate.members().filter_map(|member| member.ok()?.to_entry().ok()).collect();
+        if self.keys.len() == entries.len() {
+            let keys = self.keys.iter().copied();
+            return entries
+                .into_iter()
+                .zip(keys)
+                .map(|(e, key)| UserRecord::hashed(e, key))
+                .collect();
+        }
         UserRecord::from_entries(entries).unwrap_or_default()
     }
 

@@ -231,6 +231,7 @@ mod scattered;
 mod shard_map;
 mod shards;
 mod share;
+mod stand_ins;
 mod stats;
 mod stored;
 mod strays;

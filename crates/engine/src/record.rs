@@ -167,7 +167,7 @@ impl UserRecord {
     }
 }
 
-const fn check_size(size: usize) -> Result<(), RecordError> {
+pub(crate) const fn check_size(size: usize) -> Result<(), RecordError> {
     if size > RECORD_BYTES_MAX { Err(RecordError::TooLarge { size }) } else { Ok(()) }
 }
 

@@ -3,8 +3,8 @@ use core::hash::BuildHasher;
 use std::hash::RandomState;
 use std::sync::Arc;
 
+use headwaters_engine::Config;
 use headwaters_engine::wire::{StreamName, StreamNameError};
-use headwaters_engine::{Config, Engine};
 use headwaters_transport::{Clock, Transport};
 
 use crate::budget::Budget;
@@ -14,6 +14,7 @@ use crate::producer::Producer;
 use crate::requests::{Requests, Spawner};
 use crate::shared::Shared;
 use crate::ticket::Delivery;
+use crate::trace::{Trace, Traced};
 
 /// Collects what a [`Producer`] needs.
 #[must_use]
@@ -26,6 +27,7 @@ pub struct ProducerBuilder<T, C> {
     metrics_shards_max: usize,
     on_outcome: Option<OnOutcome>,
     stream: Result<StreamName, StartError>,
+    trace: Option<Trace>,
     transport: T,
 }
 
@@ -47,6 +49,7 @@ impl Producer {
             metrics_shards_max: crate::metrics::SHARDS_MAX,
             on_outcome: None,
             stream: Err(StartError::StreamMissing),
+            trace: None,
             transport: (),
         }
     }
@@ -69,6 +72,7 @@ impl<T, C> ProducerBuilder<T, C> {
             metrics_shards_max: self.metrics_shards_max,
             on_outcome: self.on_outcome,
             stream: self.stream,
+            trace: self.trace,
             transport,
         }
     }
@@ -102,6 +106,12 @@ impl<T, C> ProducerBuilder<T, C> {
         Self { stream: StreamName::new(name.as_ref()).map_err(StartError::Stream), ..self }
     }
 
+    /// Records what the engine is told and what it says, for a [replay](crate::trace::Replay). A trace has no data and no
+    /// partition keys; [`trace`](crate::trace) says what it has.
+    pub fn trace(self, trace: Trace) -> Self {
+        Self { trace: Some(trace), ..self }
+    }
+
     /// The way to the service; required.
     pub fn transport<U: Transport>(self, transport: U) -> ProducerBuilder<U, C> {
         self.with(|_, clock| (transport, clock))
@@ -133,12 +143,12 @@ impl<T: Transport, C: Clock> ProducerBuilder<T, C> {
     }
 
     fn build_with(self, spawner: Spawner) -> Result<(Producer, Driver), StartError> {
-        let Self { budget, clock, config, gate, on_outcome, stream, transport, .. } = self;
+        let Self { budget, clock, config, gate, on_outcome, stream, trace, transport, .. } = self;
         let stream = stream?;
         let clock = Arc::new(clock);
         let time = Arc::clone(&clock);
         let now = move || time.now();
-        let engine = Engine::new(seeded(config), now());
+        let engine = Traced::new(seeded(config), now(), trace, &stream);
         let shared = Shared::new(stream, engine, budget, now);
         let seat = gate.map(Seat::new);
         let requests = Requests::new(Arc::clone(&shared), Arc::new(transport), seat, spawner);

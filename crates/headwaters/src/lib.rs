@@ -76,6 +76,7 @@ mod stats;
 mod sync;
 mod threads;
 mod ticket;
+pub mod trace;
 mod waiters;
 
 #[cfg(all(feature = "boot-clock", target_os = "linux"))]

@@ -3,14 +3,13 @@ use core::task::{Poll, Waker};
 use std::sync::Arc;
 
 use headwaters_engine::wire::StreamName;
-use headwaters_engine::{
-    Engine, Event, Instant, Refused, RefusedReason, Timing, Token, UserRecord,
-};
+use headwaters_engine::{Event, Instant, Refused, RefusedReason, Timing, Token, UserRecord};
 
 use crate::budget::Budget;
 use crate::slots::Want;
 use crate::state::State;
 use crate::sync::{Mutex, MutexGuard, lock};
+use crate::trace::Traced;
 use crate::waiters::{Left, Place};
 
 /// What the handles, the tickets and the driver share: a state behind one short lock.
@@ -25,7 +24,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         stream: StreamName,
-        engine: Engine,
+        engine: Traced,
         budget: Option<Arc<Budget>>,
         now: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Arc<Self> {

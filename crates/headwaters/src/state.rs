@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use headwaters_engine::{
-    Action, Batch, BatchId, Bounds, Cause, Completion, Engine, Event, Instant, ListShards, Outcome,
-    Refused, RefusedReason, Requeue, Stored, Timing, Token, UserRecord,
+    Action, Batch, BatchId, Bounds, Cause, Completion, Event, Instant, ListShards, Outcome, Refused,
+    RefusedReason, Requeue, Stored, Timing, Token, UserRecord,
 };
 
 use crate::alarms::Alarms;
@@ -17,6 +17,7 @@ use crate::shared::Shared;
 use crate::slots::{LANDING_MAX, Slots, Told, Want, member};
 use crate::stats::Stats;
 use crate::ticket::{Account, Delivery};
+use crate::trace::Traced;
 use crate::waiters::Waiters;
 
 /// The engine, and who waits for what of it.
@@ -24,7 +25,7 @@ use crate::waiters::Waiters;
 pub(crate) struct State {
     pub(crate) alarms: Alarms,
     pub(crate) closers: Waiters,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Traced,
     pub(crate) flushes: Flushes,
     pub(crate) groups: Groups,
     /// Those who wait for room.
@@ -100,7 +101,7 @@ const TURN_BATCHES: usize = 1;
 const NOTHING: Bounds = Bounds { bytes: 0, records: 0 };
 
 impl State {
-    pub(crate) fn new(engine: Engine, budget: Option<Arc<Budget>>, this: Weak<Shared>) -> Self {
+    pub(crate) fn new(engine: Traced, budget: Option<Arc<Budget>>, this: Weak<Shared>) -> Self {
         let charge = |budget| Charge { budget, charged: NOTHING };
         Self {
             alarms: Alarms::default(),
@@ -444,6 +445,7 @@ impl State {
     /// The producer is closed: whoever waits for anything has nothing to wait for any more.
     fn finish(&mut self) {
         self.todo.closed = true;
+        self.engine.end_trace();
         let undelivered = mem::take(&mut self.undelivered);
         self.report = Some(CloseReport { stats: self.stats(), undelivered });
         let wakers = &mut self.todo.wakers;

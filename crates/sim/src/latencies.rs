@@ -62,7 +62,8 @@ impl Latencies {
         }
     }
 
-    pub(crate) fn note(&mut self, time: Duration) {
+    /// Notes another one.
+    pub fn note(&mut self, time: Duration) {
         let size = size(time);
         if size >= self.sizes.len() {
             self.sizes.resize(size + 1, 0);

@@ -195,7 +195,7 @@ impl Producer {
     }
 
     fn follow(&self, what: What<'_>, watch: &mut impl Watch) {
-        watch.follow(Step { at: self.time, producer: self.number, what });
+        watch.follow(Step::new(self.time, self.number, what));
     }
 
     fn trace(&self, kind: Kind, what: &dyn fmt::Display, watch: &mut impl Watch) {

@@ -80,6 +80,13 @@ pub struct Step<'a> {
     pub what: What<'a>,
 }
 
+impl<'a> Step<'a> {
+    /// For who shows the records of something that is no world.
+    pub const fn new(at: Instant, producer: u32, what: What<'a>) -> Self {
+        Self { at, producer, what }
+    }
+}
+
 /// The ways of records. They are named by their numbers, in the order in which their application puts them, from 0.
 #[non_exhaustive]
 pub enum What<'a> {

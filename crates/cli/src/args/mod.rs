@@ -27,7 +27,7 @@ pub(crate) use serve::{ServeArguments, Switch};
 pub(crate) use service::{ServiceArguments, StreamArgument};
 pub(crate) use sim::{
     PlanArguments, ReplayArguments, RunArguments, ScenarioArguments, Seeds, ShrinkArguments,
-    SimCommand, Trace, World,
+    SimCommand, Trace, TraceArguments, World,
 };
 pub(crate) use stream::{DoctorArguments, Form, ShardsArguments, WhereArguments};
 pub(crate) use tail::{From, TailArguments, TailForm};

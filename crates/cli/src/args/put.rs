@@ -160,6 +160,20 @@ pub(crate) struct PutArguments {
     #[arg(verbatim_doc_comment)]
     pub(crate) prometheus: Option<SocketAddr>,
 
+    /// Record what the producer is told and what it does, for `headwaters sim
+    /// trace`: sizes and times, no data and no keys, at most 256 MiB
+    #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// Another size at which --trace, or what --report is made of, ends
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Reports")]
+    pub(crate) trace_limit: Option<usize>,
+
+    /// Write a page of HTML about the load, with pictures: shards, throttles,
+    /// limiters, lives of records
+    #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
+    pub(crate) report: Option<PathBuf>,
+
     /// The form of the summary
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = "Reports")]
     pub(crate) output: Output,

@@ -16,7 +16,8 @@ Examples:
   headwaters sim plan 4711 > world.toml
   headwaters sim replay --plan world.toml --trace none
   headwaters sim shrink 4711 --to small.toml
-  headwaters sim scenario outage hot-shard";
+  headwaters sim scenario outage hot-shard
+  headwaters sim trace load.trace --set record_max_buffered_time=1s";
 
 /// Live through simulated worlds, in which the engine meets what can go wrong
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,8 @@ pub(crate) enum SimCommand {
     Scenario(ScenarioArguments),
     #[command(after_help = exit::SIM_CODES, help_template = TEMPLATE)]
     Shrink(ShrinkArguments),
+    #[command(after_help = exit::SIM_CODES, help_template = TEMPLATE)]
+    Trace(TraceArguments),
 }
 
 /// Print the plan of a seed as TOML, to be edited
@@ -196,6 +199,36 @@ pub(crate) struct ShrinkArguments {
     pub(crate) progress: ProgressWhen,
 }
 
+/// Replay the trace of a real producer, and say whether the engine does the same
+///
+/// With --set also what would have become of the load with other settings, in a model: the shards that were
+/// listed take what the service promises, and a request takes as long as the one that was sent
+/// last before it in the trace, and fails as a whole if that did.
+#[derive(Args, Debug)]
+pub(crate) struct TraceArguments {
+    /// The trace, as `headwaters put --trace` writes it
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Another setting, by the name that it has in a file of settings; may be
+    /// given again: --set retry=linear --set retry.step=50ms
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting, verbatim_doc_comment)]
+    pub(crate) set: Vec<(String, String)>,
+
+    /// Write a page of HTML about the load to this file, with pictures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// How the figures are printed
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) output: Form,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it is a name, `=`, and a value")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
 /// Some seeds: at least one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Seeds(pub(crate) Range<u64>);
@@ -265,6 +298,8 @@ mod tests {
             ("scenario outage --all", "cannot be used with"),
             ("scenario --all --short --full", "cannot be used with"),
             ("shrink", "<SEED|--plan <FILE>>"),
+            ("trace", "<FILE>"),
+            ("trace t --set seed", "it is a name, `=`, and a value"),
             ("plan", "<SEED>"),
             ("plan 18446744073709551616", "number too large"),
         ] {

@@ -5,6 +5,7 @@ mod doublecheck;
 mod figures;
 mod output;
 mod plans;
+mod recorded;
 mod replay;
 mod report;
 mod run;
@@ -19,6 +20,7 @@ mod world;
 
 use indicatif::ProgressBar;
 
+pub(crate) use self::recorded::write_page;
 pub(crate) use self::scenario::NAMES as SCENARIOS;
 
 use crate::args::SimCommand;
@@ -33,6 +35,7 @@ pub(crate) fn sim(command: &SimCommand) -> Exit {
         SimCommand::Run(arguments) => run::run(arguments),
         SimCommand::Scenario(arguments) => scenario::scenario(arguments),
         SimCommand::Shrink(arguments) => shrink::shrink(arguments),
+        SimCommand::Trace(arguments) => recorded::trace(arguments),
     };
     done.unwrap_or_else(|Abort { exit, text }| {
         Console::new(ProgressBar::hidden(), false).error(text);

@@ -7,11 +7,13 @@ mod near;
 mod table;
 #[cfg(feature = "toml")]
 mod toml;
+mod values;
 
 use core::fmt;
 
 use headwaters_engine::{Config, ConfigFault};
 pub use layers::Layers;
+pub(crate) use values::values;
 
 /// Settings that were read from a file, from the environment, or from both.
 #[derive(Clone, Debug, Eq, PartialEq)]

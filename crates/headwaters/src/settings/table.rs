@@ -117,6 +117,9 @@ impl Value {
         let text = self.word()?;
         let unit_at = text.find(|char: char| char.is_ascii_alphabetic())?;
         let (number, unit) = text.split_at(unit_at);
+        if unit == "ns" {
+            return number.trim().parse().ok().map(Duration::from_nanos);
+        }
         let seconds: f64 = number.trim().parse().ok()?;
         let factor = match unit {
             "us" => 1e-6,

@@ -2,6 +2,7 @@
 
 mod axis;
 mod lives;
+mod load;
 mod plots;
 mod proofs;
 mod recorder;
@@ -16,8 +17,9 @@ use indicatif::HumanCount;
 use plotters::style::RGBColor;
 
 use self::lives::{Became, Life};
+pub(super) use self::load::load_page;
 use self::plots::{Heat, Picture};
-use self::recorder::Recorder;
+pub(super) use self::recorder::Recorder;
 use super::output::Output;
 use super::plans;
 use super::world::{Lived, live};
@@ -54,12 +56,8 @@ impl Page<'_> {
 
     fn write_html(&self, to: &mut String, recorder: &Recorder, lived: &Lived) -> fmt::Result {
         let Self { title, about, again, figures, plan } = self;
-        let [title, again] = [title, again].map(|text| escape(text));
-        let css = include_str!("page.css");
-        writeln!(to, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")?;
-        writeln!(to, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
-        writeln!(to, "<title>{title}</title>\n<style>\n{css}</style></head><body>")?;
-        writeln!(to, "<h1>{title}</h1>\n<p class=\"soft\">{}</p>", escape(about))?;
+        let again = escape(again);
+        begin(to, title, about)?;
         match lived {
             Ok(report) => summary(to, report)?,
             Err(broken) => {
@@ -67,8 +65,12 @@ impl Page<'_> {
             }
         }
         writeln!(to, "<pre>{again}</pre>\n{figures}")?;
-        pictures(to, recorder, plan)?;
-        lives_of(to, recorder)?;
+        let wrong = "Faults of the way and of the service, and changes of the stream. Bars last; marks are slices of time in \
+                     which it happened.";
+        pictures(to, recorder, &spans(plan), wrong)?;
+        lives_of(to, recorder, |producer, number| {
+            format!("record {number} of producer {producer}")
+        })?;
         if let Ok(report) = lived {
             proofs::write(to, report)?;
         }
@@ -84,6 +86,15 @@ impl Page<'_> {
         )?;
         writeln!(to, "<pre>{plan}</pre>\n</body></html>")
     }
+}
+
+/// What every page begins with.
+fn begin(to: &mut String, title: &str, about: &str) -> fmt::Result {
+    let (title, css) = (escape(title), include_str!("page.css"));
+    writeln!(to, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")?;
+    writeln!(to, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
+    writeln!(to, "<title>{title}</title>\n<style>\n{css}</style></head><body>")?;
+    writeln!(to, "<h1>{title}</h1>\n<p class=\"soft\">{}</p>", escape(about))
 }
 
 fn summary(to: &mut String, report: &Report) -> fmt::Result {
@@ -114,7 +125,12 @@ fn figure(to: &mut String, title: &str, caption: &str, picture: Option<Picture>)
     writeln!(to, "<div class=\"wide\">{wide}</div>\n<div class=\"narrow\">{narrow}</div></figure>")
 }
 
-fn pictures(to: &mut String, recorder: &Recorder, plan: &Plan) -> fmt::Result {
+fn pictures(
+    to: &mut String,
+    recorder: &Recorder,
+    spans: &[(String, Instant, Instant)],
+    wrong: &str,
+) -> fmt::Result {
     let left_out = recorder.axis.left_out().as_secs();
     let cut = match left_out {
         0 => String::new(),
@@ -122,16 +138,8 @@ fn pictures(to: &mut String, recorder: &Recorder, plan: &Plan) -> fmt::Result {
             " Of the time {left_out} s are left out, in which nothing happened for a minute or more."
         ),
     };
-    let faults = plots::faults(recorder, &spans(plan));
-    figure(
-        to,
-        "What went wrong, and when",
-        &format!(
-            "Faults of the way and of the service, and changes of the stream. Bars last; marks are slices of time in \
-             which it happened.{cut}"
-        ),
-        faults,
-    )?;
+    let faults = plots::faults(recorder, spans);
+    figure(to, "What went wrong, and when", &format!("{wrong}{cut}"), faults)?;
     let step = recorder.slices.step().as_secs_f64();
     if let Some(heat) = plots::heat(recorder, plots::blue(), |cell| cell.bytes) {
         let most = heat.most as f64 / step / 1024.0;
@@ -201,11 +209,15 @@ fn spans(plan: &Plan) -> Vec<(String, Instant, Instant)> {
 /// By then everything heals. Source: `docs/simulator.md`.
 const HEALED_MS: u64 = 120_000;
 
-fn lives_of(to: &mut String, recorder: &Recorder) -> fmt::Result {
+fn lives_of(
+    to: &mut String,
+    recorder: &Recorder,
+    called: impl Fn(u32, u64) -> String,
+) -> fmt::Result {
     let lives: Vec<((u32, u64), &Life)> = recorder.lives.kept().collect();
     let name = |((producer, number), life): &((u32, u64), &Life)| {
         let sent = life.steps.iter().filter(|(_, became)| matches!(became, Became::Sent(_)));
-        format!("record {number} of producer {producer}, sent {}×", sent.count())
+        format!("{}, sent {}×", called(*producer, *number), sent.count())
     };
     let names: Vec<String> = lives.iter().map(name).collect();
     let caption = "The hardest, and some that are like all others. Thin while a record waits, thick while it is on its way; a \

@@ -9,7 +9,7 @@ use super::slices::{Cell, Slices};
 
 /// Sees a world, and keeps as much of it as a page can show, however long the world is.
 #[derive(Debug, Default)]
-pub(super) struct Recorder {
+pub(in crate::sim) struct Recorder {
     pub(super) axis: Axis,
     pub(super) slices: Slices,
     pub(super) lives: Lives,
@@ -19,9 +19,22 @@ pub(super) struct Recorder {
     next: BTreeMap<u32, Instant>,
 }
 
+impl Recorder {
+    /// Time has gone on.
+    pub(in crate::sim) fn reach(&mut self, at: Instant) {
+        self.axis.reach(at);
+    }
+
+    /// Something of this name went wrong.
+    pub(in crate::sim) fn count(&mut self, at: Instant, name: &str) {
+        self.axis.reach(at);
+        self.slices.at(self.axis.shown(at)).count(name);
+    }
+}
+
 impl Watch for Recorder {
     fn see(&mut self, line: Line<'_>) {
-        self.axis.reach(line.at);
+        self.reach(line.at);
         if line.kind != Kind::World {
             return;
         }
@@ -32,7 +45,7 @@ impl Watch for Recorder {
             (Some(name), _) => name,
             (None, _) => return,
         };
-        self.slices.at(self.axis.shown(line.at)).count(name);
+        self.count(line.at, name);
     }
 
     fn look(&mut self, at: Instant, producer: u32, engine: &Engine) {
