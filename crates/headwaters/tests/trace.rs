@@ -4,6 +4,7 @@ mod common;
 
 use core::time::Duration;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use headwaters::mock::{EntryFault, EntryFaults, Fault, Handover, Mock};
@@ -73,7 +74,9 @@ fn faults(mock: &Mock<TokioClock>, seed: u64) {
         9 => {
             let stored = numbers.below(2) == 0;
             let at = numbers.below(entries.len() as u64) as usize;
-            let faults = [(at, EntryFault::InternalFailure { stored }), (0, EntryFault::Throttled)];
+            // What the service says of a throttled entry names its shard.
+            let throttled = (0..entries.len()).map(|index| (index, EntryFault::Throttled));
+            let faults = throttled.chain([(at, EntryFault::InternalFailure { stored })]);
             Fault::FailEntries(EntryFaults::from_iter(faults))
         }
         _ => Fault::None,
@@ -160,10 +163,10 @@ fn replay(trace: &str) -> Result<Replayed, TraceError> {
     Replay::new(trace.as_bytes()).and_then(|replay| replay.run(&mut ()))
 }
 
-fn configs() -> [ConfigBuilder; 6] {
+fn configs() -> Vec<ConfigBuilder> {
     let usual = || Config::builder().request_timeout(500 * MS).cancel_grace(50 * MS);
     let small = Bounds { bytes: 1_200_000, records: 60 };
-    [
+    vec![
         usual(),
         usual().order(Order::PerPartitionKey),
         usual().order(Order::PerPartitionKey).aggregation_enabled(false),
@@ -190,6 +193,31 @@ async fn a_replay_says_the_same_action_by_action() {
             assert!(!trace.contains(canary), "{canary}");
         }
     }
+}
+
+/// Traces that are kept, in `tests/traces`: those of bug reports, too. `README.md` there says how they are made anew.
+#[tokio::test(start_paused = true)]
+async fn every_kept_trace_is_what_the_engine_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/traces");
+    if std::env::var_os("HEADWATERS_BLESS").is_some_and(|value| value == "1") {
+        let config = configs().swap_remove(1).seed(4_711);
+        let trace = load(build(config), 12).await;
+        std::fs::write(folder.join("troubles.trace"), trace).expect("a folder that can be written");
+    }
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder of the traces") {
+        let path = entry.expect("a readable folder").path();
+        if path.extension().is_none_or(|extension| extension != "trace") {
+            continue;
+        }
+        count += 1;
+        let replayed = Replay::open(&path).and_then(|replay| replay.run(&mut ()));
+        match replayed {
+            Ok(replayed) => assert!(replayed.actions > 100, "{}", path.display()),
+            Err(error) => panic!("{}: {error}; see README.md beside it", path.display()),
+        }
+    }
+    assert!(count > 1, "{count} traces");
 }
 
 #[tokio::test(start_paused = true)]

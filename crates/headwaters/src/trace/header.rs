@@ -14,7 +14,8 @@ const LEGEND: &str = "\
 # unless it begins with one (seconds on the producer's clock).
 # +  a record: its token, bytes of data, bytes of the partition key, first half of the key's hash key;
 #    x= explicit hash key, b= longest time in the buffer, t= time to live (ns); ! why it was refused
-# >  the engine was told something; an answer has a word for each entry: its shard, or ! and a code; * so many in a row
+# >  the engine was told something; an answer has a word for each entry: its shard, or ! and a code (# other words
+#    beside it); * so many in a row
 # <  it said something; n= attempts, then the records
 # =  a batch as it is sent: its name, entries, bytes
 ";

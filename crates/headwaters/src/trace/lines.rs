@@ -216,6 +216,8 @@ impl Lines {
                 return self.error(error);
             }
         };
+        // What the service said beside a code is not told, but whether it was the same.
+        let mut errors: Vec<&AttemptError> = Vec::new();
         for row in results.chunk_by(is_same) {
             self.bytes.push(b' ');
             match &row[0] {
@@ -223,6 +225,18 @@ impl Lines {
                 Err(error) => {
                     self.bytes.push(b'!');
                     self.text(word(&error.code));
+                    let known = errors.iter().rposition(|other| *other == error);
+                    let kind = known.unwrap_or(errors.len());
+                    if known.is_none() {
+                        errors.push(error);
+                    }
+                    if kind > 0 {
+                        self.bytes.push(b'#');
+                        self.number(kind as u64);
+                    }
+                    if let Some(time) = error.retry_after {
+                        self.duration("@", time);
+                    }
                 }
             }
             self.times(row.len());
@@ -405,7 +419,7 @@ fn goes_on(first: u64, last: u64, next: u64) -> bool {
 fn is_same(one: &Result<Placement, AttemptError>, other: &Result<Placement, AttemptError>) -> bool {
     match (one, other) {
         (Ok(one), Ok(other)) => one.shard == other.shard,
-        (Err(one), Err(other)) => word(&one.code) == word(&other.code),
+        (Err(one), Err(other)) => one == other,
         _ => false,
     }
 }

@@ -4,7 +4,7 @@ use core::str::{FromStr, SplitAsciiWhitespace};
 use core::time::Duration;
 
 use headwaters_engine::wire::{
-    AttemptError, ErrorCode, HashKey, HashKeyRange, ListedShard, NextToken, Placement,
+    AttemptError, ErrorCode, HashKey, HashKeyRange, ListedShard, Message, NextToken, Placement,
     SequenceNumber, ShardId, ShardPage,
 };
 use headwaters_engine::{Instant, PutRecordsResult, Timing, Token};
@@ -89,7 +89,7 @@ impl<'a> Words<'a> {
                 return Err("no request has so many entries");
             }
             let result = match what.strip_prefix('!') {
-                Some(code) => Err(AttemptError::new(ErrorCode::parse(code))),
+                Some(error) => Err(entry_error(error)?),
                 None => Ok(Placement { sequence_number: number.clone(), shard: shard(what)? }),
             };
             results.extend(core::iter::repeat_n(result, count));
@@ -122,6 +122,15 @@ impl<'a> Words<'a> {
         let shards = self.0.map(listed).collect::<Option<_>>();
         Ok(ShardPage { next_token, shards: shards.ok_or("a shard is none")? })
     }
+}
+
+/// Why an entry failed: `Code#kind@retry-after`, the last two only where they say something.
+fn entry_error(word: &str) -> Result<AttemptError, Wrong> {
+    let (word, after) = word.split_once('@').map_or((word, None), |(word, at)| (word, Some(at)));
+    let (code, kind) = word.split_once('#').unwrap_or((word, ""));
+    let retry_after = after.map(nanos).transpose()?;
+    let error = AttemptError::with_message(ErrorCode::parse(code), Message::new(kind));
+    Ok(AttemptError { retry_after, ..error })
 }
 
 /// Seconds and nine digits of nanoseconds.
