@@ -18,6 +18,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
+use headwaters::trace::Trace;
 use headwaters::{
     Config, ListShards, ListShardsResult, Producer, PutRecords, PutRecordsResult, Ticket,
     Transport, UserRecord,
@@ -117,16 +118,26 @@ fn cost(records: usize, begin: Instant, before: Duration, put: Duration) -> Cost
 }
 
 /// A producer that has stored one record, and so knows its shards.
-async fn producer(first: &UserRecord, aggregated: bool) -> Producer {
+async fn producer(first: &UserRecord, aggregated: bool, trace: Option<Trace>) -> Producer {
     let builder = Producer::builder().stream("orders").transport(AtOnce(Service::new(None)));
-    let producer = builder.config(config(aggregated)).start().expect("a runtime");
+    let builder = builder.config(config(aggregated));
+    let builder = match trace {
+        Some(trace) => builder.trace(trace),
+        None => builder,
+    };
+    let producer = builder.start().expect("a runtime");
     drop(producer.put(first.clone()).await.expect("room").await);
     producer
 }
 
 /// The front door: each record with a ticket, and each ticket awaited.
-async fn front_door(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: bool) -> Cost {
-    let producer = producer(&records[0], aggregated).await;
+async fn front_door(
+    records: Arc<Vec<UserRecord>>,
+    windows: usize,
+    aggregated: bool,
+    trace: Option<Trace>,
+) -> Cost {
+    let producer = producer(&records[0], aggregated, trace).await;
     let mut tickets: VecDeque<Ticket> = VecDeque::with_capacity(WINDOW);
     let (begin, before, mut put) = (now(), cpu(), Duration::ZERO);
     for _ in 0..windows {
@@ -147,9 +158,20 @@ async fn front_door(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: b
     cost
 }
 
+/// The same with a trace, and how many bytes of it there are for each record.
+async fn traced(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: bool) -> (Cost, f64) {
+    let path = std::env::temp_dir().join(format!("headwaters-bench-{}", std::process::id()));
+    let trace = Trace::create(&path).expect("a folder that can be written");
+    let watch = trace.watch();
+    let cost = front_door(records, windows, aggregated, Some(trace)).await;
+    watch.wait(Duration::from_secs(60)).expect("it is written in a minute");
+    fs::remove_file(path).expect("it was made here");
+    (cost, watch.bytes() as f64 / (windows * WINDOW) as f64)
+}
+
 /// A whole input in one call.
 async fn put_all(records: Arc<Vec<UserRecord>>, windows: usize, aggregated: bool) -> Cost {
-    let producer = producer(&records[0], aggregated).await;
+    let producer = producer(&records[0], aggregated, None).await;
     let chunks = 0..windows * WINDOW / CHUNK;
     let input = chunks.flat_map(|_| records.to_vec());
     let (begin, before) = (now(), cpu());
@@ -285,18 +307,24 @@ fn main() {
 
     let records = Arc::new(hashed_records(CHUNK, 100));
     for aggregated in [true, false] {
-        let mut costs = [const { Vec::new() }; 4];
+        let mut costs = [const { Vec::new() }; 5];
+        let mut bytes = 0.0;
         for _ in 0..repetitions {
-            costs[0].push(run(&runtime, front_door(Arc::clone(&records), windows, aggregated)));
+            let door = front_door(Arc::clone(&records), windows, aggregated, None);
+            costs[0].push(run(&runtime, door));
             costs[1].push(run(&runtime, put_all(Arc::clone(&records), windows, aggregated)));
             costs[2].push(run(&runtime, channel(Arc::clone(&records), windows, aggregated)));
             costs[3].push(alone(&records, windows, aggregated));
+            let traced = run(&runtime, traced(Arc::clone(&records), windows, aggregated));
+            costs[4].push(traced.0);
+            bytes = traced.1;
         }
-        let [door, all, channel, engine] = costs.map(median);
+        let [door, all, channel, engine, traced] = costs.map(median);
         println!("{}, ns a record:", if aggregated { "aggregated" } else { "plain" });
         for (name, cost) in [
             ("engine alone", engine),
             ("put and ticket", door),
+            ("the same, traced", traced),
             ("put_all", all),
             ("channel and oneshot", channel),
         ] {
@@ -307,6 +335,7 @@ fn main() {
             );
         }
         let ratio = |cost: Cost| (channel.cpu - engine.cpu) / (cost.cpu - engine.cpu);
+        println!("  a trace has {bytes:.0} bytes a record");
         println!("  times cheaper: tickets {:.1}, put_all {:.1}", ratio(door), ratio(all));
     }
     let times = run(&runtime, latencies(Arc::clone(&records), windows));

@@ -11,8 +11,8 @@ use headwaters::mock::{EntryFault, EntryFaults, Fault, Handover, Mock};
 use headwaters::trace::{Replay, Replayed, Trace, TraceEnd, TraceError, TraceFault, TraceWatch};
 use headwaters::wire::{AttemptError, ErrorCode, HashKey, Message};
 use headwaters::{
-    Bounds, Config, ConfigBuilder, Order, OuterKey, Producer, RetryPolicy, Timing, TokioClock,
-    UserRecord,
+    Bounds, Clock, Config, ConfigBuilder, Order, OuterKey, Producer, RetryPolicy, Timing,
+    TokioClock, UserRecord,
 };
 
 use common::{MS, STREAM, build, builder};
@@ -106,7 +106,8 @@ fn reshard(mock: &Mock<TokioClock>, shards: u32) {
 
 /// A load in which much goes wrong, and its trace.
 async fn load(config: Config, seed: u64) -> String {
-    let mock = builder(3).latency(40 * MS).page_size(2).build(TokioClock::new());
+    let clock = TokioClock::new();
+    let mock = builder(3).latency(40 * MS).page_size(2).build(clock);
     faults(&mock, seed);
     let memory = Memory::default();
     let trace = Trace::to(memory.clone());
@@ -146,7 +147,7 @@ async fn load(config: Config, seed: u64) -> String {
             15 => producer.flush().await,
             17 => reshard(&mock, 2),
             20 => drop(producer.flush_by(10 * MS).await),
-            _ => tokio::time::sleep(numbers.below(200) as u32 * MS).await,
+            _ => clock.sleep_until(clock.now().after(numbers.below(200) as u32 * MS)).await,
         }
     }
     producer.close(Some(1_000 * MS)).await;
