@@ -10,23 +10,17 @@
 
 use core::time::Duration;
 
-use headwaters_benches::{Service, engine, even_shards, hashed_records, settings};
+use headwaters_benches::{Service, engine, even_shards, hashed_records, settings, thread_cpu};
 use headwaters_engine::wire::{AttemptError, Entry, Placement, ShardPage};
 use headwaters_engine::{
     Action, BatchId, Config, Engine, Event, FlushId, Instant, PutRecordsResult, Token, UserRecord,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 /// What the driver takes at a time.
 const OUTCOMES: usize = 256;
 
 /// Records that `put_all` puts under one lock.
 const CHUNK: usize = 64;
-
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
-}
 
 /// How long the lock was held, each time.
 #[derive(Default)]

@@ -1,4 +1,12 @@
-//! What the benches share: work for the engine, and a service that answers at once.
+//! What the benches share: work for the engine, and a service that answers at once, in process or over TLS.
+
+mod cpu;
+mod floor;
+mod null;
+
+pub use cpu::{process_cpu, thread_cpu};
+pub use floor::{Floor, aggregates};
+pub use null::{NullServer, Stored};
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -63,12 +71,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that fails every `failing`th entry of a request, or none. A request of fewer entries succeeds, so that
-    /// there is an end.
+    /// A service of [`SHARDS`] that fails every `failing`th entry of a request, or none. A request of fewer entries
+    /// succeeds, so that there is an end.
+    pub fn new(failing: Option<usize>) -> Self {
+        Self::of_shards(SHARDS, failing)
+    }
+
+    /// The same with so many shards.
     ///
     /// # Panics
-    /// Never: the number is one.
-    pub fn new(failing: Option<usize>) -> Self {
+    /// If that is no power of two.
+    pub fn of_shards(shards: u32, failing: Option<usize>) -> Self {
+        assert!(shards.is_power_of_two(), "the first bits of a hash key name its shard");
         let digits = b"49590338271490256608559692538361571095921575989136588898";
         let number = SequenceNumber::from_bytes(bytes::Bytes::from_static(digits));
         let sequence_number = number.expect("digits");
@@ -76,7 +90,7 @@ impl Service {
             sequence_number: sequence_number.clone(),
             shard: ShardId::numbered(shard.into()),
         };
-        Self { placements: (0..SHARDS).map(placement).collect(), failing }
+        Self { placements: (0..shards).map(placement).collect(), failing }
     }
 
     /// What it says to a batch.
@@ -92,7 +106,7 @@ impl Service {
                 Err(AttemptError::new(code))
             }
             _ => {
-                let shard = entry.hash_key().value() >> (128 - SHARDS.ilog2());
+                let shard = entry.hash_key().value() >> (128 - self.placements.len().ilog2());
                 Ok(self.placements[shard as usize].clone())
             }
         };
@@ -101,13 +115,18 @@ impl Service {
 }
 
 /// An engine that knows the shards.
+pub fn engine(config: Config) -> Engine {
+    engine_of_shards(config, SHARDS)
+}
+
+/// An engine that knows so many shards.
 ///
 /// # Panics
 /// If it does not ask for them.
-pub fn engine(config: Config) -> Engine {
+pub fn engine_of_shards(config: Config, shards: u32) -> Engine {
     let mut engine = Engine::new(config, Instant::ZERO);
     let Action::ListShards(request) = engine.poll() else { panic!("it asks for the shards") };
-    let event = Event::ShardsListed { request: request.id, result: Ok(shards()) };
+    let event = Event::ShardsListed { request: request.id, result: Ok(even_shards(shards, 0)) };
     engine.handle(event, Instant::ZERO);
     engine
 }
