@@ -153,7 +153,7 @@ impl Checker {
         for (&slot, before) in &throttled {
             self.rates.heard.insert(slot, (self.map.generation, now));
             let row = self.rates.rows.entry(slot).or_insert(Row::Unsure(now));
-            if are_several {
+            if are_several || matches!(row, Row::Unsure(_)) {
                 *row = Row::Unsure(now);
             } else if row.is_over(now) {
                 // What was stored with them raised the rate first, nobody knows by how much.
