@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use headwaters_engine::{
-    Action, Batch, BatchId, Bounds, Cause, Completion, Event, Instant, ListShards, Outcome, Refused,
-    RefusedReason, Requeue, Stored, Timing, Token, UserRecord,
+    Action, Batch, BatchId, Bounds, Cause, Completion, Event, Instant, ListShards, Outcome,
+    Refused, RefusedReason, Requeue, Stored, Timing, Token, UserRecord,
 };
 
 use crate::alarms::Alarms;
