@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     pub(crate) batch: BatchId,
     entries: Entries,
     /// Entries that failed, of those that were read.
-    failed: u16,
+    pub(crate) failed: u16,
     pub(crate) flights: IntoIter<Flight>,
     pub(crate) generation: u32,
     pub(crate) index: u16,

@@ -89,7 +89,9 @@ impl Engine {
             return None;
         }
         let lanes = &mut self.lanes;
-        let (mut tokens, mut bytes) = (Vec::with_capacity(answer.flights.len()), 0);
+        // Where some failed others will: runs are short.
+        let most = if answer.failed == 0 { answer.flights.len() } else { 0 };
+        let (mut tokens, mut bytes) = (Vec::with_capacity(most), 0);
         for (result, flight) in results.as_slice().iter().zip(answer.flights.as_slice()) {
             let Flight { cargo: Cargo::Plain { claim, size, .. }, lane } = flight else { break };
             let Ok(placement) = result else { break };
