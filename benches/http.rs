@@ -10,7 +10,7 @@ use bytes::Bytes;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use headwaters_engine::wire::{Entry, PartitionKey, StreamName};
-use headwaters_http::__internals::{parse_results, put_records, scan_all_stored};
+use headwaters_http::__internals::{parse_results, put_records};
 use headwaters_http::Protocol;
 use serde::Deserialize;
 
@@ -100,11 +100,6 @@ fn read(criterion: &mut Criterion) {
         let body = answer(failed);
         let mut group = criterion.benchmark_group(format!("read/{name}"));
         group.throughput(Throughput::Elements(RECORDS as u64));
-        if failed == 0 {
-            group.bench_function("scanner", |b| {
-                b.iter(|| scan_all_stored(black_box(&body), RECORDS).expect("all were stored"));
-            });
-        }
         group.bench_function("parser", |b| {
             b.iter(|| {
                 parse_results(Protocol::Json, black_box(&body), RECORDS).expect("it is valid")

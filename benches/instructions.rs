@@ -23,7 +23,7 @@ use headwaters_benches::{Service, drive, engine, hashed_records, records, settin
 use headwaters_engine::wire::aggregate::{self, Encoder, OuterKey, Unsealed};
 use headwaters_engine::wire::{Entry, HashKey, PartitionKey, StreamName};
 use headwaters_engine::{Config, UserRecord};
-use headwaters_http::__internals::{parse_results, put_records, scan_all_stored};
+use headwaters_http::__internals::{parse_results, put_records};
 use headwaters_http::Protocol;
 
 /// What changes by more than this many percent is shown as changed.
@@ -120,19 +120,27 @@ fn write(protocol: Protocol, size: usize) -> Work {
     })
 }
 
+/// As the service writes it: records and failures of all shards, one after the other.
 fn read(failed: usize) -> Work {
-    let stored = r#"{"SequenceNumber":"49543463076548007577105092703039560359975228518395012686","ShardId":"shardId-000000000003"}"#;
-    let throttled = r#"{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard shardId-000000000003 in stream orders under account 111111111111."}"#;
-    let entry = |index: usize| if index < failed { throttled } else { stored };
-    let entries: Vec<&str> = (0..500).map(entry).collect();
+    let stored = |shard: usize| {
+        format!(
+            r#"{{"SequenceNumber":"495434630765480075771050927030395603599752285183950126{shard:02}","ShardId":"shardId-0000000000{shard:02}"}}"#
+        )
+    };
+    let throttled = |shard: usize| {
+        format!(
+            r#"{{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard shardId-0000000000{shard:02} in stream orders under account 111111111111."}}"#
+        )
+    };
+    let entry = |index: usize| {
+        let shard = index * 7 % 16;
+        if index * failed % 500 < failed { throttled(shard) } else { stored(shard) }
+    };
+    let entries: Vec<String> = (0..500).map(entry).collect();
     let text = format!("{{\"FailedRecordCount\":{failed},\"Records\":[{}]}}", entries.join(","));
     let body = Bytes::from(text);
     Box::new(move || {
-        let results = if failed == 0 {
-            scan_all_stored(&body, 500)
-        } else {
-            parse_results(Protocol::Json, &body, 500)
-        };
+        let results = parse_results(Protocol::Json, &body, 500);
         assert_eq!(black_box(results).map(|results| results.len()), Some(500));
     })
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headwaters_engine::wire::{Entry, ErrorCode, HashKey, PartitionKey, StreamName};
-use headwaters_http::__internals::{parse_results, put_records, read_results, scan_all_stored};
+use headwaters_http::__internals::{parse_results, put_records, read_results};
 use headwaters_http::Protocol;
 use headwaters_tests::answers;
 use headwaters_tests::documents::Document;
@@ -27,28 +27,58 @@ fn all_stored(entries: usize) -> Value {
 }
 
 #[test]
-fn the_usual_answer_is_scanned() {
+fn the_usual_answer_is_read() {
     for entries in [1, 2, 500] {
         let answer = all_stored(entries);
         let pretty = Bytes::from(serde_json::to_string_pretty(&answer).expect("it can be written"));
-        for body in [json_bytes(&answer), pretty] {
-            let scanned = scan_all_stored(&body, entries).expect("all were stored");
-            assert_eq!(scanned.len(), entries);
-            assert_eq!(Some(&scanned), parse_results(Protocol::Json, &body, entries).as_ref());
-            assert_eq!(scan_all_stored(&body, entries + 1), None);
-            assert_eq!(scan_all_stored(&body, entries - 1), None);
+        let cbor = (Protocol::Cbor, Bytes::from(cbor(&answer)));
+        for (protocol, body) in
+            [(Protocol::Json, json_bytes(&answer)), (Protocol::Json, pretty), cbor]
+        {
+            let read = read_results(protocol, &body, entries).expect("one for each");
+            assert!(read.len() == entries && read.iter().all(Result::is_ok));
+            for wrong in [entries - 1, entries + 1] {
+                assert!(read_results(protocol, &body, wrong).is_err());
+            }
         }
-        let body = Bytes::from(cbor(&answer));
-        assert!(
-            read_results(Protocol::Cbor, &body, entries)
-                .is_ok_and(|results| results.len() == entries)
-        );
     }
-    // As kinesis-mock writes it.
-    let body = Bytes::from_static(
-        br#"{"FailedRecordCount":0,"Records":[{"ErrorCode":null,"ErrorMessage":null,"SequenceNumber":"1","ShardId":"shardId-000000000000"}]}"#,
-    );
-    assert!(scan_all_stored(&body, 1).is_some());
+}
+
+/// Entries that look like those before are read in another way than the first one of their kind. What differs in places where they
+/// mostly do not, and what is damaged anywhere, is found all the same: other readers find no more and no less.
+#[test]
+fn entries_that_are_nearly_alike_are_told_apart() {
+    const SHARDS: [&str; 4] =
+        ["shardId-000000000003", "shardId-000000000014", "blue.1", "shardId-000000000003x"];
+    let entry = (0..7_u8, 0..4_usize, 1..4_usize, proptest::bool::weighted(0.1));
+    let entry = entry.prop_map(|(kind, shard, digits, odd)| {
+        let number = format!("{NUMBER}{}", "7".repeat(digits / 3));
+        let number = if odd { number.replace("46", "4x") } else { number };
+        let message = format!("Rate exceeded for shard {}", SHARDS[shard]);
+        match kind {
+            0..3 => json!({ "SequenceNumber": number, "ShardId": SHARDS[shard] }),
+            3 => json!({ "SequenceNumber": number, "ShardId": SHARDS[shard], "ErrorCode": null }),
+            4 => json!({ "ErrorCode": "InternalFailure", "ErrorMessage": message }),
+            5 => json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": message }),
+            _ => json!({ "SequenceNumber": number, "ShardId": "shard\u{e9}" }),
+        }
+    });
+    let damage = (0..10_000_usize, proptest::sample::select(&b"\"\\,:{}[]0xa\xff\x00 "[..]));
+    let given = (prop::collection::vec(entry, 1..12), proptest::option::of(damage));
+    proptest!(|((entries, damage) in given)| {
+        let answer = json!({ "FailedRecordCount": 1, "Records": entries });
+        let pretty = serde_json::to_vec_pretty(&answer).expect("it can be written");
+        let damaged = |mut bytes: Vec<u8>| {
+            if let Some((at, byte)) = damage {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            bytes
+        };
+        answers::put_records_json(&damaged(answer.to_string().into_bytes()));
+        answers::put_records_json(&damaged(pretty));
+        answers::put_records_cbor(&damaged(cbor(&answer)));
+    });
 }
 
 /// Every entry that an answer can have, and what it means.

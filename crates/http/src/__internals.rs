@@ -8,12 +8,7 @@ use crate::Protocol;
 use crate::answer::{self, EntryResult};
 use crate::body::Stream;
 
-/// What the scanner finds.
-pub fn scan_all_stored(body: &Bytes, entries: usize) -> Option<Vec<EntryResult>> {
-    answer::scan_all_stored(body, entries)
-}
-
-/// What the parser finds, without the scanner.
+/// All results that are there, at most one more than `entries`.
 pub fn parse_results(protocol: Protocol, body: &Bytes, entries: usize) -> Option<Vec<EntryResult>> {
     answer::parse_results(protocol, body, entries).ok()
 }

@@ -4,11 +4,12 @@ use std::io;
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Host};
 use crate::proxy::Proxy;
-use crate::socket::Socket;
+use crate::socket::{Encrypted, Socket, encrypted};
 use crate::time::Deadline;
 use crate::tls;
 
@@ -55,11 +56,11 @@ impl Connector {
         &self,
         tls: &TlsConnector,
         socket: TcpStream,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ConnectError> {
+    ) -> Result<TlsStream<Encrypted>, ConnectError> {
         let name = tls::server_name(self.endpoint.host())
             .map_err(|_| format!("no certificate can have the name {}", self.endpoint.host()))?;
         let failed = |error: io::Error| format!("no TLS with {}: {error}", self.endpoint);
-        tls.connect(name, socket).await.map_err(failed)
+        tls.connect(name, encrypted(socket)).await.map_err(failed)
     }
 }
 

@@ -38,7 +38,7 @@
 //!
 //! # What it costs
 //! A request is written straight from its entries into a buffer that is used again; what is not the copy, the base64
-//! and the hash is a few nanoseconds per record. The answer in which all is stored is read in one pass, and its
+//! and the hash is a few nanoseconds per record. An answer is read in one pass, and its
 //! sequence numbers are slices of it. There is no task per request or connection: the future does the work.
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,6 @@
 //! Source: the reference "Signature Version 4 signing process"; the tests run its published test suite and
 //! compare with botocore's signer.
 
-use core::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use ring::{digest, hmac};
@@ -122,11 +121,8 @@ fn string_to_sign(canonical: &str, date: &str, scope: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-    }
-    text
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 impl core::fmt::Debug for Signer {

@@ -19,6 +19,7 @@
 extern crate alloc;
 
 pub mod aggregate;
+mod digits;
 mod entries;
 mod entry;
 mod error_code;

@@ -2,6 +2,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
 
+use crate::digits;
 use crate::limits::SHARD_ID_CHARS_MAX;
 
 /// The id of a shard, such as `shardId-000000000042`.
@@ -23,6 +24,25 @@ impl ShardId {
     /// The id of the shard with this number.
     pub const fn numbered(number: u64) -> Self {
         Self(Repr::Numbered(number))
+    }
+
+    /// Parses the characters of an id.
+    ///
+    /// # Errors
+    /// [`ShardIdError`] when there are not 1 to 128 characters, or one is not in `[a-zA-Z0-9_.-]`.
+    pub fn from_bytes(id: &[u8]) -> Result<Self, ShardIdError> {
+        // At once, for an answer has 500 of these.
+        if let Some(number) = twelve_digits(id) {
+            return Ok(Self(Repr::Numbered(number)));
+        }
+        if id.is_empty() || id.len() > SHARD_ID_CHARS_MAX {
+            return Err(ShardIdError::Length { bytes: id.len() });
+        }
+        if let Some(offset) = id.iter().position(|byte| !is_id_byte(*byte)) {
+            return Err(ShardIdError::Character { offset });
+        }
+        let text = core::str::from_utf8(id).unwrap_or_default();
+        Ok(Self(canonical(text).map_or_else(|| Repr::Named(text.into()), Repr::Numbered)))
     }
 
     /// The number in the id, if the id has the service's form.
@@ -47,21 +67,23 @@ impl FromStr for ShardId {
     type Err = ShardIdError;
 
     fn from_str(text: &str) -> Result<Self, ShardIdError> {
-        if text.is_empty() || text.len() > SHARD_ID_CHARS_MAX {
-            return Err(ShardIdError::Length { bytes: text.len() });
-        }
-        if let Some(offset) = text.bytes().position(|byte| !is_id_byte(byte)) {
-            return Err(ShardIdError::Character { offset });
-        }
-        Ok(Self(canonical(text).map_or_else(|| Repr::Named(text.into()), Repr::Numbered)))
+        Self::from_bytes(text.as_bytes())
     }
+}
+
+/// The number in an id as the service writes them.
+fn twelve_digits(id: &[u8]) -> Option<u64> {
+    let (high, low) = id.strip_prefix(PREFIX.as_bytes())?.split_first_chunk::<4>()?;
+    let low: &[u8; 8] = low.try_into().ok()?;
+    let high = [b'0', b'0', b'0', b'0', high[0], high[1], high[2], high[3]];
+    Some(digits::number(high)? * 100_000_000 + digits::number(*low)?)
 }
 
 /// The number, if printing it gives `text` again.
 fn canonical(text: &str) -> Option<u64> {
     let digits = text.strip_prefix(PREFIX)?;
-    let padded = digits.len() == 12 || (digits.len() > 12 && !digits.starts_with('0'));
-    (padded && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+    let wide = digits.len() > 12 && !digits.starts_with('0');
+    (wide && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// The characters that the service allows in names: `[a-zA-Z0-9_.-]`.
@@ -118,6 +140,21 @@ mod tests {
         for (text, number) in ids {
             let id: ShardId = text.parse().expect("a valid id");
             assert_eq!((id.number(), id.to_string().as_str()), (number, text));
+        }
+    }
+
+    #[test]
+    fn twelve_characters_are_digits_or_not() {
+        for byte in 0..=u8::MAX {
+            for at in 0..12 {
+                let mut id = *b"shardId-123456789012";
+                id[8 + at] = byte;
+                let digits = core::str::from_utf8(&id[8..]).ok();
+                let number = digits.and_then(|digits| {
+                    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+                });
+                assert_eq!(twelve_digits(&id), number, "{byte} at {at}");
+            }
         }
     }
 

@@ -207,6 +207,14 @@ impl<'a> Reader<'a> for Cbor<'a> {
         Ok(())
     }
 
+    fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
     fn end(&mut self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
     }

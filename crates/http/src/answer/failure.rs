@@ -21,7 +21,7 @@ pub(crate) fn read_failure(
 ) -> AttemptError {
     let said = match protocol {
         Protocol::Cbor => said(&mut Cbor::new(body)),
-        Protocol::Json => Json::new(body).and_then(|mut reader| said(&mut reader)),
+        Protocol::Json => said(&mut Json::new(body)),
     };
     let said = said.unwrap_or_default();
     let message = Message::new(&said.message.unwrap_or_default());

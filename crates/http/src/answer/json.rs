@@ -8,21 +8,21 @@ const DEPTH_MAX: usize = 127;
 
 /// A reader of JSON (RFC 8259).
 pub(super) struct Json<'a> {
-    text: &'a str,
     at: usize,
+    /// UTF-8, as far as it was read: outside of strings there is only ASCII.
+    bytes: &'a [u8],
     /// What is open, from the outside to the inside; true if a comma must come before what is next.
     open: Vec<bool>,
 }
 
 impl<'a> Json<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Result<Self, Malformed> {
-        let text = core::str::from_utf8(body).map_err(|_| Malformed)?;
-        Ok(Self { text, at: 0, open: Vec::new() })
+    pub(super) const fn new(body: &'a [u8]) -> Self {
+        Self { at: 0, bytes: body, open: Vec::new() }
     }
 
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        let rest = self.text.as_bytes().get(self.at..)?;
+        let rest = self.bytes.get(self.at..)?;
         let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         let spaces = rest.iter().take_while(|byte| is_space(byte)).count();
         self.at += spaces;
@@ -41,7 +41,7 @@ impl<'a> Json<'a> {
 
     fn word(&mut self, word: &str) -> Result<(), Malformed> {
         self.peek();
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return Err(Malformed);
         }
         self.at += word.len();
@@ -76,11 +76,11 @@ impl<'a> Json<'a> {
         let mut owned: Option<String> = None;
         let mut plain = start;
         loop {
-            let rest = &self.text.as_bytes()[self.at..];
+            let rest = &self.bytes[self.at..];
             let stops = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
             self.at += rest.iter().position(stops).ok_or(Malformed)?;
-            let part = &self.text[plain..self.at];
-            let byte = self.text.as_bytes()[self.at];
+            let part = core::str::from_utf8(&self.bytes[plain..self.at]).map_err(|_| Malformed)?;
+            let byte = self.bytes[self.at];
             self.at += 1;
             match byte {
                 b'"' => {
@@ -103,7 +103,7 @@ impl<'a> Json<'a> {
 
     /// What follows a backslash.
     fn escape(&mut self) -> Result<char, Malformed> {
-        let byte = *self.text.as_bytes().get(self.at).ok_or(Malformed)?;
+        let byte = *self.bytes.get(self.at).ok_or(Malformed)?;
         self.at += 1;
         Ok(match byte {
             b'"' | b'\\' | b'/' => char::from(byte),
@@ -118,7 +118,7 @@ impl<'a> Json<'a> {
                     return char::from_u32(first).ok_or(Malformed);
                 }
                 // The first half of a character beyond the 65,536 that one escape can say.
-                if !self.text.as_bytes()[self.at..].starts_with(b"\\u") {
+                if !self.bytes[self.at..].starts_with(b"\\u") {
                     return Err(Malformed);
                 }
                 self.at += 2;
@@ -135,7 +135,7 @@ impl<'a> Json<'a> {
 
     /// Four hexadecimal digits.
     fn unit(&mut self) -> Result<u32, Malformed> {
-        let digits = self.text.as_bytes().get(self.at..self.at + 4).ok_or(Malformed)?;
+        let digits = self.bytes.get(self.at..self.at + 4).ok_or(Malformed)?;
         self.at += 4;
         digits.iter().try_fold(0, |unit, &digit| {
             let digit = char::from(digit).to_digit(16).ok_or(Malformed)?;
@@ -162,14 +162,14 @@ impl<'a> Json<'a> {
     }
 
     fn digits(&mut self) -> Result<(), Malformed> {
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = &self.bytes[self.at..];
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += digits;
         if digits == 0 { Err(Malformed) } else { Ok(()) }
     }
 
     fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.bytes.get(self.at).copied()
     }
 }
 
@@ -225,6 +225,14 @@ impl<'a> Reader<'a> for Json<'a> {
             _ => self.number()?,
         }
         Ok(())
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.at += bytes;
     }
 
     fn end(&mut self) -> Result<(), Malformed> {

@@ -16,7 +16,7 @@ use crate::body::Protocol;
 pub(crate) fn read_shard_page(protocol: Protocol, body: &[u8]) -> ListShardsResult {
     let page = match protocol {
         Protocol::Cbor => page(&mut Cbor::new(body)),
-        Protocol::Json => Json::new(body).and_then(|mut reader| page(&mut reader)),
+        Protocol::Json => page(&mut Json::new(body)),
     };
     page.map_err(|Malformed| unusable("the answer to ListShards cannot be read"))
 }

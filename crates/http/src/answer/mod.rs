@@ -1,16 +1,16 @@
 //! What a server answers, read.
 //!
-//! [`scan`] reads the usual answer to PutRecords, in which everything was stored, in one pass. All others, and
-//! those to ListShards, go through a [`reader::Reader`], which has one form for JSON and one for CBOR. What is not valid
-//! is [`Malformed`] as a whole: nobody can know what such an answer says.
+//! All go through a [`reader::Reader`], which has one form for JSON and one for CBOR. What is not valid is [`Malformed`] as a
+//! whole: nobody can know what such an answer says. The entries of an answer to PutRecords are mostly [`alike`], and only the first ones
+//! are read in full.
 
+mod alike;
 mod cbor;
 mod failure;
 mod json;
 mod list_shards;
 mod put_records;
 mod reader;
-mod scan;
 mod texts;
 
 pub(crate) use failure::read_failure;
@@ -18,7 +18,7 @@ pub(crate) use list_shards::read_shard_page;
 pub(crate) use put_records::read_results;
 pub(crate) use texts::read_texts;
 #[cfg(feature = "__internals")]
-pub(crate) use {put_records::EntryResult, put_records::parse_results, scan::scan_all_stored};
+pub(crate) use {put_records::EntryResult, put_records::parse_results};
 
 use headwaters_wire::{AttemptError, ErrorCode, Message};
 

@@ -1,14 +1,14 @@
-use core::str::FromStr;
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use headwaters_transport::PutRecordsResult;
 use headwaters_wire::{AttemptError, ErrorCode, Message, Placement, SequenceNumber, ShardId};
 
+use super::alike::Alike;
 use super::cbor::Cbor;
 use super::json::Json;
 use super::reader::{Reader, set};
-use super::{Malformed, scan, unusable};
+use super::{Malformed, unusable};
 use crate::body::Protocol;
 
 /// What became of one entry.
@@ -18,11 +18,6 @@ pub(crate) type EntryResult = Result<Placement, AttemptError>;
 ///
 /// The count of failed entries in the answer is not believed: the entries say it themselves.
 pub(crate) fn read_results(protocol: Protocol, body: &Bytes, entries: usize) -> PutRecordsResult {
-    if protocol == Protocol::Json
-        && let Some(results) = scan::scan_all_stored(body, entries)
-    {
-        return Ok(results);
-    }
     match parse_results(protocol, body, entries) {
         Ok(results) if results.len() == entries => Ok(results),
         Ok(results) => Err(unusable(&format!("{} results for {entries} entries", results.len()))),
@@ -38,7 +33,7 @@ pub(crate) fn parse_results(
 ) -> Result<Vec<EntryResult>, Malformed> {
     match protocol {
         Protocol::Cbor => results(&mut Cbor::new(body), body, entries),
-        Protocol::Json => results(&mut Json::new(body)?, body, entries),
+        Protocol::Json => results(&mut Json::new(body), body, entries),
     }
 }
 
@@ -65,25 +60,36 @@ fn records<'a>(
     entries: usize,
 ) -> Result<Vec<EntryResult>, Malformed> {
     let mut results: Vec<EntryResult> = Vec::with_capacity(entries);
-    let mut errors = Errors::default();
+    let mut alike = Alike::new(body);
     reader.array()?;
     while reader.element()? {
-        let entry = Entry::read(reader)?;
+        let rest = reader.rest();
+        let result = match alike.read(rest) {
+            Some((bytes, result)) => {
+                reader.pass(bytes);
+                result
+            }
+            None => {
+                let entry = Entry::read(reader)?;
+                let result = entry.result(body);
+                alike.learn(&rest[..rest.len() - reader.rest().len()], &entry, &result);
+                result
+            }
+        };
         // One too many shows that the count is wrong; the others are only read.
         if results.len() <= entries {
-            results.push(entry.result(body, &mut errors));
+            results.push(result);
         }
     }
     Ok(results)
 }
 
 /// An entry of the answer; what is null is not there.
-#[derive(Default)]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     code: Option<Cow<'a, str>>,
     message: Option<Cow<'a, str>>,
-    sequence_number: Option<Cow<'a, str>>,
-    shard: Option<Cow<'a, str>>,
+    pub(super) sequence_number: Option<Cow<'a, str>>,
+    pub(super) shard: Option<Cow<'a, str>>,
 }
 
 impl<'a> Entry<'a> {
@@ -113,18 +119,19 @@ impl<'a> Entry<'a> {
 
     /// Stored if there is a placement and no error; failed if there is an error and no sequence number. All
     /// others contradict themselves, and nobody can know.
-    fn result(&self, body: &Bytes, errors: &mut Errors) -> EntryResult {
+    fn result(&self, body: &Bytes) -> EntryResult {
         match (&self.sequence_number, &self.shard, &self.code) {
             (Some(number), Some(shard), None) => {
                 let digits = match number {
                     Cow::Borrowed(digits) => body.slice_ref(digits.as_bytes()),
                     Cow::Owned(digits) => Bytes::copy_from_slice(digits.as_bytes()),
                 };
-                placement(digits, shard)
+                placement(digits, shard.as_bytes())
                     .ok_or_else(|| unusable("a sequence number or a shard id breaks the rules"))
             }
             (None, _, Some(code)) => {
-                Err(errors.get(code, self.message.as_deref().unwrap_or_default()))
+                let message = Message::new(self.message.as_deref().unwrap_or_default());
+                Err(AttemptError::with_message(ErrorCode::parse(code), message))
             }
             (Some(_), _, Some(_)) => Err(unusable("a sequence number and an error for one entry")),
             (None, _, None) | (Some(_), None, None) => {
@@ -134,29 +141,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn placement(digits: Bytes, shard: &str) -> Option<Placement> {
+pub(super) fn placement(digits: Bytes, shard: &[u8]) -> Option<Placement> {
     let sequence_number = SequenceNumber::from_bytes(digits).ok()?;
-    Some(Placement { sequence_number, shard: ShardId::from_str(shard).ok()? })
-}
-
-/// The last error: entries that fail together fail alike, and share what it says.
-#[derive(Default)]
-struct Errors(Option<(String, String, AttemptError)>);
-
-impl Errors {
-    fn get(&mut self, code: &str, message: &str) -> AttemptError {
-        match &self.0 {
-            Some((last_code, last_message, error))
-                if last_code == code && last_message == message =>
-            {
-                error.clone()
-            }
-            _ => {
-                let error =
-                    AttemptError::with_message(ErrorCode::parse(code), Message::new(message));
-                self.0 = Some((code.to_owned(), message.to_owned(), error.clone()));
-                error
-            }
-        }
-    }
+    Some(Placement { sequence_number, shard: ShardId::from_bytes(shard).ok()? })
 }

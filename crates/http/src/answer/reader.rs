@@ -25,6 +25,12 @@ pub(super) trait Reader<'a> {
     /// Skips a value, whatever it is.
     fn skip(&mut self) -> Result<(), Malformed>;
 
+    /// What was not read yet, up to the end of the document.
+    fn rest(&self) -> &'a [u8];
+
+    /// Goes on after so many bytes of it: after an element that needs not be read.
+    fn pass(&mut self, bytes: usize);
+
     /// That nothing follows.
     fn end(&mut self) -> Result<(), Malformed>;
 }

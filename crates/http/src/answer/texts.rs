@@ -25,7 +25,7 @@ pub(crate) fn read_texts<const N: usize>(
     document: &[u8],
     names: [&str; N],
 ) -> Option<[Option<String>; N]> {
-    let mut reader = Json::new(document).ok()?;
+    let mut reader = Json::new(document);
     let texts = texts(&mut reader, names).ok()?;
     reader.end().ok()?;
     Some(texts.map(|text| text.map(Cow::into_owned)))
