@@ -33,11 +33,14 @@ struct Bench {
     turn: Duration,
 }
 
+/// Records with payloads and keys of their own, which are never freed: that would be the caller's to pay for.
 fn entries(count: usize, size: usize) -> Vec<Entry> {
+    let data = |number: usize| (0..size).map(move |at| (number * 31 + at * 7) as u8);
+    let key = |number: usize| format!("partition-key-of-32-bytes-{number:06}").into_bytes();
     let entry = |number: usize| Entry {
-        data: Bytes::from((0..size).map(|at| (number * 31 + at * 7) as u8).collect::<Vec<u8>>()),
+        data: Bytes::from_static(data(number).collect::<Vec<u8>>().leak()),
         explicit_hash_key: None,
-        partition_key: PartitionKey::new(format!("partition-key-of-32-bytes-{number:06}"))
+        partition_key: PartitionKey::from_utf8(Bytes::from_static(key(number).leak()))
             .expect("a valid key"),
     };
     (0..count).map(entry).collect()

@@ -98,17 +98,19 @@ impl Way {
         Ok(transport.build()?)
     }
 
-    /// Records with payloads and keys of their own: of 32 bytes each, as long as a UUID without its hyphens.
+    /// Records with payloads and keys of their own. These are never freed: who makes them, and who drops them, is not in the race.
     fn entries(&self, count: usize) -> Vec<Entry> {
+        let key = |number| Bytes::from_static(key(number).into_bytes().leak());
         let entry = |number: usize| Entry {
-            data: Bytes::from(payload(number, self.size)),
+            data: Bytes::from_static(payload(number, self.size).leak()),
             explicit_hash_key: None,
-            partition_key: PartitionKey::new(key(number)).expect("a valid key"),
+            partition_key: PartitionKey::from_utf8(key(number)).expect("a valid key"),
         };
         (0..count).map(entry).collect()
     }
 }
 
+/// As long as a UUID without its hyphens.
 fn key(number: usize) -> String {
     format!("partition-key-of-32-bytes-{number:06}")
 }
