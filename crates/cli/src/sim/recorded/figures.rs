@@ -50,9 +50,14 @@ impl Tally {
 
     pub(super) fn said(&mut self, at: Instant, action: &Action, engine: &Engine) {
         self.look(engine);
-        let Action::Complete(completion) = action else { return };
-        let is_stored = matches!(completion.outcome, Outcome::Stored { .. });
-        for Token(token) in &completion.tokens {
+        let (is_stored, tokens) = match action {
+            Action::Complete(completion) => {
+                (matches!(completion.outcome, Outcome::Stored { .. }), &completion.tokens[..])
+            }
+            Action::Stored(stored) => (true, stored.tokens()),
+            _ => return,
+        };
+        for Token(token) in tokens {
             let Some(put) = self.open.remove(token) else { continue };
             if is_stored {
                 let took = at.since(put);

@@ -90,8 +90,7 @@ impl Spectator {
         self.follow(at, What::Requeued { code, records: &mut named });
     }
 
-    fn completed(&mut self, at: Instant, completion: &Completion) {
-        let mut named = completion.clone();
+    fn completed(&mut self, at: Instant, mut named: Completion) {
         named.tokens.retain(|token| match self.numbers.remove(&token.0) {
             Some(number) => {
                 *token = Token(number);
@@ -138,7 +137,10 @@ impl Witness for Spectator {
         self.settle();
         self.tally.said(at, action, engine);
         match action {
-            Action::Complete(completion) => self.completed(at, completion),
+            Action::Complete(completion) => self.completed(at, completion.clone()),
+            Action::Stored(stored) => {
+                stored.clone().into_completions().for_each(|of| self.completed(at, of));
+            }
             Action::Requeue(requeue) => {
                 self.requeued(at, requeue.batch, &requeue.cause.code, &requeue.indexes);
             }

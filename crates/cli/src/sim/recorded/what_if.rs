@@ -159,7 +159,8 @@ impl Life<'_> {
                 Action::CloseFinished { .. }
                 | Action::Complete(_)
                 | Action::FlushFinished { .. }
-                | Action::Requeue(_) => {}
+                | Action::Requeue(_)
+                | Action::Stored(_) => {}
             }
         }
     }
