@@ -267,6 +267,23 @@ fn what_is_no_trace_is_refused_with_its_line() {
     }
 }
 
+/// Whoever writes a trace can make a replay end early, and nothing worse.
+#[tokio::test(start_paused = true)]
+async fn whatever_is_in_a_trace_nothing_panics() {
+    let trace = load(Config::default(), 21).await;
+    let (mut numbers, mut agreed) = (Numbers(5), 0);
+    for _ in 0..200 {
+        let mut bytes = trace.clone().into_bytes();
+        for _ in 0..=numbers.below(3) {
+            let at = numbers.below(bytes.len() as u64) as usize;
+            let others = b"0123456789 \n+<>=!*.#~:-af";
+            bytes[at] = others[numbers.below(others.len() as u64) as usize];
+        }
+        agreed += u32::from(Replay::new(&bytes[..]).and_then(|replay| replay.run(&mut ())).is_ok());
+    }
+    assert!(agreed < 100, "{agreed} are as good as they were");
+}
+
 /// Takes so many bytes and no more.
 struct Full(usize);
 
