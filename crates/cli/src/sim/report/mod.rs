@@ -165,7 +165,10 @@ fn pictures(
         );
         for (name, RGBColor(red, green, blue)) in names {
             let key = format!("style=\"background:rgb({red},{green},{blue})\"");
-            write!(caption, "<span class=\"key\" {key}></span>{name}")?;
+            write!(
+                caption,
+                " <span class=\"named\"><span class=\"key\" {key}></span>{name}</span>"
+            )?;
         }
         figure(to, "What the limiters allow", &caption, Some(picture))?;
     }
