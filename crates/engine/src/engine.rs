@@ -142,7 +142,10 @@ impl Engine {
             }
             Event::ShardsListed { request, result } => self.shards_listed(request, result),
             Event::TimeAdvanced => {}
-            Event::TransportReady => self.waits.end_for_credentials(self.now),
+            Event::TransportReady => {
+                self.waits.end_for_credentials(self.now);
+                self.window.credentials_renewed(self.now);
+            }
         }
         self.check();
     }

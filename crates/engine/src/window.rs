@@ -13,6 +13,7 @@ pub enum OutagePolicy {
     /// It lets fewer requests be in flight at a time the more of them fail, and after three failures in a row only
     /// one, a probe, with a pause before each: up to 100 ms, then twice as long each time, up to 5 s, and how long is
     /// drawn. The first answer ends that, and each further one allows one more request until all are allowed again.
+    /// Refused credentials count among these failures, and [new ones](crate::Event::TransportReady) end the pause.
     /// Where the service throttles a request as a whole, half as many are allowed at once, after a pause.
     ///
     /// A request that is without an answer for four times as long as usual, half a second at least, puts those of its
@@ -54,6 +55,8 @@ pub(crate) struct Window {
     answers: usize,
     /// Failures since the last answer.
     failures: u64,
+    /// Whether the last failure was a refusal of the credentials.
+    is_refused: bool,
     /// When the last answer came.
     answered_at: Instant,
     /// The longest that the last pause could be; zero if there was none since the last answer.
@@ -74,6 +77,7 @@ impl Window {
             threshold: max,
             answers: 0,
             failures: 0,
+            is_refused: false,
             answered_at: Instant::ZERO,
             longest: Duration::ZERO,
             paused_at: None,
@@ -110,9 +114,11 @@ impl Window {
     pub(crate) fn failed(&mut self, class: Class, start: Instant, now: Instant) {
         let is_throttle = match class {
             Class::Throttled => true,
-            Class::Transient => false,
+            // Whatever is signed with the same credentials is refused as well.
+            Class::Transient | Class::Credentials => false,
             _ => return,
         };
+        self.is_refused = class == Class::Credentials;
         let was_probing = self.is_probing();
         self.failures = self.failures.saturating_add(1);
         if !self.is_on {
@@ -134,6 +140,14 @@ impl Window {
             let longest = if is_news { self.longest * 2 } else { self.longest };
             self.longest = longest.clamp(PAUSE_MIN, PAUSE_MAX);
             self.pause(now);
+        }
+    }
+
+    /// There are new credentials: if the last ones were refused, the next request leaves at once.
+    pub(crate) fn credentials_renewed(&mut self, now: Instant) {
+        if core::mem::take(&mut self.is_refused) {
+            self.longest = self.longest.min(PAUSE_MIN);
+            self.paused_until = self.paused_until.min(now);
         }
     }
 
@@ -267,10 +281,28 @@ mod tests {
     #[test]
     fn what_only_this_request_would_have_met_says_nothing() {
         let mut window = window(2);
-        for class in [Class::Permanent, Class::TooLarge, Class::Credentials] {
+        for class in [Class::Permanent, Class::TooLarge] {
             (0..9).for_each(|_| window.failed(class, at(0), at(1)));
         }
         assert_eq!((allowed(&window), window.failures()), (2, 0));
+    }
+
+    #[test]
+    fn refused_credentials_are_probed_until_there_are_new_ones() {
+        let mut window = window(8);
+        let refuse = |window: &mut Window, second: u64| {
+            window.failed(Class::Credentials, at(second * 10_000), at(second * 10_000 + 5));
+        };
+        (1..10).for_each(|second| refuse(&mut window, second));
+        assert_eq!((allowed(&window), window.longest), (1, PAUSE_MAX));
+        window.credentials_renewed(at(90_006));
+        assert!(window.opens_at(0).is_some_and(|opens| opens <= at(90_006)), "at once");
+        refuse(&mut window, 10);
+        assert_eq!(window.longest, PAUSE_MIN * 2, "they are refused as well");
+        window.failed(Class::Transient, at(200_000), at(200_005));
+        let opens = window.opens_at(0);
+        window.credentials_renewed(at(200_005));
+        assert_eq!(window.opens_at(0), opens, "no credentials mend an outage");
     }
 
     #[test]

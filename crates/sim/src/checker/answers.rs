@@ -153,6 +153,7 @@ impl Checker {
     /// The transport has new credentials: what waits for them may leave.
     pub(crate) fn transport_ready(&mut self, now: Instant) {
         self.renewed_at = Some(now);
+        self.window.renew(now);
         // Those leave at once, but may be packed anew and wait for others.
         let leave_at = now.after(self.linger());
         let records = &mut self.records;

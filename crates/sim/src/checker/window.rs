@@ -21,6 +21,8 @@ pub(super) struct Window {
     answers: u64,
     answered_at: Instant,
     in_a_row: u64,
+    /// Whether the last of them was a refusal of the credentials.
+    is_refused: bool,
     /// Pauses without an answer between them, but for those of requests that had left before.
     pauses: u32,
     paused_at: Option<Instant>,
@@ -53,6 +55,7 @@ impl Window {
             answers: 0,
             answered_at: Instant::ZERO,
             in_a_row: 0,
+            is_refused: false,
             pauses: 0,
             paused_at: None,
             over_by: Instant::ZERO,
@@ -71,7 +74,9 @@ impl Window {
         Duration::from_millis(doubled.min(5_000))
     }
 
-    fn fail(&mut self, is_throttle: bool, start: Instant, now: Instant) {
+    fn fail(&mut self, class: Class, start: Instant, now: Instant) {
+        let is_throttle = class == Class::Throttled;
+        self.is_refused = class == Class::Credentials;
         let probed = self.probes();
         self.in_a_row += 1;
         if !self.is_on {
@@ -105,6 +110,14 @@ impl Window {
             self.open = (self.open + 1).min(self.most);
             self.slow_from = self.slow_from.max(self.open);
             self.answers = 0;
+        }
+    }
+
+    /// There are new credentials.
+    pub(super) fn renew(&mut self, now: Instant) {
+        if core::mem::take(&mut self.is_refused) {
+            self.pauses = self.pauses.min(1);
+            self.over_by = self.over_by.min(now);
         }
     }
 
@@ -152,10 +165,12 @@ impl Checker {
                 self.window.answer(now);
             }
             Some(_) if self.is_forgiven(start, now) => self.sometimes.silence_forgiven += 1,
-            Some(Class::Transient) => self.window.fail(false, start, now),
+            Some(class @ (Class::Transient | Class::Credentials)) => {
+                self.window.fail(class, start, now);
+            }
             Some(Class::Throttled) => {
                 let before = self.window.open;
-                self.window.fail(true, start, now);
+                self.window.fail(Class::Throttled, start, now);
                 let halved = before > 1 && self.window.open == before / 2;
                 self.sometimes.window_halved_by_throttle += u64::from(halved);
             }
@@ -193,7 +208,7 @@ impl Checker {
                 if self.is_forgiven(start, now) {
                     self.sometimes.silence_forgiven += 1;
                 } else {
-                    self.window.fail(false, start, now);
+                    self.window.fail(Class::Transient, start, now);
                 }
             }
         }
