@@ -245,7 +245,8 @@ impl<'a> Load<'a> {
         let position = item.position;
         let next = match item.content {
             Ok(record) => {
-                let (digest, size) = (Digest::of(&record), record.size());
+                let size = record.size();
+                let digest = self.target.has_content().then(|| Digest::of(&record));
                 self.keep_pace(size as u64).await;
                 self.take_room(size).await;
                 if let Some(dashboard) = &self.dashboard {

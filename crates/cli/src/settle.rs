@@ -23,7 +23,9 @@ use crate::tally::{SharedTally, count};
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// It was put.
-    Put { digest: Digest, position: Position, size: usize, ticket: Ticket },
+    ///
+    /// With its digest, if what the stream holds is compared in the end: else nothing is kept of a record that has its outcome.
+    Put { digest: Option<Digest>, position: Position, size: usize, ticket: Ticket },
     /// It is bad.
     Rejected { bad: Box<BadInput>, position: Position },
 }
@@ -80,7 +82,9 @@ impl<'a> Settler<'a> {
                 Pending::Put { digest, position, size, ticket } => {
                     let delivery = self.wait(ticket).await;
                     let Account { attempts, outcome, .. } = &*delivery;
-                    self.read_back.report(digest, outcome);
+                    if let Some(digest) = digest {
+                        self.read_back.report(digest, outcome);
+                    }
                     self.put(position, outcome, attempts).await;
                     if let Some(resume) = self.resume {
                         resume.settle(position, outcome);

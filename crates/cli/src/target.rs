@@ -71,6 +71,11 @@ impl Target {
         }
     }
 
+    /// Whether it can be seen from here what the stream holds.
+    pub(crate) const fn has_content(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
     /// Where it is, in a word that tells it from others.
     pub(crate) fn place(&self) -> String {
         match self {

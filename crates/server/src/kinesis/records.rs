@@ -85,7 +85,12 @@ impl Arrivals {
             let oldest = self.arrivals.pop_front().expect("it was looked at");
             self.bytes -= oldest.bytes;
             for &(shard, count) in &oldest.counts {
-                shards[shard as usize].records.drain(..count as usize);
+                let records = &mut shards[shard as usize].records;
+                records.drain(..count as usize);
+                // A shard that gets fewer, or is closed, does not keep the room that it once needed.
+                if records.len() * 4 < records.capacity() {
+                    records.shrink_to(records.len() * 2);
+                }
             }
         }
     }
@@ -93,5 +98,40 @@ impl Arrivals {
     /// The memory that the records take, in bytes.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwaters_wire::{HashKeyRange, ShardId};
+
+    use super::*;
+
+    #[test]
+    fn a_shard_keeps_no_room_for_what_is_gone() {
+        const RECORDS: usize = 10_000;
+        let number: SequenceNumber = "1".parse().expect("a digit");
+        let record = |seconds| Record {
+            at: Duration::from_secs(seconds),
+            data: Bytes::new(),
+            partition_key: PartitionKey::new("key").expect("a valid key"),
+            sequence_number: number.clone(),
+        };
+        let mut shards = [HostedShard {
+            closed: None,
+            id: ShardId::numbered(0),
+            opened: (Duration::ZERO, number.clone()),
+            parents: Vec::new(),
+            range: HashKeyRange::ALL,
+            records: (0..RECORDS).map(|_| record(0)).chain([record(5)]).collect(),
+        }];
+        let mut arrivals = Arrivals::default();
+        arrivals.add(Duration::ZERO, 0, &mut [0; RECORDS]);
+        arrivals.add(Duration::from_secs(5), 0, &mut [0]);
+        let retention = Retention { age: Duration::from_secs(1), ..Retention::default() };
+        arrivals.trim(retention, Duration::from_secs(3), &mut shards);
+        let records = &shards[0].records;
+        assert_eq!(records.len(), 1);
+        assert!(records.capacity() < 10, "room for {}", records.capacity());
     }
 }
