@@ -1,5 +1,4 @@
 //! The guide's examples, word for word: they compile, and do what it says.
-#![expect(clippy::print_stdout, reason = "as examples do")]
 
 use core::error::Error;
 use core::time::Duration;
