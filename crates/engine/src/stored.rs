@@ -89,9 +89,7 @@ impl Engine {
             return None;
         }
         let lanes = &mut self.lanes;
-        // Where some failed others will: runs are short.
-        let most = if answer.failed == 0 { answer.flights.len() } else { 0 };
-        let (mut tokens, mut bytes) = (Vec::with_capacity(most), 0);
+        let (mut tokens, mut bytes) = (Vec::new(), 0);
         for (result, flight) in results.as_slice().iter().zip(answer.flights.as_slice()) {
             let Flight { cargo: Cargo::Plain { claim, size, .. }, lane } = flight else { break };
             let Ok(placement) = result else { break };
@@ -102,6 +100,10 @@ impl Engine {
             lanes.stored(*lane, *size as usize, answer.start);
             self.flushes.completed(claim.sequence);
             bytes += *size as usize;
+            // Where some failed others will: runs are short.
+            if tokens.capacity() == 0 && answer.failed == 0 {
+                tokens.reserve_exact(answer.flights.len());
+            }
             tokens.push(claim.token);
         }
         let count = tokens.len();
