@@ -92,8 +92,9 @@ impl StandIns {
     /// Short keys are numbered as they come: of a length there are not more than numbers.
     fn number(&mut self, length: usize, half: u64) -> u64 {
         let next = self.lengths.entry(length).or_default();
+        let most = 1_u64.checked_shl(7 * length as u32).map_or(u64::MAX, |all| all - 1);
         let number = *self.short.entry((length, half)).or_insert_with(|| {
-            let number = *next & ((1 << (7 * length)) - 1);
+            let number = *next & most;
             *next += 1;
             number
         });
