@@ -216,12 +216,28 @@ fn a_request_that_is_full_leaves_when_the_pause_ends() {
 fn what_is_no_failure_of_the_service_changes_nothing() {
     let mut story = Story::of(one_by_one());
     (0..8).for_each(|token| story.add(token, 10));
-    let codes = [ErrorCode::ResourceNotFoundException, ErrorCode::ExpiredTokenException];
-    for (batch, code) in story.batches().iter().zip(codes.iter().cycle()) {
-        story.fail(batch, code.clone());
+    for batch in story.batches() {
+        story.fail(&batch, ErrorCode::ResourceNotFoundException);
     }
-    assert_eq!(story.outcomes().len(), 4);
+    assert_eq!(story.outcomes().len(), 8);
     assert_eq!(window(&story), (24, false, 0));
+}
+
+#[test]
+fn refused_credentials_are_probed_and_new_ones_at_once() {
+    let mut story = Story::of(one_by_one());
+    (0..8).for_each(|token| story.add(token, 10));
+    for batch in story.batches() {
+        story.fail(&batch, ErrorCode::ExpiredTokenException);
+    }
+    assert_eq!(story.outcomes().len(), 0, "they wait for new ones");
+    assert_eq!(window(&story), (1, true, 8));
+    story.handle(Event::TransportReady);
+    let probe = story.batch();
+    story.store(&probe);
+    let is_batch = |action: &&Action| matches!(action, Action::SendBatch(_));
+    assert!(story.drain().iter().any(|action| is_batch(&action)), "the others follow");
+    assert!(!window(&story).1);
 }
 
 #[test]
