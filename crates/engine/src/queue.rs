@@ -96,7 +96,7 @@ impl<T> Queue<T> {
         self.first.as_slices().0
     }
 
-    /// Takes the first `count` values of a [`run`](Self::run): `take` does, one by one.
+    /// Takes the first `count` values of a [`run`](Self::run): lets `take` have them.
     #[inline(always)]
     pub(crate) fn take_run(
         &mut self,

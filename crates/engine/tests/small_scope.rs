@@ -366,9 +366,7 @@ impl World {
                     self.closes += 1;
                 }
                 Action::Complete(completion) => self.complete(&completion),
-                Action::Stored(stored) => {
-                    stored.into_completions().for_each(|one| self.complete(&one));
-                }
+                Action::Stored(all) => all.into_completions().for_each(|one| self.complete(&one)),
                 Action::FlushFinished { flush, pending } => {
                     assert_eq!(pending, 0);
                     let at = self.flushes.iter().position(|going_on| going_on.0 == flush.0);
