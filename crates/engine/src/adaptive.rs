@@ -288,6 +288,58 @@ mod tests {
         adaptive.shares().map(|share| share / 1_000)
     }
 
+    /// One entry changes a share by so many millionths of it: the figures that are beside the constants in words.
+    #[test]
+    fn gain_and_loss_go_by_the_size_and_the_gain_by_the_share_too() {
+        let per_million = |change: u64, share: u64| change * 1_000_000 / share;
+        let one = |share: u64, cost: u64| {
+            [gain(share, cost), loss(share, cost)].map(|change| per_million(change, share))
+        };
+        let [record, hundredth] = [WHOLE / 1_000, WHOLE / 100];
+        assert_eq!(one(WHOLE, record), [109, 29_977], "0.011 %, 3 %");
+        assert_eq!(one(WHOLE, hundredth), [195, 53_315], "10,000 bytes: 0.02 %, 5 %");
+        assert_eq!(one(hundredth, record), [1100, 29_977], "0.11 %");
+        assert_eq!(one(FLOOR, 2 * FLOOR), [5533, 106_630], "two seconds' worth");
+        assert_eq!(one(FLOOR, 100 * FLOOR), [29438, 567_304], "of a hundred seconds four count");
+        assert_eq!([gain(1, 1), loss(1, 1)], [1, 1], "at least a unit");
+    }
+
+    #[test]
+    fn an_entry_costs_a_part_of_what_all_shards_take() {
+        assert_eq!(costs(SHARD_BYTES_PER_SECOND, 1), [WHOLE / 1_000, WHOLE]);
+        assert_eq!(costs(SHARD_BYTES_PER_SECOND / 2, 4), [WHOLE / 4_000, WHOLE / 8]);
+        assert_eq!(costs(0, 0), [WHOLE / 1_000, 0], "at least one shard");
+    }
+
+    #[test]
+    fn the_mean_size_of_what_was_stored_counts() {
+        let raised = |sizes: &[u64]| {
+            let mut adaptive = Adaptive::new(150);
+            sizes.iter().for_each(|bytes| adaptive.stored(*bytes, at(0)));
+            adaptive.settle(2, at(0));
+            adaptive.shares()
+        };
+        assert_eq!(raised(&[1_000, 3_000]), raised(&[2_000, 2_000]));
+        assert!(raised(&[1_000, 3_000])[1] > raised(&[1_000, 1_000])[1]);
+        assert_eq!(raised(&[1_000])[0] - WHOLE, gain(WHOLE, WHOLE / 2_000), "of two shards");
+    }
+
+    #[test]
+    fn a_tally_is_of_this_second_and_the_one_before_if_there_was_one() {
+        let overloaded = |pause: u64| {
+            let mut adaptive = Adaptive::new(150);
+            (0..9).for_each(|_| adaptive.throttled(500, 1, at(0), at(500)));
+            adaptive.stored(500, at(0));
+            adaptive.settle(1, at(600));
+            adaptive.tally(at(600 + pause));
+            adaptive.is_overloaded()
+        };
+        assert!(!overloaded(399), "the first second is not over");
+        assert!(overloaded(400), "nine of ten");
+        assert!(overloaded(1_399), "in the second before");
+        assert!(!overloaded(1_400), "in the one before that");
+    }
+
     #[test]
     fn only_the_limit_that_is_closer_is_blamed() {
         let mut adaptive = Adaptive::new(150);
