@@ -433,3 +433,6 @@ impl Aggregator {
         self.sequence
     }
 }
+
+#[cfg(test)]
+mod tests;
