@@ -166,4 +166,28 @@ mod tests {
         assert_eq!(room.take(11), Err(NoRoom::Never));
         assert!(!room.announce(), "waiting would not help");
     }
+    /// What fits to the byte is taken, with what the order of records needs beside them.
+    #[test]
+    fn the_last_byte_is_there_to_be_taken() {
+        let overhead = Bounds::overhead_of(Order::PerPartitionKey);
+        assert_eq!((overhead, Bounds::overhead_of(Order::Unordered)), (96, 0));
+        let mut room = Room::new(Bounds { bytes: 1_000, records: 9 }, overhead);
+        assert_eq!(room.overhead(), 96);
+        assert_eq!(room.largest(), 1_000 - 96 - Bounds::RECORD_OVERHEAD);
+        assert_eq!(room.take(905), Err(NoRoom::Never));
+        assert_eq!(room.take(904), Ok(()));
+        assert_eq!((room.bytes(), room.records(), room.free()), (1_000, 1, 0));
+        assert_eq!(room.take(0), Err(NoRoom::Full));
+        assert!(!room.announce(), "bytes are lacking");
+        room.forget(1, 904);
+        assert_eq!((room.bytes(), room.records(), room.free()), (0, 0, 1_000));
+        assert!(room.announce());
+    }
+
+    #[test]
+    fn a_record_takes_what_it_takes_in_the_larger_of_its_two_states() {
+        assert_eq!([larger(3, 2), larger(2, 3), larger(2, 2)], [3, 3, 2]);
+        assert!(Bounds::RECORD_OVERHEAD >= size_of::<Held>());
+        assert!(Bounds::RECORD_OVERHEAD >= size_of::<Entry>() + size_of::<Flight>());
+    }
 }

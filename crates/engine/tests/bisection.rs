@@ -113,6 +113,19 @@ fn every_pattern_of_poison_in_small_requests() {
     }
 }
 
+/// Each is a case of its own, however many there are at a time.
+#[test]
+fn requests_that_are_refused_at_the_same_time_are_searched_apart() {
+    let mut story = Story::of(plain().collection_max_count(8));
+    (0..80).for_each(|token| story.add(token, 10));
+    let batches = story.batches();
+    assert_eq!(batches.len(), 10);
+    batches.iter().for_each(|batch| story.fail(batch, ErrorCode::ValidationException));
+    let ended = serve(&mut story, |token| token % 8 == 3);
+    assert_eq!(ended.given_up(), (0..10).map(|request| 8 * request + 3).collect::<Vec<_>>());
+    assert_eq!((ended.outcomes.len(), ended.batches.len()), (80, 60), "two for each halving");
+}
+
 /// Records at fault in a row, which look like a stream at fault if they are many.
 #[test]
 fn six_in_a_row_among_500_are_found() {
@@ -342,6 +355,7 @@ fn where_order_is_kept_a_case_does_not_outlive_the_map() {
     story.store(&half);
     let Some(Action::ListShards(request)) = story.drain().pop() else { panic!("the map is old") };
     story.list(&request);
+    assert_eq!(story.engine.stats().repacked, 16, "all to halve it, and each half again");
     let ended = serve(&mut story, |token| token == 5);
     assert_eq!(ended.given_up(), [5]);
     let of = |parity: u64| {
@@ -493,7 +507,15 @@ fn a_purge_hands_back_what_waits_and_a_flush_waits_for_it() {
 /// An aggregate waits while its shard is split: its members go to their new shards, by themselves.
 #[test]
 fn what_waits_through_a_reshard_is_taken_apart() {
-    let mut story = Story::on(2, kpl());
+    assert_eq!(taken_apart(kpl()), [[[1], [3], [5], [7]].map(Vec::from).to_vec()]);
+    let few = taken_apart(kpl().collection_max_count(3));
+    let [three, one] = &few[..] else { panic!("two requests: {few:?}") };
+    assert_eq!((three, one), (&[[1], [3], [5]].map(Vec::from).to_vec(), &vec![vec![7]]));
+}
+
+/// The requests with what is left of an aggregate whose shard is split while it is halved.
+fn taken_apart(settings: ConfigBuilder) -> Vec<Vec<Vec<u64>>> {
+    let mut story = Story::on(2, settings);
     for token in 0..8 {
         let place = usize::from(token % 2 == 1);
         let (start, end) = (story.stream.start(place), story.stream.end(place));
@@ -513,10 +535,21 @@ fn what_waits_through_a_reshard_is_taken_apart() {
     let Some(Action::ListShards(request)) = story.drain().pop() else { panic!("the map is old") };
     story.list(&request);
     story.store(&half);
-    let Some(Action::SendBatch(rest)) = story.drain().pop() else { panic!("the other half") };
-    assert_eq!(packed(&rest), [[1], [3], [5], [7]]);
+    let mut requests = Vec::new();
+    let mut outcomes = Vec::new();
+    while !story.engine.is_empty() {
+        for action in story.drain() {
+            match action {
+                Action::SendBatch(rest) => {
+                    requests.push(packed(&rest));
+                    story.store(&rest);
+                }
+                Action::Complete(completion) => outcomes.push(completion),
+                _ => {}
+            }
+        }
+    }
     assert_eq!(story.engine.stats().repacked, 4);
-    story.store(&rest);
-    assert_eq!(fates(&story.outcomes()), [1, 3, 5, 7].map(|token| (token, "stored", 2)));
-    assert!(story.engine.is_empty());
+    assert_eq!(fates(&outcomes), all(0..8, "stored", 2));
+    requests
 }
