@@ -338,3 +338,66 @@ impl Collector {
         Load { case: None, entries, flights, generation, is_apart, records, turns, unsealed }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use headwaters_wire::limits::SHARD_BYTES_PER_SECOND;
+
+    use super::*;
+    use crate::limiter::{Limiter, RateLimit};
+
+    fn quota(percent: u32) -> Quota {
+        let mut limiter = Limiter::new(RateLimit::Fixed { percent }, 1);
+        Quota {
+            allowance: limiter.allowance(Instant::ZERO),
+            count_left: 3,
+            deficit: 1_000,
+            is_first: true,
+            least_cost: 10,
+            size_left: 500,
+            size_max: 500,
+        }
+    }
+
+    #[test]
+    fn an_entry_costs_its_bytes_or_its_part_of_the_entries() {
+        let mut quota = quota(100);
+        assert!(quota.take(60).is_ok());
+        assert_eq!((quota.deficit, quota.count_left, quota.size_left), (940, 2, 440));
+        assert!(quota.take(1).is_ok());
+        assert_eq!((quota.deficit, quota.size_left), (930, 439), "a part of the entries");
+        quota.deficit = 30;
+        assert!(matches!(quota.take(31), Err(Stop::Share)));
+        assert!(quota.take(30).is_ok(), "the last of its share");
+        assert!(quota.is_full(), "there are three entries");
+        assert!(matches!(quota.take(0), Err(Stop::Share)), "for which it has nothing left");
+        quota.deficit = 10;
+        assert!(matches!(quota.take(0), Err(Stop::Full)));
+    }
+
+    #[test]
+    fn one_that_is_larger_than_a_request_costs_all_of_it_and_goes_first() {
+        let mut large = quota(100);
+        assert!(large.take(900).is_ok());
+        assert_eq!((large.deficit, large.size_left), (500, 0));
+        assert!(large.is_full());
+        let mut small = quota(100);
+        assert!(small.take(100).is_ok() && !small.is_full());
+        assert!(matches!(small.take(401), Err(Stop::Full)));
+        assert!(small.take(400).is_ok() && small.is_full(), "to the byte");
+    }
+
+    #[test]
+    fn what_the_limiter_does_not_let_pass_stays() {
+        let mut quota =
+            Quota { deficit: 1 << 21, size_left: 1 << 21, size_max: 1 << 21, ..quota(1) };
+        assert!(quota.take(10_000).is_ok());
+        let more = SHARD_BYTES_PER_SECOND as usize / 100;
+        assert!(matches!(quota.take(more), Err(Stop::Limiter(bytes)) if bytes == more as u64));
+        assert_eq!(
+            (quota.count_left, quota.size_left),
+            (2, (1 << 21) - 10_000),
+            "nothing is taken"
+        );
+    }
+}
