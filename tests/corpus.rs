@@ -6,7 +6,8 @@ use std::path::Path;
 use arbitrary::{Arbitrary, Unstructured};
 use headwaters_tests::aggregates::{Recipe, decode_anything, round_trip};
 use headwaters_tests::answers;
-use headwaters_tests::operations::{Operation, config, perform};
+use headwaters_tests::operations::{Operation, config, packing, perform};
+use headwaters_tests::traces;
 
 /// Calls `each` with every input of a target; there must be some.
 fn replay(target: &str, mut each: impl FnMut(&[u8])) {
@@ -43,8 +44,8 @@ fn aggregate_roundtrip() {
 #[test]
 fn engine_ops() {
     replay("engine_ops", |bytes| {
-        if let Some(operations) = input::<Vec<Operation>>(bytes) {
-            perform(config(), &operations);
+        if let Some((packs, operations)) = input::<(bool, Vec<Operation>)>(bytes) {
+            perform(if packs { packing() } else { config() }, &operations);
         }
     });
 }
@@ -55,4 +56,9 @@ fn answers_of_servers() {
     replay("put_records_response_cbor", answers::put_records_cbor);
     replay("list_shards_response", answers::list_shards);
     replay("endpoint_and_arn", answers::endpoint_and_arn);
+}
+
+#[test]
+fn trace_file() {
+    replay("trace_file", traces::replay);
 }

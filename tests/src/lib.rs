@@ -9,3 +9,4 @@ mod golden_stream;
 mod golden_words;
 pub mod messages;
 pub mod operations;
+pub mod traces;

@@ -68,6 +68,7 @@ mod requests;
 mod settings;
 mod share;
 mod shared;
+mod shown;
 #[cfg(feature = "sink")]
 mod sink;
 mod slots;

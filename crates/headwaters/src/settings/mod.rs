@@ -15,6 +15,8 @@ use headwaters_engine::{Config, ConfigFault};
 pub use layers::Layers;
 pub(crate) use values::values;
 
+use crate::shown::Shown;
+
 /// Settings that were read from a file, from the environment, or from both.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -89,9 +91,9 @@ impl fmt::Display for SettingsFault {
         match self {
             Self::Config(fault) => fault.fmt(f),
             Self::Syntax { message } => f.write_str(message),
-            Self::Unknown { name, nearest: None } => write!(f, "`{name}` is no setting"),
+            Self::Unknown { name, nearest: None } => write!(f, "`{}` is no setting", Shown(name)),
             Self::Unknown { name, nearest: Some(nearest) } => {
-                write!(f, "`{name}` is no setting, but `{nearest}` is")
+                write!(f, "`{}` is no setting, but `{nearest}` is", Shown(name))
             }
             Self::Value { name, takes } => write!(f, "`{name}` takes {takes}"),
         }

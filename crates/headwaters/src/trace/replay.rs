@@ -10,6 +10,7 @@ use headwaters_engine::{
 };
 
 use crate::settings::SettingsError;
+use crate::shown::Shown;
 use crate::trace::lines::{ADDED, Lines, SAID, SEALED, TOLD};
 use crate::trace::reader::{Head, Reader};
 use crate::trace::stand_ins::StandIns;
@@ -370,26 +371,13 @@ impl fmt::Display for TraceError {
         }
         match &self.fault {
             TraceFault::Differs { recorded, replayed } => {
-                write!(f, "the engine differs: recorded is `{}`, ", Shortened(recorded))?;
-                write!(f, "replayed `{}`", Shortened(replayed))
+                write!(f, "the engine differs: recorded is `{}`, ", Shown(recorded))?;
+                write!(f, "replayed `{}`", Shown(replayed))
             }
             TraceFault::Read(error) => error.fmt(f),
             TraceFault::Settings(error) => error.fmt(f),
             TraceFault::Syntax(what) => f.write_str(what),
         }
-    }
-}
-
-/// The beginning of a line, for people.
-struct Shortened<'a>(&'a str);
-
-impl fmt::Display for Shortened<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 200;
-        let Self(line) = self;
-        let is_long = line.chars().nth(SHOWN).is_some();
-        line.chars().take(SHOWN).try_for_each(|char| write!(f, "{}", char.escape_debug()))?;
-        f.write_str(if is_long { "..." } else { "" })
     }
 }
 
