@@ -1,13 +1,18 @@
-//! How many records `serve` and ferrokinesis take in a second, side by side on this machine.
+//! How many records `serve`, ferrokinesis and kinesis-mock take in a second, side by side on this machine.
 //!
 //! ```sh
-//! cargo run --release -p headwaters-conformance --example throughput
+//! .ci/endpoints # kinesis-mock, with npm
+//! cargo build --release -p headwaters-conformance --example throughput
+//! unshare --net --map-root-user sh -c 'ip link set lo up && target/release/examples/throughput'
 //! ```
 //!
+//! kinesis-mock listens on all interfaces, and so is started only where nobody else can reach it; without `unshare` it is
+//! left out.
+//!
 //! Each server is a process of its own, as a user has it. They are asked in turns, so that whatever else the machine
-//! does meets both; each turn has four connections that put 500 records a request, as fast as answers come. The client
-//! makes its requests beforehand and does not read answers but for their length, so that it is the servers that are
-//! measured, as far as they share the machine with a client.
+//! does meets all; each turn has four connections that put 500 records a request, as fast as answers come. The client
+//! makes its requests beforehand and reads of each connection's first answer that all was stored, of the others no more
+//! than their ends, so that it is the servers that are measured, as far as they share the machine with a client.
 
 #![allow(clippy::print_stdout, reason = "it tells how fast they are")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
@@ -23,7 +28,10 @@ use axum::extract::DefaultBodyLimit;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ferrokinesis::store::StoreOptions;
+use headwaters::http::Protocol;
+use headwaters_conformance::{Arm, Client, Skipped, kinesis_mock};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 const CONNECTIONS: usize = 4;
 const ENTRIES: usize = 500;
@@ -33,12 +41,12 @@ const TURNS: usize = 3;
 
 fn main() {
     match env::args().nth(1).as_deref() {
-        None => race(),
+        None => race(&runtime()),
         Some(name) => runtime().block_on(serve(name)),
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+fn runtime() -> Runtime {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("there are threads")
 }
@@ -67,12 +75,21 @@ async fn serve(name: &str) {
 }
 
 struct Server {
-    child: Child,
     name: &'static str,
     port: u16,
+    _process: Process,
+}
+
+/// Ends with the value.
+enum Process {
+    Child(Child),
+    /// Of another program.
+    #[expect(dead_code, reason = "it ends when it is dropped")]
+    Arm(Arm),
 }
 
 impl Server {
+    /// This program, as a server of that name.
     fn start(name: &'static str) -> Self {
         let program = env::current_exe().expect("it is this one");
         let mut command = Command::new(program);
@@ -80,11 +97,25 @@ impl Server {
         let mut line = String::new();
         let output = child.stdout.take().expect("it is piped");
         BufReader::new(output).read_line(&mut line).expect("it says its port");
-        let server = Self { child, name, port: line.trim().parse().expect("a port") };
+        let port = line.trim().parse().expect("a port");
+        Self { name, port, _process: Process::Child(child) }.with_stream()
+    }
+
+    async fn kinesis_mock() -> Result<Self, Skipped> {
+        let arm = kinesis_mock(Client::Http(Protocol::Json)).await?;
+        let port = arm.port().expect("it is a server");
+        Ok(Self { name: "kinesis-mock", port, _process: Process::Arm(arm) }.with_stream())
+    }
+
+    fn with_stream(self) -> Self {
+        let mut connection = self.connect();
         let create = json!({ "StreamName": "orders", "ShardCount": SHARDS });
-        let (status, _) = server.connect().ask(&request("CreateStream", &create));
-        assert_eq!(status, 200);
-        server
+        assert_eq!(connection.ask(&request("CreateStream", &create)).0, 200);
+        let describe = request("DescribeStreamSummary", &json!({ "StreamName": "orders" }));
+        while !String::from_utf8_lossy(connection.ask(&describe).1).contains("ACTIVE") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self
     }
 
     fn connect(&self) -> Connection {
@@ -100,10 +131,13 @@ impl Server {
             let connection = |number: usize| {
                 scope.spawn(move || {
                     let (mut connection, request) = (self.connect(), put(number, size));
-                    let mut count = 0;
+                    let (_, body) = connection.ask(&request);
+                    let stored = String::from_utf8_lossy(body).matches("SequenceNumber").count();
+                    assert_eq!(stored, ENTRIES, "{}", self.name);
+                    let mut count = 1;
                     while start.elapsed() < TURN {
                         let (status, _) = connection.ask(&request);
-                        assert_eq!(status, 200);
+                        assert_eq!(status, 200, "{}", self.name);
                         count += 1;
                     }
                     count
@@ -116,10 +150,12 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Self::Child(child) = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -128,28 +164,45 @@ struct Connection {
     socket: TcpStream,
 }
 
+/// The head of an answer.
+struct Head {
+    /// Where the body begins.
+    body: usize,
+    /// Of the body, unless it comes in chunks.
+    length: Option<usize>,
+    status: u16,
+}
+
 impl Connection {
-    /// The status of the answer, and how many bytes its body has.
-    fn ask(&mut self, request: &[u8]) -> (u16, usize) {
+    /// The status and the body of the answer; the latter in its chunks, if it has some.
+    fn ask(&mut self, request: &[u8]) -> (u16, &[u8]) {
         self.socket.write_all(request).expect("it is read");
-        let (mut read, mut end) = (0, None);
+        let (mut read, mut head) = (0, None);
         loop {
             let count = self.socket.read(&mut self.buffer[read..]).expect("it answers");
             assert!(count > 0, "it closed the connection");
             read += count;
-            let bytes = &self.buffer[..read];
-            if end.is_none() {
-                end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|at| at + 4);
-            }
-            let Some(end) = end else { continue };
-            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.and_then(|text| text.parse().ok()).expect("a length");
-            if read == end + length {
-                let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-                return (status.expect("a status"), length);
+            head = head.or_else(|| Head::of(&self.buffer[..read]));
+            let Some(&Head { body, length, status }) = head.as_ref() else { continue };
+            let is_whole = match length {
+                Some(length) => read == body + length,
+                None => self.buffer[body..read].ends_with(b"0\r\n\r\n"),
+            };
+            if is_whole {
+                return (status, &self.buffer[body..read]);
             }
         }
+    }
+}
+
+impl Head {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let body = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&bytes[..body]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map(|text| text.parse().expect("a length"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Some(Self { body, length, status: status.expect("a status") })
     }
 }
 
@@ -177,21 +230,30 @@ fn put(connection: usize, size: usize) -> Vec<u8> {
     request("PutRecords", &json!({ "StreamName": "orders", "Records": records }))
 }
 
-fn race() {
+fn race(runtime: &Runtime) {
     for size in [100, 1_000] {
-        let servers = [Server::start("serve"), Server::start("ferrokinesis")];
-        let mut ratios = Vec::new();
-        for turn in 1..=TURNS {
-            let [ours, theirs] = [&servers[0], &servers[1]].map(|server| server.turn(size));
-            ratios.push(ours / theirs);
-            println!(
-                "{ENTRIES} x {size} B, turn {turn}: {} {ours:.0} rec/s, {} {theirs:.0} rec/s, {:.1} times as many",
-                servers[0].name,
-                servers[1].name,
-                ours / theirs
-            );
+        let mut servers = vec![Server::start("serve"), Server::start("ferrokinesis")];
+        match runtime.block_on(Server::kinesis_mock()) {
+            Ok(server) => servers.push(server),
+            Err(why) => println!("without kinesis-mock: {why:?}"),
         }
-        ratios.sort_by(f64::total_cmp);
-        println!("{ENTRIES} x {size} B: {:.1} times as many (the median)", ratios[TURNS / 2]);
+        let mut rates: Vec<Vec<f64>> = vec![Vec::new(); servers.len()];
+        for turn in 1..=TURNS {
+            print!("{ENTRIES} x {size} B, turn {turn}:");
+            for (server, rates) in servers.iter().zip(&mut rates) {
+                let rate = server.turn(size);
+                print!(" {} {rate:.0}", server.name);
+                rates.push(rate);
+            }
+            println!(" rec/s");
+        }
+        // Of each turn by itself: what else the machine did then met all.
+        for (server, theirs) in servers.iter().zip(&rates).skip(1) {
+            let mut ratios: Vec<f64> =
+                rates[0].iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+            ratios.sort_by(f64::total_cmp);
+            let (median, name) = (ratios[TURNS / 2], server.name);
+            println!("{ENTRIES} x {size} B: {median:.1} times as many as {name} (the median)");
+        }
     }
 }

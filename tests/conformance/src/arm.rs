@@ -106,8 +106,8 @@ impl Arm {
         self.port().map(Admin::new)
     }
 
-    /// Where the server listens.
-    pub(crate) fn port(&self) -> Option<u16> {
+    /// Where the server listens; the mock has no server.
+    pub fn port(&self) -> Option<u16> {
         self.server.as_ref().map(|server| server.running.port)
     }
 
