@@ -89,7 +89,7 @@ fn a_dry_run_says_what_it_costs_and_on_what_assumptions() {
         "nothing was put",
         "at least, by shardId-0",
         "payload units of 25 KiB",
-        "--price",
+        "On-demand Standard, or of --price",
         "shards by --shards:",
     ] {
         assert!(text.contains(said), "{said}: {text}");

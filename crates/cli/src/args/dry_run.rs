@@ -21,7 +21,7 @@ pub(crate) struct DryRunArguments {
     pub(crate) shards: Option<Shards>,
 
     /// Another price, in USD: put-units=0.014 for a million payload units,
-    /// gb-in=0.08 for a GiB into an on-demand stream
+    /// gb-in=0.08 for a GiB into an on-demand stream (0.032: On-demand Advantage)
     #[arg(long, value_name = "NAME=USD", requires = "dry_run", help_heading = "Dry run")]
     #[arg(verbatim_doc_comment)]
     pub(crate) price: Vec<Price>,

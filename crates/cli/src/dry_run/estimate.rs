@@ -143,8 +143,9 @@ impl Estimate<'_> {
         )?;
         writeln!(
             f,
-            "{:<16}Prices of {PRICES_OF}, or of --price; without the hours of shards or stream.",
-            ""
+            "{:<16}Prices of {PRICES_OF}, of On-demand Standard, or of --price;\n\
+             {:<16}without the hours of shards or stream.",
+            "", ""
         )
     }
 }
