@@ -55,11 +55,15 @@ fn a_state_goes_from_one_run_to_the_next() {
     let server = Serve::start(&["--state", &state]);
     assert_eq!(server.control("streams")["streams"][0]["records"], before["streams"][0]["records"]);
     drop(server);
-    let nowhere = folder.path("no/folder.json");
-    let server = Serve::start(&["--state", &nowhere]);
+    // The place is gone when it ends.
+    let gone = folder.path("gone");
+    fs::create_dir(&gone).expect("a new folder");
+    let state = folder.path("gone/kinesis.json");
+    let server = Serve::start(&["--state", &state]);
+    fs::remove_dir(&gone).expect("it is empty");
     let ended = server.end("INT");
     assert_eq!(ended.code, 255);
-    assert!(ended.stderr.contains(&format!("cannot write {nowhere}")), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("cannot write {state}")), "{}", ended.stderr);
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn wrong_arguments_are_told_with_what_would_be_right() {
     let plan = folder.file("plan.toml", "[[fault]]\nlatency = '1s'\n");
     let busy = Serve::start(&[]);
     let port = busy.url.rsplit(':').next().expect("a port").to_owned();
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 8] = [
         (&["--stream", "no way:4"], 2, "such as orders:4"),
         (&["--stream", "orders:many"], 2, "\"many\" is no number of shards from 1 to 10000"),
         (&["--faults", &plan], 2, "unknown field `latency`, expected one of"),
@@ -88,6 +92,7 @@ fn wrong_arguments_are_told_with_what_would_be_right() {
         (&["--listen", "0.0.0.0"], 2, "(--allow-remote)"),
         (&["--port", &port], 2, "(--port 0 takes a free one)"),
         (&["--state", &plan], 2, "cannot read the state"),
+        (&["--state", "no/folder.json"], 2, "cannot write the state to no/folder.json"),
     ];
     for (words, code, text) in cases {
         let ended = run(&[&["serve"], words].concat(), "");

@@ -140,6 +140,8 @@ impl ServerBuilder {
         if let Some(path) = &self.state {
             let failed = |error| StartError::State { error, path: path.clone() };
             state::load(&kinesis, path).map_err(failed)?;
+            let failed = |error| StartError::Unwritable { error, path: path.clone() };
+            state::check(path).map_err(failed)?;
         }
         for (name, shards) in self.streams {
             let new = NewStream {
@@ -200,6 +202,13 @@ pub enum StartError {
         /// Why, in the words of the service.
         text: String,
     },
+    /// The state cannot be written.
+    Unwritable {
+        /// Why.
+        error: io::Error,
+        /// To where.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -215,6 +224,9 @@ impl fmt::Display for StartError {
                 write!(f, "cannot read the state from {}: {error}", path.display())
             }
             Self::Stream { text } => f.write_str(text),
+            Self::Unwritable { error, path } => {
+                write!(f, "cannot write the state to {}: {error}", path.display())
+            }
         }
     }
 }
@@ -222,7 +234,9 @@ impl fmt::Display for StartError {
 impl core::error::Error for StartError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Listen { error, .. } | Self::State { error, .. } => Some(error),
+            Self::Listen { error, .. }
+            | Self::State { error, .. }
+            | Self::Unwritable { error, .. } => Some(error),
             Self::NotLoopback { .. } | Self::Stream { .. } => None,
         }
     }

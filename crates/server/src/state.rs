@@ -46,17 +46,29 @@ pub(crate) fn load(kinesis: &Kinesis, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether it can be written: that it cannot is known before there is something to lose.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    let beside = beside(path);
+    drop(create(&beside)?);
+    fs::remove_file(beside)
+}
+
 /// Writes what there is.
 pub(crate) fn save(kinesis: &Kinesis, now: Duration, path: &Path) -> io::Result<()> {
     let streams = kinesis.all(now);
     let streams = streams.iter().filter_map(|stream| KeptStream::of(&lock(stream))).collect();
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut writer = BufWriter::new(create(Path::new(&beside))?);
+    let beside = beside(path);
+    let mut writer = BufWriter::new(create(&beside)?);
     serde_json::to_writer(&mut writer, &State { streams, version: VERSION })?;
     writer.flush()?;
     writer.get_ref().sync_all()?;
     fs::rename(beside, path)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    beside.into()
 }
 
 /// Payloads are nobody else's business.
