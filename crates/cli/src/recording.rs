@@ -11,7 +11,7 @@ use crate::args::PutArguments;
 use crate::console::Console;
 use crate::exit::{Abort, Exit};
 use crate::reports::{cannot, refuse_input};
-use crate::sim;
+use crate::{sim, today};
 
 /// The trace of a load, and the page that is made of it.
 pub(crate) struct Recording {
@@ -38,6 +38,12 @@ impl Recording {
         for path in report.iter().chain(trace) {
             refuse_input(path, &others)?;
         }
+        // That it can be written is known before the load begins.
+        if let Some(page) = report
+            && let Err(error) = File::create(page)
+        {
+            return Err(cannot(page, &error));
+        }
         let (path, file) = match (trace, report) {
             (None, None) => return Ok(None),
             (Some(path), _) => (path.clone(), File::create(path)),
@@ -57,25 +63,31 @@ impl Recording {
             is_spare: trace.is_none(),
             trace: path,
         };
-        // That it can be written is known before the load begins.
-        if let Some(page) = report
-            && let Err(error) = File::create(page)
-        {
-            return Err(cannot(page, &error));
-        }
         Ok(Some((recording, recorded)))
     }
 
     /// Waits until the trace is written, and writes the page.
     pub(crate) fn end(self, exit: Exit, console: &Console) -> Exit {
         let end = self.watch.wait(WRITTEN_WITHIN);
-        if end != Some(TraceEnd::Closed) {
-            let why =
-                end.map_or_else(|| "it takes long to write".to_owned(), |end| end.to_string());
-            console.notice(format_args!("the trace of the load is not whole: {why}"));
-        }
+        let why = match end {
+            Some(end) => end.to_string(),
+            None => String::from("it takes long to write"),
+        };
+        let exit = match end {
+            Some(TraceEnd::Closed) => exit,
+            Some(TraceEnd::Failed(_)) => {
+                let trace = self.trace.display();
+                console.error(format!("the trace of the load, {trace}, is not whole: {why}"));
+                Exit::Internal
+            }
+            _ => {
+                console.notice(format_args!("the trace of the load is not whole: {why}"));
+                exit
+            }
+        };
         let Some(page) = &self.page else { return exit };
-        let title = format!("A load of the stream {}", self.stream);
+        let ended = humantime::format_rfc3339_seconds(today::now());
+        let title = format!("A load of the stream {}, ended {ended}", self.stream);
         match sim::write_page(&self.trace, page, &title) {
             Ok(()) => exit,
             Err(Abort { text, .. }) => {

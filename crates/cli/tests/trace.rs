@@ -70,6 +70,25 @@ fn what_differs_is_named_by_its_line() {
     }
 }
 
+/// Neither is made on a full disk, and the load is none the worse for it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told() {
+    let folder = Folder::of("trace_full_disk");
+    let nowhere = folder.path("no/load.html");
+    for (words, code, said) in [
+        (["--trace", "/dev/full"], 255, "the trace of the load, /dev/full, is not whole"),
+        (["--report", "/dev/full"], 255, "/dev/full: No space left on device"),
+        (["--report", &nowhere], 2, "no/load.html: No such file or directory"),
+    ] {
+        let all =
+            [&["put", "orders", "--local", "--key-field=.key", "-q", "--output=json"], &words[..]];
+        let put = run(&all.concat(), lines(10));
+        assert!(put.code == code && put.stderr.contains(said), "{words:?}: {put:?}");
+        assert!(code == 2 || put.summary()["stored"] == 10, "{words:?}: {put:?}");
+    }
+}
+
 /// A page without a trace leaves nothing else; a trace that ends early is told, and the page is of what there is.
 #[test]
 fn a_page_is_made_of_what_was_recorded() {
