@@ -58,22 +58,32 @@ const FIXED_LINES: u16 = 9;
 /// How many lines keys, and messages, have.
 pub(super) const KEYS: u16 = 4;
 pub(super) const MESSAGES: u16 = 2;
-/// How wide the name of a shard is.
+/// So many shards are shown even where keys and messages have no room beside them then.
+const SHARDS_LEAST: usize = 4;
+/// How wide the name of a shard is, and all that stands in its line beside its seconds.
 const NAME_WIDTH: usize = 5;
+const BESIDE_SECONDS: usize = NAME_WIDTH + 15;
+/// How wide all is that stands in the line of latencies beside the bars.
+const BESIDE_BARS: usize = 36;
 
 /// Draws it.
 pub(super) fn draw(picture: &Picture, area: Rect, buffer: &mut Buffer) {
-    let rows = area.height.saturating_sub(FIXED_LINES + KEYS + MESSAGES);
-    let lines = lines(picture, usize::from(rows));
+    let rows = usize::from(area.height.saturating_sub(FIXED_LINES + KEYS + MESSAGES));
+    let rows = rows.max(picture.shards.len().min(SHARDS_LEAST));
+    let lines = lines(picture, rows, usize::from(area.width));
     for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
         buffer.set_line(area.left(), y, line, area.width);
     }
 }
 
-fn lines(picture: &Picture, rows: usize) -> Vec<Line<'_>> {
+fn lines(picture: &Picture, rows: usize, width: usize) -> Vec<Line<'_>> {
     let Picture { done, elapsed, input, rate, stream, .. } = picture;
     let elapsed = format_duration(Duration::from_secs(elapsed.as_secs()));
     let bold = Style::new().add_modifier(Modifier::BOLD);
+    let seconds = width.saturating_sub(BESIDE_SECONDS).clamp(1, SECONDS);
+    let last = if seconds < SECONDS { format!("{seconds} s") } else { String::from("MINUTE") };
+    let last = format!("LAST {last}: PART OF WHAT IT TAKES, OR x: IT THROTTLES");
+    let last: String = last.chars().take(seconds).collect();
     let mut lines = vec![
         Line::from(vec![
             Span::styled(clean(stream), bold),
@@ -81,10 +91,7 @@ fn lines(picture: &Picture, rows: usize) -> Vec<Line<'_>> {
         ]),
         Line::default(),
         Line::styled(
-            format!(
-                "{:<NAME_WIDTH$} {:<SECONDS$} {:>5} {:>7}",
-                "SHARD", "LAST MINUTE: PART OF WHAT IT TAKES, OR x: IT THROTTLES", "NOW", "x"
-            ),
+            format!("{:<NAME_WIDTH$} {last:<seconds$} {:>5} {:>7}", "SHARD", "NOW", "x"),
             bold,
         ),
     ];
@@ -93,21 +100,21 @@ fn lines(picture: &Picture, rows: usize) -> Vec<Line<'_>> {
     let shown = if all_fit { rows } else { rows.saturating_sub(1) };
     let mut shards: Vec<_> = picture.shards.iter().take(shown).collect();
     shards.sort_by_key(|shard| shard.place);
-    lines.extend(shards.iter().map(|shard| shard.line(picture.colors)));
+    lines.extend(shards.iter().map(|shard| shard.line(seconds, picture.colors)));
     if !all_fit {
         let more = picture.shards.len() - shown;
         lines.push(Line::raw(format!("... and {more} more, none of them hotter")));
     }
     lines.resize(3 + rows, Line::default());
     lines.push(Line::default());
-    lines.extend(figures(picture));
+    lines.extend(figures(picture, width.saturating_sub(BESIDE_BARS).min(SECONDS / 2)));
     lines.push(Line::default());
     lines.extend(keys(picture, bold));
     lines.extend(picture.messages.iter().map(|message| Line::raw(clean(message))));
     lines
 }
 
-fn figures(picture: &Picture) -> [Line<'static>; 3] {
+fn figures(picture: &Picture, bars_width: usize) -> [Line<'static>; 3] {
     let Picture { held, held_max, in_flight, latency, longest, retries, .. } = picture;
     let Picture { throttled, throttled_now, waiting, .. } = picture;
     let now = latency.iter().rev().find_map(|latency| *latency).unwrap_or_default();
@@ -115,7 +122,7 @@ fn figures(picture: &Picture) -> [Line<'static>; 3] {
         Line::raw(format!(
             "latency {:>9}  {}  longest {}",
             millis(now),
-            bars(latency),
+            bars(latency, bars_width),
             millis(*longest)
         )),
         Line::raw(format!(
@@ -148,12 +155,14 @@ fn keys(picture: &Picture, bold: Style) -> Vec<Line<'static>> {
 }
 
 impl Shard {
-    fn line(&self, colors: bool) -> Line<'static> {
+    /// With so many of its seconds.
+    fn line(&self, seconds: usize, colors: bool) -> Line<'static> {
         let name: String = clean(&self.name).chars().take(NAME_WIDTH).collect();
         let mut spans = vec![Span::raw(format!("{name:<NAME_WIDTH$} "))];
-        let missing = SECONDS.saturating_sub(self.seconds.len());
+        let missing = seconds.saturating_sub(self.seconds.len());
         spans.push(Span::raw(" ".repeat(missing)));
-        spans.extend(self.seconds.iter().map(|second| cell(second, colors)));
+        let shown = self.seconds.len().saturating_sub(seconds);
+        spans.extend(self.seconds[shown..].iter().map(|second| cell(second, colors)));
         let now = self.seconds.last().map_or(0.0, |second| second.load * 100.0);
         let now = if self.is_open { format!("{now:>3.0} %") } else { String::from(" gone") };
         let throttled = HumanCount(self.throttled).to_string();
@@ -177,8 +186,8 @@ fn cell(second: &Second, colors: bool) -> Span<'static> {
     Span::styled(symbol, style)
 }
 
-/// A bar for each second, as high as its part of the highest.
-fn bars(latency: &[Option<Duration>]) -> String {
+/// A bar for each of the last seconds, as high as its part of the highest.
+fn bars(latency: &[Option<Duration>], width: usize) -> String {
     const BARS: [char; 8] = [
         '\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}',
         '\u{2588}',
@@ -192,9 +201,8 @@ fn bars(latency: &[Option<Duration>]) -> String {
         Some(_) => BARS[0],
         None => ' ',
     };
-    // Half a minute leaves room for the figures.
-    let shown = latency.len().saturating_sub(SECONDS / 2);
-    format!("{:>width$}", latency[shown..].iter().map(bar).collect::<String>(), width = SECONDS / 2)
+    let shown = latency.len().saturating_sub(width);
+    format!("{:>width$}", latency[shown..].iter().map(bar).collect::<String>())
 }
 
 fn millis(time: Duration) -> String {

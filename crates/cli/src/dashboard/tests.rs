@@ -102,10 +102,18 @@ headwaters: a.csv, line 3: the row has \u{fffd}[2J 2 fields";
 
 #[test]
 fn the_hottest_are_shown_where_not_all_fit_and_no_size_is_too_small() {
-    let picture = picture();
+    let mut picture = picture();
+    let cold = |place: usize| Shard {
+        is_open: true,
+        name: place.to_string(),
+        place,
+        throttled: 0,
+        seconds: vec![],
+    };
+    picture.shards.extend((3..9).map(cold));
     let rows = text(&drawn(&picture, 80, 17));
     assert!(
-        rows[3].starts_with("2 ") && rows[4] == "... and 2 more, none of them hotter",
+        rows[5].starts_with("2 ") && rows[6] == "... and 6 more, none of them hotter",
         "{rows:?}"
     );
     for (width, height) in [(1, 1), (3, 40), (200, 2), (80, 15), (80, 16), (0, 0)] {
@@ -113,6 +121,16 @@ fn the_hottest_are_shown_where_not_all_fit_and_no_size_is_too_small() {
     }
     let empty = text(&drawn(&Picture::default(), 80, 24)).join("\n");
     assert!(empty.contains("no key stands out"), "{empty}");
+}
+
+/// Shards come before keys, and the seconds of now before those of before.
+#[test]
+fn a_small_terminal_shows_what_matters_most() {
+    let rows = text(&drawn(&picture(), 60, 14));
+    assert_eq!(rows[2], "SHARD LAST 40 s: PART OF WHAT IT TAKES, OR x: IT    NOW       x");
+    assert_eq!(rows[5], "2     ░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▓▓▓▓▓▓▓▓▓▓▓▓▓████xxxxx 118 %       5");
+    assert!(rows[7].ends_with("▇███  longest 1250 ms"), "{rows:?}");
+    assert!(rows[12].contains("25.00 %  customer-17"), "{rows:?}");
 }
 
 #[test]
