@@ -14,6 +14,7 @@ pub(super) struct Tally {
     bytes_held: usize,
     latencies: Latencies,
     longest: Duration,
+    maybe_twice: u64,
     /// When those were put that have no outcome.
     open: HashMap<u64, Instant>,
     records_held: usize,
@@ -24,6 +25,7 @@ pub(super) struct Tally {
 pub(in crate::sim) struct Figures {
     accepted: u64,
     stored: u64,
+    maybe_twice: u64,
     not_stored: u64,
     maybe_stored: u64,
     handed_back: u64,
@@ -50,8 +52,13 @@ impl Tally {
 
     pub(super) fn said(&mut self, at: Instant, action: &Action, engine: &Engine) {
         self.look(engine);
+        let is_twice =
+            |outcome: &Outcome| matches!(outcome, Outcome::Stored { maybe_duplicate: true, .. });
         let (is_stored, tokens) = match action {
             Action::Complete(completion) => {
+                if is_twice(&completion.outcome) {
+                    self.maybe_twice += completion.tokens.len() as u64;
+                }
                 (matches!(completion.outcome, Outcome::Stored { .. }), &completion.tokens[..])
             }
             Action::Stored(stored) => (true, stored.tokens()),
@@ -78,6 +85,7 @@ impl Tally {
         Figures {
             accepted: stats.accepted,
             stored: stats.stored,
+            maybe_twice: self.maybe_twice,
             not_stored: stats.not_stored,
             maybe_stored: stats.maybe_stored,
             handed_back: stats.handed_back,
@@ -116,11 +124,12 @@ impl Columns {
 
 impl Figures {
     /// For people: names and values.
-    pub(in crate::sim) fn rows(&self) -> [(&'static str, String); 15] {
+    pub(in crate::sim) fn rows(&self) -> [(&'static str, String); 16] {
         let count = |count: u64| HumanCount(count).to_string();
         [
             ("records", count(self.accepted)),
             ("stored", count(self.stored)),
+            ("maybe twice", count(self.maybe_twice)),
             ("not stored", count(self.not_stored)),
             ("maybe stored", count(self.maybe_stored)),
             ("handed back", count(self.handed_back)),
@@ -129,9 +138,9 @@ impl Figures {
             ("throttled", count(self.throttled)),
             ("retries", count(self.retries)),
             ("timed out", count(self.timeouts)),
-            ("median", shown(self.p50_ms)),
-            ("99 percent", shown(self.p99_ms)),
-            ("longest", shown(self.longest_ms)),
+            ("latency, median", shown(self.p50_ms)),
+            ("latency, 99 %", shown(self.p99_ms)),
+            ("latency, longest", shown(self.longest_ms)),
             ("held at most", HumanBytes(self.bytes_held_max as u64).to_string()),
             ("records held", count(self.records_held_max as u64)),
         ]

@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use headwaters::trace::{Action, BatchId, Completion, Engine, Event, Token, Witness};
-use headwaters::wire::ErrorCode;
+use headwaters::wire::{Class, ErrorCode, ShardId, ShardPage};
 use headwaters::{Instant, RefusedReason, Timing, UserRecord};
 use headwaters_sim::{Step, Watch, What};
 
@@ -19,6 +19,8 @@ pub(in crate::sim) struct Spectator {
     /// Records without an outcome, by their tokens, as numbers in the order in which they were put.
     numbers: HashMap<u64, u64>,
     next: u64,
+    /// The shards of the last list, and those of the pages that came of the next one.
+    shards: [BTreeSet<ShardId>; 2],
     /// The record that was put last, if nothing has happened since: it may be refused.
     put: Option<(Instant, Token)>,
     start: Instant,
@@ -36,6 +38,7 @@ impl Spectator {
             order: std::collections::VecDeque::new(),
             numbers: HashMap::new(),
             next: 0,
+            shards: Default::default(),
             put: None,
             start,
             tally: Tally::default(),
@@ -90,6 +93,18 @@ impl Spectator {
         self.follow(at, What::Requeued { code, records: &mut named });
     }
 
+    /// Whether there are other shards than before.
+    fn listed(&mut self, at: Instant, page: &ShardPage) {
+        let [known, listed] = &mut self.shards;
+        listed.extend(page.shards.iter().map(|shard| shard.id.clone()));
+        if page.next_token.is_none() {
+            if !known.is_empty() && known != listed {
+                self.recorder.count(at, "other shards");
+            }
+            *known = core::mem::take(listed);
+        }
+    }
+
     fn completed(&mut self, at: Instant, mut named: Completion) {
         named.tokens.retain(|token| match self.numbers.remove(&token.0) {
             Some(number) => {
@@ -126,9 +141,18 @@ impl Witness for Spectator {
             Event::PutRecordsFinished { result: Err(error), .. } => {
                 self.recorder.count(at, error.code.as_str());
             }
-            Event::ShardsListed { result: Err(_), .. } => {
-                self.recorder.count(at, "no list of shards")
+            Event::PutRecordsFinished { result: Ok(results), .. } => {
+                // What was throttled has a picture of its own.
+                let failed = results.iter().filter_map(|result| result.as_ref().err());
+                for error in failed.filter(|error| error.code.class() != Class::Throttled) {
+                    self.recorder.count(at, &format!("entries: {}", error.code.as_str()));
+                }
             }
+            Event::ShardsListed { result: Err(_), .. } => {
+                self.shards[1].clear();
+                self.recorder.count(at, "no list of shards");
+            }
+            Event::ShardsListed { result: Ok(page), .. } => self.listed(at, page),
             _ => {}
         }
     }

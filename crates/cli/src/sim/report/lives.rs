@@ -1,16 +1,20 @@
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwaters::{Instant, Outcome};
 use headwaters_sim::{Step, What};
 
-/// The lives of some records, those that say most: the hardest and a few that are like all others.
-#[derive(Debug, Default)]
+/// The lives of some records, those that say most: the hardest, and a few from all the time.
+#[derive(Debug)]
 pub(super) struct Lives {
     /// Of records that have no outcome yet.
     open: BTreeMap<(u32, u64), Life>,
     /// Those that are kept, the hardest last.
     kept: BTreeSet<(Hardness, u32, u64)>,
     lives: BTreeMap<(u32, u64), Life>,
+    /// Every so many of all that ended one, with its number among them.
+    ordinary: Vec<(u64, (u32, u64), Life)>,
+    every: u64,
     ended: u64,
 }
 
@@ -39,6 +43,21 @@ pub(super) enum Became {
 }
 
 impl Life {
+    /// How often it was sent.
+    pub(super) fn sent(&self) -> usize {
+        self.steps.iter().filter(|(_, became)| matches!(became, Became::Sent(_))).count()
+    }
+
+    /// When it was put.
+    pub(super) fn start(&self) -> Instant {
+        self.steps.first().map_or(Instant::ZERO, |(at, _)| *at)
+    }
+
+    /// From then on until what happened last.
+    pub(super) fn time(&self) -> Duration {
+        self.steps.last().map_or(Duration::ZERO, |(at, _)| at.since(self.start()))
+    }
+
     /// Whether both were sent in the same requests.
     fn went_with(&self, other: &Self) -> bool {
         let sent = |life: &Self| -> Vec<String> {
@@ -52,16 +71,34 @@ impl Life {
     }
 }
 
-/// How many of the hardest lives are kept, and how many others beside them.
+/// How many of the hardest lives are kept, and at most how many others beside them.
 const HARDEST: usize = 8;
-const ORDINARY: u64 = 4;
-/// Every so many records one is ordinary enough to be kept.
-const EVERY: u64 = 1_009;
+const ORDINARY: usize = 8;
+/// Every so many records one is kept, at first.
+const EVERY: u64 = 101;
 /// Records that are open beyond so many are not followed.
 const OPEN_MAX: usize = 200_000;
 
+impl Default for Lives {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            lives: BTreeMap::new(),
+            ordinary: Vec::new(),
+            every: EVERY,
+            ended: 0,
+        }
+    }
+}
+
 impl Lives {
-    pub(super) fn follow(&mut self, Step { at, producer, what, .. }: Step<'_>) {
+    /// Tells how long each record took that ends.
+    pub(super) fn follow(
+        &mut self,
+        Step { at, producer, what, .. }: Step<'_>,
+        took: &mut dyn FnMut(Duration),
+    ) {
         match what {
             What::Accepted(record) if self.open.len() < OPEN_MAX => {
                 let life = Life { steps: vec![(at, Became::Buffered)] };
@@ -86,20 +123,24 @@ impl Lives {
                             Became::Undelivered(format!("maybe stored: {cause:?}"))
                         }
                     };
-                    self.end(at, (producer, token.0), became);
+                    if let Some(time) = self.end(at, (producer, token.0), became) {
+                        took(time);
+                    }
                 }
             }
             _ => {}
         }
     }
 
-    /// Those that are kept: the hardest first, each with its producer and its number.
-    pub(super) fn kept(&self) -> impl Iterator<Item = ((u32, u64), &Life)> {
+    /// Those that are kept, the hardest first, each with its producer and its number.
+    pub(super) fn hardest(&self) -> Vec<((u32, u64), &Life)> {
         let hardest = self.kept.iter().rev().map(|&(_, producer, number)| (producer, number));
-        let is_kept = |of: &&(u32, u64)| hardest.clone().any(|one| one == **of);
-        let others: Vec<_> = self.lives.keys().filter(|of| !is_kept(of)).copied().collect();
-        let all: Vec<_> = hardest.chain(others).collect();
-        all.into_iter().filter_map(|of| Some((of, self.lives.get(&of)?)))
+        hardest.filter_map(|of| Some((of, self.lives.get(&of)?))).collect()
+    }
+
+    /// Some from all the time, in the order in which they ended.
+    pub(super) fn ordinary(&self) -> Vec<((u32, u64), &Life)> {
+        self.ordinary.iter().map(|(_, of, life)| (*of, life)).collect()
     }
 
     fn note(
@@ -116,17 +157,14 @@ impl Lives {
         }
     }
 
-    fn end(&mut self, at: Instant, of: (u32, u64), became: Became) {
-        let Some(mut life) = self.open.remove(&of) else { return };
+    /// How long the record took; `None` if it was not followed.
+    fn end(&mut self, at: Instant, of: (u32, u64), became: Became) -> Option<Duration> {
+        let mut life = self.open.remove(&of)?;
         let is_lost = matches!(became, Became::Undelivered(_));
-        let sent = life.steps.iter().filter(|(_, became)| matches!(became, Became::Sent(_)));
-        let sent = sent.count();
-        let start = life.steps.first().map_or(at, |(start, _)| *start);
-        let open = at.since(start).as_nanos();
         life.steps.push((at, became));
-        let is_ordinary = self.ended.is_multiple_of(EVERY) && self.ended / EVERY < ORDINARY;
-        self.ended += 1;
-        let hardness = (is_lost, sent, u64::try_from(open).unwrap_or(u64::MAX));
+        let (sent, time) = (life.sent(), life.time());
+        self.pick(of, &life);
+        let hardness = (is_lost, sent, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         // Of those that went the same way, in the same requests, one is enough.
         let is_new = sent == 0
             || self.kept.iter().all(|(_, producer, number)| {
@@ -143,8 +181,21 @@ impl Lives {
             {
                 self.lives.remove(&(producer, number));
             }
-        } else if is_ordinary {
-            self.lives.insert(of, life);
+        }
+        Some(time)
+    }
+
+    /// Keeps every so many; when there are too many, every second of them.
+    fn pick(&mut self, of: (u32, u64), life: &Life) {
+        let number = self.ended;
+        self.ended += 1;
+        if !number.is_multiple_of(self.every) {
+            return;
+        }
+        self.ordinary.push((number, of, life.clone()));
+        if self.ordinary.len() > ORDINARY {
+            self.every *= 2;
+            self.ordinary.retain(|(number, ..)| number.is_multiple_of(self.every));
         }
     }
 }

@@ -47,15 +47,15 @@ fn write_html(
                 None => writeln!(to, "<p class=\"bad\">The trace breaks off.</p>")?,
             }
             let figures = seen.figures(&replayed.engine.stats());
-            writeln!(to, "<div class=\"scroll\"><table>")?;
+            writeln!(to, "<div class=\"scroll\"><table class=\"small\">")?;
             for (name, value) in figures.rows() {
                 writeln!(to, "<tr><td>{name}</td><td class=\"number\">{value}</td></tr>")?;
             }
             writeln!(to, "</table></div>")?;
         }
     }
-    let wrong = "Requests that failed as a whole or had no answer, and records for which there was no room. Marks are \
-                 slices of time in which it happened.";
+    let wrong = "Requests that failed as a whole or had no answer, entries that failed and not because there were too many, records \
+                 for which there was no room, changes of the shards. Marks are slices of time in which it happened.";
     pictures(to, &seen.recorder, &[], wrong)?;
     lives_of(to, &seen.recorder, |_, number| format!("record {number}"))?;
     let settings = escape(&format!("{config:#?}"));

@@ -18,8 +18,9 @@ use plotters::style::RGBColor;
 
 use self::lives::{Became, Life};
 pub(super) use self::load::load_page;
-use self::plots::{Heat, Picture};
+use self::plots::{Heat, Lines, Picture, Rates};
 pub(super) use self::recorder::Recorder;
+use self::slices::Cell;
 use super::output::Output;
 use super::plans;
 use super::world::{Lived, live};
@@ -64,12 +65,14 @@ impl Page<'_> {
                 writeln!(to, "<p class=\"bad\">A rule is broken: {}</p>", escape(&broken.rule))?;
             }
         }
-        writeln!(to, "<pre>{again}</pre>\n{figures}")?;
+        writeln!(to, "<pre class=\"again\">{again}</pre>\n{figures}")?;
         let wrong = "Faults of the way and of the service, and changes of the stream. Bars last; marks are slices of time in \
                      which it happened.";
         pictures(to, recorder, &spans(plan), wrong)?;
-        lives_of(to, recorder, |producer, number| {
-            format!("record {number} of producer {producer}")
+        let is_one = plan.producers.get() == 1;
+        lives_of(to, recorder, |producer, number| match is_one {
+            true => format!("record {number}"),
+            false => format!("record {number} of p{producer}"),
         })?;
         if let Ok(report) = lived {
             proofs::write(to, report)?;
@@ -141,49 +144,83 @@ fn pictures(
     let faults = plots::faults(recorder, spans);
     figure(to, "What went wrong, and when", &format!("{wrong}{cut}"), faults)?;
     let step = recorder.slices.step().as_secs_f64();
-    if let Some(heat) = plots::heat(recorder, plots::blue(), |cell| cell.bytes) {
-        let most = heat.most as f64 / step / 1024.0;
+    // Of what it takes in that time, whichever is more.
+    let part = |cell: &Cell| {
+        (cell.bytes as f64 / SHARD_BYTES).max(cell.entries as f64 / SHARD_RECORDS) / step
+    };
+    if let Some(heat) = plots::heat(recorder, plots::blue(), 1.0, part) {
+        let most = heat.most * 100.0;
+        let strongest = match heat.most {
+            ..=1.001 => format!("The strongest colour is {most:.0} % of that"),
+            _ => format!("The strongest blue is all of that, orange is more: up to {most:.0} %"),
+        };
         let caption = format!(
-            "Bytes that were sent to each shard, by its number, again and again included. The strongest \
-             colour is {most:.0} KiB/s.{}",
+            "Of the 1 MiB or 1,000 Kinesis records that a shard takes in a second, how much was sent to it, retries included. \
+             {strongest}, over {step:.2} s.{}",
             shared(&heat)
         );
         figure(to, "What was sent to which shard", &caption, Some(heat.picture))?;
     }
-    if let Some(heat) = plots::heat(recorder, plots::red(), |cell| cell.throttled) {
-        let most = heat.most as f64 / step;
+    let throttled = |cell: &Cell| cell.throttled as f64 / step;
+    if let Some(heat) = plots::heat(recorder, plots::red(), f64::INFINITY, throttled) {
+        let most = heat.most;
         let caption = format!(
-            "Entries that each shard throttled. The strongest colour is {most:.0} in a second.{}",
+            "Entries that a shard throttled; those that throttled none are left out. The strongest colour is {most:.0} in a second.{}",
             shared(&heat)
         );
         figure(to, "What was throttled, where", &caption, Some(heat.picture))?;
     }
-    if let Some((picture, names)) = plots::rates(recorder) {
-        let mut caption = String::from(
-            "Rates at which the first producer's limiter feeds the shards that throttled most, in percent of the 1,000 records \
-             a second that a shard promises.<br>",
-        );
-        for (name, RGBColor(red, green, blue)) in names {
-            let key = format!("style=\"background:rgb({red},{green},{blue})\"");
-            write!(
-                caption,
-                " <span class=\"named\"><span class=\"key\" {key}></span>{name}</span>"
-            )?;
-        }
-        figure(to, "What the limiters allow", &caption, Some(picture))?;
+    limiters(to, recorder)?;
+    if let Some(lines) = plots::took(recorder) {
+        let caption = "From acceptance to outcome, of the records that got theirs in a slice of time. Where there is no line, none did.<br>";
+        lines_of(to, "How long records took", caption, lines)?;
     }
-    figure(
-        to,
-        "What is held",
-        "Records without an outcome, of all producers.",
-        plots::held(recorder),
-    )
+    figure(to, "What is held", "Records without an outcome.", plots::held(recorder))
+}
+
+/// What a shard takes in a second. Source: developer guide, quotas and limits.
+const SHARD_BYTES: f64 = (1 << 20) as f64;
+const SHARD_RECORDS: f64 = 1_000.0;
+
+fn limiters(to: &mut String, recorder: &Recorder) -> fmt::Result {
+    const TITLE: &str = "What the limiters allow";
+    match plots::rates(recorder) {
+        None => Ok(()),
+        Some(Rates::Same(percent)) => writeln!(
+            to,
+            "<h2>{TITLE}</h2>\n<p class=\"soft\">{percent:.0} % of what a shard promises, to each and all the time.</p>"
+        ),
+        Some(Rates::Lines(lines)) => {
+            let caption = "At which rate the first producer's limiter feeds shards: those that throttled most, and one that did not, \
+                           in percent of the 1,000 records a second that a shard promises.<br>";
+            lines_of(to, TITLE, caption, lines)
+        }
+    }
+}
+
+/// A figure with a key of its lines.
+fn lines_of(
+    to: &mut String,
+    title: &str,
+    caption: &str,
+    Lines { names, picture }: Lines,
+) -> fmt::Result {
+    let mut caption = String::from(caption);
+    for (name, RGBColor(red, green, blue)) in names {
+        let key = format!("style=\"background:rgb({red},{green},{blue})\"");
+        write!(caption, " <span class=\"named\"><span class=\"key\" {key}></span>{name}</span>")?;
+    }
+    figure(to, title, &caption, Some(picture))
 }
 
 /// What to say of shards that share rows.
 fn shared(heat: &Heat) -> String {
     let shards = heat.shards_per_row;
-    if shards > 1 { format!(" A row is of {shards} shards, together.") } else { String::new() }
+    if shards > 1 {
+        format!(" Of {shards} shards that share a row the one with most is shown.")
+    } else {
+        String::new()
+    }
 }
 
 /// What lasts, by the plan: its name, and from when until when.
@@ -204,8 +241,11 @@ fn spans(plan: &Plan) -> Vec<(String, Instant, Instant)> {
     };
     add(outage, plan.faults.outage_ms);
     add("the process is frozen", plan.clock.freeze_ms);
-    let dead = plan.faults.dead_shards;
-    add(&format!("dead shards: {dead}"), (0, if dead > 0 { HEALED_MS } else { 0 }));
+    let dead = match plan.faults.dead_shards {
+        0 | 1 => String::from("shard 0 is dead"),
+        dead => format!("shards 0 to {} are dead", dead - 1),
+    };
+    add(&dead, (0, if plan.faults.dead_shards > 0 { HEALED_MS } else { 0 }));
     spans
 }
 
@@ -217,28 +257,54 @@ fn lives_of(
     recorder: &Recorder,
     called: impl Fn(u32, u64) -> String,
 ) -> fmt::Result {
-    let lives: Vec<((u32, u64), &Life)> = recorder.lives.kept().collect();
-    let name = |((producer, number), life): &((u32, u64), &Life)| {
-        let sent = life.steps.iter().filter(|(_, became)| matches!(became, Became::Sent(_)));
-        format!("{}, sent {}×", called(*producer, *number), sent.count())
-    };
-    let names: Vec<String> = lives.iter().map(name).collect();
-    let caption = "The hardest, and some that are like all others. Thin while a record waits, thick while it is on its way; a \
-         cross where an attempt failed, a green dot where it was stored, a red one where it was given up.";
-    figure(to, "Lives of records", caption, plots::lives(recorder, &lives, &names))?;
-    for ((_, life), name) in lives.iter().zip(&names) {
-        writeln!(to, "<details><summary>{name}</summary><div class=\"scroll\"><table>")?;
-        for (at, became) in &life.steps {
-            let at = at.as_nanos() as f64 / 1e9;
-            writeln!(
-                to,
-                "<tr><td class=\"number\">{at:.3} s</td><td>{}</td></tr>",
-                escape(&became.to_string())
-            )?;
+    const SIGNS: &str = "Those that were given up, and those that took most attempts. Thin while a record waits, thick while it is on its way; a cross where an attempt failed, a green dot where \
+                         it was stored, a red one where it was given up.";
+    let all = [
+        ("Lives that were hard", SIGNS, recorder.lives.hardest(), false),
+        (
+            "Lives like all others",
+            "Some from all the time, from when each was put.",
+            recorder.lives.ordinary(),
+            true,
+        ),
+    ];
+    for (title, caption, lives, is_together) in all {
+        let name = |((producer, number), life): &((u32, u64), &Life)| {
+            format!("{}, {}", called(*producer, *number), story(life))
+        };
+        let names: Vec<String> = lives.iter().map(name).collect();
+        let lives: Vec<&Life> = lives.into_iter().map(|(_, life)| life).collect();
+        figure(to, title, caption, plots::lives(recorder, &lives, &names, is_together))?;
+        for (life, name) in lives.into_iter().zip(&names) {
+            steps(to, life, name)?;
         }
-        writeln!(to, "</table></div></details>")?;
     }
     Ok(())
+}
+
+/// A life in a few words.
+fn story(life: &Life) -> String {
+    let put = life.start().since(Instant::ZERO).as_secs_f64();
+    let time = life.time().as_secs_f64();
+    let time = if time < 1.0 { format!("{:.0} ms", time * 1e3) } else { format!("{time:.1} s") };
+    let end = match life.steps.last() {
+        Some((_, Became::Stored { .. })) => "stored",
+        _ => "given up",
+    };
+    format!("put at {put:.1} s, sent {}×, {end} after {time}", life.sent())
+}
+
+fn steps(to: &mut String, life: &Life, name: &str) -> fmt::Result {
+    writeln!(
+        to,
+        "<details><summary>{name}</summary><div class=\"scroll\"><table class=\"small\">"
+    )?;
+    for (at, became) in &life.steps {
+        let at = at.as_nanos() as f64 / 1e9;
+        let became = escape(&became.to_string());
+        writeln!(to, "<tr><td class=\"number\">{at:.3} s</td><td>{became}</td></tr>")?;
+    }
+    writeln!(to, "</table></div></details>")
 }
 
 impl fmt::Display for Became {
@@ -309,10 +375,12 @@ mod tests {
         plan.faults.entry_failure = headwaters_sim::Chance::percent(20);
         let mut recorder = Recorder::default();
         assert!(live(&plan, &mut recorder).is_ok());
-        let lives: Vec<_> = recorder.lives.kept().collect();
-        // The first of the ordinary ones was among the hardest when it came.
-        assert_eq!(lives.len(), 8 + 2);
-        for (_, life) in &lives {
+        let (lives, ordinary) = (recorder.lives.hardest(), recorder.lives.ordinary());
+        assert_eq!((lives.len(), ordinary.len()), (8, 8));
+        // They are from all the time.
+        let [first, last] = [&ordinary[0], &ordinary[7]].map(|((_, number), _)| *number);
+        assert!(first < 300 && last > 2_000, "{first} {last}");
+        for (_, life) in lives.iter().chain(&ordinary) {
             let steps: Vec<&Became> = life.steps.iter().map(|(_, became)| became).collect();
             let [Became::Buffered, between @ .., Became::Stored { .. }] = &steps[..] else {
                 panic!("{steps:?}");

@@ -68,6 +68,7 @@ impl Watch for Recorder {
     }
 
     fn follow(&mut self, step: Step<'_>) {
-        self.lives.follow(step);
+        let slice = self.slices.at(self.axis.shown(step.at));
+        self.lives.follow(step, &mut |time| slice.took(time));
     }
 }

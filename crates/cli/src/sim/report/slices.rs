@@ -42,6 +42,27 @@ impl Cell {
     }
 }
 
+/// How long records took that got their outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Took {
+    count: u32,
+    longest: Duration,
+    sum: Duration,
+}
+
+impl Took {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.longest = self.longest.max(other.longest);
+        self.sum += other.sum;
+    }
+
+    /// The mean and the longest, if there were any.
+    pub(super) fn mean_and_longest(&self) -> Option<[Duration; 2]> {
+        (self.count > 0).then(|| [self.sum / self.count, self.longest])
+    }
+}
+
 /// A slice of time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slice {
@@ -51,6 +72,7 @@ pub(super) struct Slice {
     pub(super) faults: BTreeMap<String, u64>,
     /// The most records that each producer held.
     held: BTreeMap<u32, u64>,
+    pub(super) took: Took,
 }
 
 impl Slice {
@@ -61,6 +83,11 @@ impl Slice {
     pub(super) fn held(&mut self, producer: u32, records: u64) {
         let most = self.held.entry(producer).or_default();
         *most = records.max(*most);
+    }
+
+    /// A record got its outcome.
+    pub(super) fn took(&mut self, longest: Duration) {
+        self.took.add(Took { count: 1, longest, sum: longest });
     }
 
     /// Records that all producers held, if anybody looked.
@@ -84,6 +111,7 @@ impl Slice {
         for (producer, records) in later.held {
             self.held(producer, records);
         }
+        self.took.add(later.took);
     }
 }
 
@@ -151,6 +179,7 @@ mod tests {
             let cell = Cell { bytes: 5, entries: 1, throttled: 0, rate_ppm: Some(second) };
             slice.add(Some(3), &cell, 0);
             slice.held(0, second);
+            slice.took(Duration::from_secs(second % 7));
         }
         let all: Vec<_> = slices.all().map(|(_, slice)| slice).collect();
         assert!(all.len() > SLICES_MAX / 2 && all.len() <= SLICES_MAX, "{}", all.len());
@@ -158,6 +187,9 @@ mod tests {
         let bytes = |slice: &&Slice| slice.cells.get(&Some(3)).map_or(0, |cell| cell.bytes);
         assert_eq!(all.iter().map(bytes).sum::<u64>(), 18_000);
         assert_eq!(all.last().and_then(|slice| slice.records_held()), Some(3_599));
+        let [mean, longest] = all[0].took.mean_and_longest().expect("some ended");
+        assert!(mean > Duration::from_secs(2) && mean < Duration::from_secs(4), "{mean:?}");
+        assert_eq!(longest, Duration::from_secs(6));
     }
 
     #[test]

@@ -20,6 +20,14 @@ pub(super) enum Goal {
 }
 
 impl Goal {
+    /// In a few signs.
+    pub(super) fn short(self) -> String {
+        match self {
+            Self::AtLeast(least) => format!("≥ {least}"),
+            Self::AtMost(most) => format!("≤ {most}"),
+        }
+    }
+
     /// A figure that cannot be told, for there was nothing to measure, reaches no goal.
     pub(super) fn is_met_by(self, value: f64) -> bool {
         match self {

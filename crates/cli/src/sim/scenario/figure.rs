@@ -42,6 +42,30 @@ impl Figure {
         let name = serde_json::to_value(self).expect("it is a word");
         name.as_str().map(String::from).unwrap_or_default()
     }
+
+    /// What it is, for people.
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Amplification => "attempts per record",
+            Self::Burst => "the most in one second, as a part of what the stream promises",
+            Self::CaughtUpS => {
+                "from the end of the outage until nearly all that had piled up was through"
+            }
+            Self::Duplicates => "copies beyond the first, per record",
+            Self::Goodput => "stored, as a part of what the stream promises",
+            Self::Jain => "fairness: 1 if all producers had the same",
+            Self::P99BesideMs => {
+                "99th percentile from acceptance to outcome, beside hot and dead shards"
+            }
+            Self::P99Ms => "99th percentile from acceptance to outcome",
+            Self::RecoveryS => {
+                "from the end of the outage until all that had piled up had its outcome"
+            }
+            Self::Requests => "requests per thousand records",
+            Self::Stored => "part of the records that is stored for certain",
+            Self::Waste => "part of the entries that was throttled",
+        }
+    }
 }
 
 /// What a shard promises for a second. Source: developer guide, quotas and limits.

@@ -82,16 +82,18 @@ impl Verdict {
             let class = if *is_met { "good" } else { "bad" };
             let is_met = if *is_met { "met" } else { "missed" };
             format!(
-                "<tr><td>{}</td><td class=\"number\">{ours}</td><td class=\"number\">{kpl}</td>\
-                 <td>{goal}</td><td class=\"{class}\">{is_met}</td></tr>\n",
-                figure.name()
+                "<tr><td>{}<br><span class=\"soft\">{}</span></td><td class=\"number\">{ours}</td>\
+                 <td class=\"number\">{kpl}</td><td class=\"whole\">{}<br><span class=\"{class}\">{is_met}</span></td></tr>\n",
+                figure.name(),
+                figure.about(),
+                goal.short()
             )
         };
         let rows: String = self.figures.iter().map(row).collect();
         format!(
             "<h2>What it must reach</h2>\n<div class=\"scroll\"><table><tr><th></th>\
-             <th class=\"number\">ours</th><th class=\"number\">the KPL's</th><th>goal</th>\
-             <th></th></tr>\n{rows}</table></div>"
+             <th class=\"number\">ours</th><th class=\"number\">the KPL's</th><th>goal</th></tr>\n\
+             {rows}</table></div>"
         )
     }
 }
