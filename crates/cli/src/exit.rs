@@ -52,7 +52,7 @@ Exit codes:
 pub(crate) const SERVE_CODES: &str = "\
 Exit codes:
     0  stopped by Ctrl-C or SIGTERM, in order
-    2  wrong usage, a file that cannot be read, or a port that is taken
+    2  wrong usage, a file that cannot be read or written, or a port that is taken
   253  --check-signatures without credentials
   255  --state could not be written
 ";

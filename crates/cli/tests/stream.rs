@@ -326,7 +326,7 @@ fn gen_without_an_end_ends_with_its_reader_its_time_or_ctrl_c() {
 
 #[test]
 fn help_fits_a_screen() {
-    for name in ["completions", "doctor", "gen", "man", "shards", "tail", "where"] {
+    for name in ["completions", "doctor", "gen", "man", "put", "shards", "tail", "where"] {
         let help = run(&[name, "-h"], "").stdout;
         assert!(help.lines().all(|line| line.len() <= 100) && help.lines().count() <= 45, "{help}");
         assert_eq!(help.lines().nth(2), Some("Examples:"), "{help}");

@@ -8,22 +8,23 @@ use crate::shards::Shards;
 /// What `--dry-run` needs to know.
 #[derive(Args, Debug)]
 pub(crate) struct DryRunArguments {
-    /// Put nothing: read the input, and say how it would spread over the shards,
-    /// how many requests it takes at least, and what it costs
-    #[arg(long, help_heading = "Dry run", verbatim_doc_comment)]
+    /// Put nothing, and say how it would spread and what it would cost
+    ///
+    /// The input is read. It says how many requests it takes at least, too
+    #[arg(long, help_heading = "Delivery", verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["acks", "failed", "deadline", "dashboard", "prometheus", "resume"])]
     pub(crate) dry_run: bool,
 
     /// So many even shards, and nobody is asked [default: those that ListShards
     /// tells, which needs credentials; with --local the shards of that stream]
     #[arg(long, value_name = "N", requires = "dry_run", conflicts_with = "local")]
-    #[arg(help_heading = "Dry run", verbatim_doc_comment)]
+    #[arg(help_heading = "Dry run", verbatim_doc_comment, hide_short_help = true)]
     pub(crate) shards: Option<Shards>,
 
     /// Another price, in USD: put-units=0.014 for a million payload units,
     /// gb-in=0.08 for a GiB into an on-demand stream (0.032: On-demand Advantage)
     #[arg(long, value_name = "NAME=USD", requires = "dry_run", help_heading = "Dry run")]
-    #[arg(verbatim_doc_comment)]
+    #[arg(verbatim_doc_comment, hide_short_help = true)]
     pub(crate) price: Vec<Price>,
 }
 

@@ -84,7 +84,8 @@ pub(crate) enum Command {
     #[command(before_help = pages::MAN_EXAMPLES, after_help = exit::WRITER_CODES)]
     #[command(help_template = TEMPLATE)]
     Man(ManArguments),
-    #[command(before_help = put::EXAMPLES, after_help = exit::CODES, help_template = TEMPLATE)]
+    #[command(before_help = put::FIRST_EXAMPLES, before_long_help = put::EXAMPLES)]
+    #[command(after_long_help = exit::CODES, help_template = TEMPLATE)]
     Put(Box<PutArguments>),
     #[command(before_help = serve::EXAMPLES, after_help = exit::SERVE_CODES)]
     #[command(help_template = TEMPLATE)]

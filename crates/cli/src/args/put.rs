@@ -15,6 +15,13 @@ use super::{refusal, size};
 use crate::input::{Column, Format, JsonPath, Key, STDIN};
 use crate::shards::Shards;
 
+/// Of `-h`, which is to fit a screen.
+pub(super) const FIRST_EXAMPLES: &str = "\
+Examples:
+  headwaters put orders --local orders.jsonl --key-field .customer.id
+  headwaters put orders --region eu-central-1 --resume orders.state orders.jsonl --key-field .id
+  tail -f app.log | headwaters put logs --local --acks -";
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   headwaters put orders --local orders.jsonl --key-field .customer.id
@@ -37,17 +44,19 @@ pub(crate) struct PutArguments {
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// How the input is divided into records
+    /// Its form
+    ///
     /// [default: jsonl with --key-field or --hash-key-field, csv with
     /// --key-column, else by the extension .jsonl, .ndjson or .csv (and .gz), else lines]
     #[arg(long, value_name = "FORMAT", help_heading = "Input", verbatim_doc_comment)]
     pub(crate) input: Option<Format>,
 
     /// The first row of CSV is a record too
-    #[arg(long, help_heading = "Input")]
+    #[arg(long, help_heading = "Input", hide_short_help = true)]
     pub(crate) no_header: bool,
 
     /// The same partition key for all records
+    ///
     /// [default without any key: a random one for each record]
     #[arg(long, value_name = "KEY", value_parser = partition_key, help_heading = "Keys")]
     #[arg(conflicts_with_all = ["key_column", "key_field"], verbatim_doc_comment)]
@@ -63,11 +72,12 @@ pub(crate) struct PutArguments {
     pub(crate) key_field: Option<JsonPath>,
 
     /// The explicit hash key is this field of the JSON: a decimal number
-    #[arg(long, value_name = "PATH", help_heading = "Keys")]
+    #[arg(long, value_name = "PATH", help_heading = "Keys", hide_short_help = true)]
     pub(crate) hash_key_field: Option<JsonPath>,
 
-    /// Put into a stream inside this command: it has the limits of the service,
-    /// is compared with the input in the end, and is gone then. Its name is
+    /// Put into a stream inside this command, and compare
+    ///
+    /// It has the limits of the service, is compared with the input in the end, and is gone then. Its name is
     /// STREAM, unless NAME is given [default without a number: 4 shards]
     #[arg(long, value_name = "[NAME:]SHARDS", default_missing_value = "4", num_args = 0..=1)]
     #[arg(require_equals = true, help_heading = "Delivery", verbatim_doc_comment)]
@@ -78,7 +88,7 @@ pub(crate) struct PutArguments {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
     pub(crate) deadline: Option<Duration>,
 
-    /// How fast the input is read: so many records a second, or bytes: 2MiB/s
+    /// How fast the input is read: records a second, or bytes: 2MiB/s
     #[arg(long, value_name = "N[/s]", help_heading = "Delivery")]
     pub(crate) rate: Option<Rate>,
 
@@ -86,14 +96,13 @@ pub(crate) struct PutArguments {
     #[arg(long, help_heading = "Delivery")]
     pub(crate) ordered: bool,
 
-    /// How long a record may wait for others that are packed and sent with it
-    /// [default: 100ms]
+    /// How long a record waits for others to go with it [default: 100ms]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Delivery")]
-    #[arg(verbatim_doc_comment)]
     pub(crate) linger: Option<Duration>,
 
-    /// Pack records into aggregates as the KPL does, for consumers that can
-    /// unpack them; without, a Kinesis record for each record [default: true]
+    /// Pack records into aggregates as the KPL does [default: true]
+    ///
+    /// For consumers that can unpack them; without, a Kinesis record for each record
     #[arg(long, value_name = "true|false")]
     #[arg(default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     #[arg(action = ArgAction::Set, help_heading = "Delivery", hide_possible_values = true)]
@@ -102,33 +111,36 @@ pub(crate) struct PutArguments {
 
     /// Largest data of an aggregate: bytes, KiB or MiB [default: 51200]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
+    #[arg(hide_short_help = true)]
     pub(crate) aggregation_max_size: Option<usize>,
 
     /// How fast each shard is fed, in percent of what it takes (1,000 Kinesis
     /// records and 1 MiB a second); leave room to others with less [default: 150]
     #[arg(long, value_name = "PERCENT|off", help_heading = "Delivery")]
-    #[arg(value_parser = rate_limit, verbatim_doc_comment)]
+    #[arg(value_parser = rate_limit, verbatim_doc_comment, hide_short_help = true)]
     pub(crate) rate_limit: Option<RateLimit>,
 
     /// A record that a shard throttles is not sent again
-    #[arg(long, help_heading = "Delivery")]
+    #[arg(long, help_heading = "Delivery", hide_short_help = true)]
     pub(crate) fail_if_throttled: bool,
 
     /// When failed records are sent again [default: kpl]
-    #[arg(long, value_name = "POLICY", help_heading = "Delivery")]
+    #[arg(long, value_name = "POLICY", help_heading = "Delivery", hide_short_help = true)]
     pub(crate) retry: Option<Retry>,
 
     /// How long a record may be tried [default: never]
-    #[arg(long, value_name = "DURATION|never", help_heading = "Delivery")]
+    #[arg(long, value_name = "DURATION|never", help_heading = "Delivery", hide_short_help = true)]
     pub(crate) ttl: Option<TimeToLive>,
 
     /// How much may be held for delivery: bytes, KiB, MiB or GiB [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Delivery")]
+    #[arg(hide_short_help = true)]
     pub(crate) max_bytes: Option<usize>,
 
     /// Settings in TOML, for what is neither given here nor by a variable of
     /// the environment: HEADWATERS_ and the name in capitals
     #[arg(long, value_name = "FILE", help_heading = "Delivery", verbatim_doc_comment)]
+    #[arg(hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
@@ -137,19 +149,22 @@ pub(crate) struct PutArguments {
     #[command(flatten)]
     pub(crate) dry_run: DryRunArguments,
 
-    /// Write a JSON line for each record, in the order of the input: where it
-    /// was, outcome, shard, sequence number, attempts. `-` is the standard
-    /// output; the summary goes to standard error then
+    /// Write a JSON line for each record: where it was, outcome, attempts
+    ///
+    /// In the order of the input, with shard and sequence number. `-` is the standard output; the summary goes to
+    /// standard error then
     #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
     pub(crate) acks: Option<PathBuf>,
 
-    /// Write each record that is not stored for certain; --input records puts
-    /// it again
+    /// Write each record that is not stored for certain
+    ///
+    /// `--input records` puts them again
     #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
     pub(crate) failed: Option<PathBuf>,
 
-    /// Keep in this file what is stored; if it is there, go on behind that. The
-    /// input must be files. What was on its way in a crash is put again
+    /// Keep in this file what is stored; if it is there, go on behind that
+    ///
+    /// The input must be files. What was on its way in a crash is put again
     #[arg(long, value_name = "STATE", help_heading = "Reports", verbatim_doc_comment)]
     #[arg(conflicts_with = "local")]
     pub(crate) resume: Option<PathBuf>,
@@ -157,20 +172,23 @@ pub(crate) struct PutArguments {
     /// Tell figures to Prometheus while it lasts, at http://ADDR/metrics: a port
     /// of 127.0.0.1, or ADDRESS:PORT; port 0 is a free one, which is told
     #[arg(long, value_name = "ADDR", value_parser = address, help_heading = "Reports")]
-    #[arg(verbatim_doc_comment)]
+    #[arg(verbatim_doc_comment, hide_short_help = true)]
     pub(crate) prometheus: Option<SocketAddr>,
 
     /// Record what the producer is told and what it does, for `headwaters sim
     /// trace`: sizes and times, no data and no keys, at most 256 MiB
     #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
+    #[arg(hide_short_help = true)]
     pub(crate) trace: Option<PathBuf>,
 
     /// Another size at which --trace, or what --report is made of, ends
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Reports")]
+    #[arg(hide_short_help = true)]
     pub(crate) trace_limit: Option<usize>,
 
-    /// Write a page of HTML about the load, with pictures: shards, throttles,
-    /// limiters, lives of records
+    /// Write a page of HTML about the load, with pictures
+    ///
+    /// What each shard was sent and throttled, what limiters allowed, what went wrong when, how long records took
     #[arg(long, value_name = "FILE", help_heading = "Reports", verbatim_doc_comment)]
     pub(crate) report: Option<PathBuf>,
 
@@ -180,16 +198,18 @@ pub(crate) struct PutArguments {
 
     /// Whether to show progress on standard error
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Reports")]
+    #[arg(hide_short_help = true)]
     pub(crate) progress: ProgressWhen,
 
-    /// Look at the load on the terminal: shards in the last minute, latency,
-    /// retries, throttles, what is held, top keys. Ctrl-C or q stops the load
+    /// Look at the load on the terminal
+    ///
+    /// Shards in the last minute, latency, retries, throttles, what is held, top keys. Ctrl-C or q stops the load
     #[arg(long, help_heading = "Reports", verbatim_doc_comment)]
     #[arg(conflicts_with_all = ["progress", "quiet"])]
     pub(crate) dashboard: bool,
 
     /// Nothing but errors on standard error
-    #[arg(short, long, help_heading = "Reports")]
+    #[arg(short, long, help_heading = "Reports", hide_short_help = true)]
     pub(crate) quiet: bool,
 }
 

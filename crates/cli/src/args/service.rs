@@ -11,28 +11,31 @@ use headwaters::wire::{StreamArn, StreamName};
 #[command(next_help_heading = "Service")]
 pub(crate) struct ServiceArguments {
     /// Where requests go instead of the service's endpoint in the region
+    ///
     /// [default: AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL, the profile]
     #[arg(long, value_name = "URL", verbatim_doc_comment)]
     pub(crate) endpoint_url: Option<Endpoint>,
 
     /// Allow --endpoint-url to be http:// and not on this machine: everybody on
     /// the way can read the records
-    #[arg(long, verbatim_doc_comment)]
+    #[arg(long, verbatim_doc_comment, hide_short_help = true)]
     pub(crate) allow_plain_http: bool,
 
     /// The region of the stream
+    ///
     /// [default: AWS_REGION, AWS_DEFAULT_REGION, the profile]
     #[arg(long, value_name = "REGION", verbatim_doc_comment)]
     pub(crate) region: Option<Region>,
 
-    /// The profile in ~/.aws/config and ~/.aws/credentials, whose credentials
-    /// come before those of the environment [default: AWS_PROFILE, default]
+    /// The profile in ~/.aws/config and ~/.aws/credentials
+    ///
+    /// Its credentials come before those of the environment [default: AWS_PROFILE, default]
     #[arg(long, value_name = "PROFILE", verbatim_doc_comment)]
     pub(crate) profile: Option<String>,
 
     /// Trust the certificates in this file, in PEM, and no others
     /// [default: AWS_CA_BUNDLE, the profile, those of the system]
-    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment, hide_short_help = true)]
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
