@@ -121,10 +121,7 @@ impl<'a> Setup<'a> {
             console.release();
         }
         match result {
-            Ok(()) => {
-                let exit = report(&load, settler, arguments, &mut signals).await?;
-                Ok(recording.map_or(exit, |recording| recording.end(exit, console)))
-            }
+            Ok(()) => report(&load, settler, arguments, recording, &mut signals).await,
             Err(Abandoned(signal)) => Ok(abandon(&load, signal).await),
         }
     }
@@ -145,6 +142,7 @@ async fn report(
     load: &Load<'_>,
     settler: Settler<'_>,
     arguments: &PutArguments,
+    recording: Option<Recording>,
     signals: &mut Signals,
 ) -> Result<Exit, Abort> {
     let tally = load.tally.get();
@@ -169,6 +167,8 @@ async fn report(
     }
     tell(load, &summary, settler.refusal.as_deref(), settler.failed.is_some());
     let exit = judge(load, &summary);
+    // What becomes of its files belongs to how it went.
+    let exit = recording.map_or(exit, |recording| recording.end(exit, load.console));
     summary.exit_code = exit.code();
     if arguments.output == Output::Text && arguments.acks_on_stdout() {
         load.console.write(format_args!("{summary}"));

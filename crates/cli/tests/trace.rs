@@ -99,7 +99,10 @@ fn a_page_is_made_of_what_was_recorded() {
     assert_eq!(put.code, 0, "{}", put.stderr);
     assert!(put.stderr.contains("not whole: it has reached its limit"), "{}", put.stderr);
     let html = fs::read_to_string(&page).expect("text");
-    assert!(html.contains("The trace is not whole") && html.contains("<svg"), "{html}");
+    assert!(
+        html.contains("The trace is not whole") && html.contains("What the limiters allow"),
+        "{html}"
+    );
     let left = fs::read_dir(folder.path("")).expect("the folder").count();
     assert_eq!(left, 1, "nothing but the page");
 }
