@@ -127,7 +127,7 @@ fn the_hottest_are_shown_where_not_all_fit_and_no_size_is_too_small() {
 #[test]
 fn a_small_terminal_shows_what_matters_most() {
     let rows = text(&drawn(&picture(), 60, 14));
-    assert_eq!(rows[2], "SHARD LAST 40 s: PART OF WHAT IT TAKES, OR x: IT    NOW       x");
+    assert_eq!(rows[2], "SHARD LAST 40 s: PART OF WHAT IT TAKES, OR x:    NOW       x");
     assert_eq!(rows[5], "2     ░░░░░▒▒▒▒▒▒▒▒▒▒▒▒▒▓▓▓▓▓▓▓▓▓▓▓▓▓████xxxxx 118 %       5");
     assert!(rows[7].ends_with("▇███  longest 1250 ms"), "{rows:?}");
     assert!(rows[12].contains("25.00 %  customer-17"), "{rows:?}");
