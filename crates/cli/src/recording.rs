@@ -86,7 +86,8 @@ impl Recording {
             }
         };
         let Some(page) = &self.page else { return exit };
-        let ended = humantime::format_rfc3339_seconds(today::now());
+        let ended = humantime::format_rfc3339_seconds(today::now()).to_string();
+        let ended = ended.replace('T', " ").replace('Z', " UTC");
         let title = format!("A load of the stream {}, ended {ended}", self.stream);
         match sim::write_page(&self.trace, page, &title) {
             Ok(()) => exit,

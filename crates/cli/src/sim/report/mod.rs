@@ -151,8 +151,10 @@ fn pictures(
     if let Some(heat) = plots::heat(recorder, plots::blue(), 1.0, part) {
         let most = heat.most * 100.0;
         let strongest = match heat.most {
-            ..=1.001 => format!("The strongest colour is {most:.0} % of that"),
-            _ => format!("The strongest blue is all of that, orange is more: up to {most:.0} %"),
+            ..=plots::MUCH => format!("The strongest colour is {most:.0} % of that"),
+            _ => format!(
+                "The strongest blue is all of that, orange is more by a tenth at least: up to {most:.0} %"
+            ),
         };
         let caption = format!(
             "Of the 1 MiB or 1,000 Kinesis records that a shard takes in a second, how much was sent to it, retries included. \
@@ -163,9 +165,10 @@ fn pictures(
     }
     let throttled = |cell: &Cell| cell.throttled as f64 / step;
     if let Some(heat) = plots::heat(recorder, plots::red(), f64::INFINITY, throttled) {
-        let most = heat.most;
+        let digits = if heat.most < 10.0 { 2 } else { 0 };
+        let most = format!("{:.digits$}", heat.most);
         let caption = format!(
-            "Entries that a shard throttled; those that throttled none are left out. The strongest colour is {most:.0} in a second.{}",
+            "Entries that a shard throttled; those that throttled none are left out. The strongest colour is {most} in a second.{}",
             shared(&heat)
         );
         figure(to, "What was throttled, where", &caption, Some(heat.picture))?;
@@ -366,6 +369,17 @@ mod tests {
                 html.matches("http://www.w3.org/2000/svg").count()
             );
         }
+    }
+
+    #[test]
+    fn an_hour_of_nothing_leaves_room_for_what_happened() {
+        let mut plan = Plan::default();
+        plan.caller.records = 1_000;
+        plan.clock.freeze_ms = (2_000, 3_602_000);
+        let mut recorder = Recorder::default();
+        assert!(live(&plan, &mut recorder).is_ok());
+        assert!(recorder.axis.left_out().as_secs() > 3_000, "{:?}", recorder.axis);
+        assert!(recorder.slices.step().as_secs() < 2, "{:?}", recorder.slices.step());
     }
 
     #[test]

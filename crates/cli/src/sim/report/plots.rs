@@ -107,7 +107,13 @@ fn short(value: f64) -> String {
         let scaled = value * 10_f64.powi(*digits);
         (scaled - scaled.round()).abs() < 1e-6
     };
-    let digits = (0..3).find(says).unwrap_or(3) as usize;
+    let most = match value {
+        ..1.0 => 3,
+        ..10.0 => 2,
+        ..1_000.0 => 1,
+        _ => 0,
+    };
+    let digits = (0..most).find(says).unwrap_or(most) as usize;
     format!("{value:.digits$}")
 }
 
@@ -115,6 +121,9 @@ fn short(value: f64) -> String {
 const HEAT_ROWS: u64 = 64;
 /// Most of them that are called by their numbers.
 const HEAT_LABELS: u64 = 12;
+
+/// From where on more is much more.
+pub(super) const MUCH: f64 = 1.1;
 
 /// A heat map, and what its reader must know.
 #[derive(Debug)]
@@ -126,8 +135,8 @@ pub(super) struct Heat {
     pub(super) shards_per_row: u64,
 }
 
-/// What each shard had: rows of shards, columns of time, and the more the stronger the colour, up to `cap`; what is beyond that is
-/// orange. Shards that never had anything are left out. `None` if there is nothing.
+/// What each shard had: rows of shards, columns of time, and the more the stronger the colour, up to `cap`; what is much beyond that
+/// is orange. Shards that never had anything are left out. `None` if there is nothing.
 pub(super) fn heat(
     recorder: &Recorder,
     colour: RGBColor,
@@ -179,8 +188,11 @@ pub(super) fn heat(
             let to = ((from.0 + step).min(end), from.1 + 1.0);
             // The root, so that a little is told from nothing, and from twice as much.
             let part = (amount / full).sqrt();
-            let colour =
-                if part > 1.001 { ORANGE.mix(1.0) } else { colour.mix(0.08 + 0.92 * part) };
+            let colour = if part > MUCH.sqrt() {
+                ORANGE.mix(1.0)
+            } else {
+                colour.mix(0.08 + 0.92 * part.min(1.0))
+            };
             Rectangle::new([from, to], colour.filled())
         }))?;
         Ok(())

@@ -68,6 +68,8 @@ impl Watch for Recorder {
     }
 
     fn follow(&mut self, step: Step<'_>) {
+        // A time in which nothing happened is known as such only then.
+        self.reach(step.at);
         let slice = self.slices.at(self.axis.shown(step.at));
         self.lives.follow(step, &mut |time| slice.took(time));
     }
