@@ -85,7 +85,7 @@ enum Process {
     Child(Child),
     /// Of another program.
     #[expect(dead_code, reason = "it ends when it is dropped")]
-    Arm(Arm),
+    Arm(Box<Arm>),
 }
 
 impl Server {
@@ -104,7 +104,7 @@ impl Server {
     async fn kinesis_mock() -> Result<Self, Skipped> {
         let arm = kinesis_mock(Client::Http(Protocol::Json)).await?;
         let port = arm.port().expect("it is a server");
-        Ok(Self { name: "kinesis-mock", port, _process: Process::Arm(arm) }.with_stream())
+        Ok(Self { name: "kinesis-mock", port, _process: Process::Arm(Box::new(arm)) }.with_stream())
     }
 
     fn with_stream(self) -> Self {

@@ -81,12 +81,11 @@ impl Verdict {
             let (ours, kpl) = (number(*ours), number(*kpl));
             let class = if *is_met { "good" } else { "bad" };
             let is_met = if *is_met { "met" } else { "missed" };
+            let (name, about, goal) = (figure.name(), figure.about(), goal.short());
             format!(
-                "<tr><td>{}<br><span class=\"soft\">{}</span></td><td class=\"number\">{ours}</td>\
-                 <td class=\"number\">{kpl}</td><td class=\"whole\">{}<br><span class=\"{class}\">{is_met}</span></td></tr>\n",
-                figure.name(),
-                figure.about(),
-                goal.short()
+                "<tr class=\"first\"><td>{name}</td><td class=\"number\">{ours}</td>\
+                 <td class=\"number\">{kpl}</td><td class=\"whole\">{goal}</td></tr>\n\
+                 <tr><td colspan=\"3\" class=\"soft\">{about}</td><td class=\"{class}\">{is_met}</td></tr>\n"
             )
         };
         let rows: String = self.figures.iter().map(row).collect();
