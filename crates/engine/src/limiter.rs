@@ -95,12 +95,14 @@ impl Limiter {
         }
     }
 
-    /// Allows for `shards` shards from now on. What is there stays, and so does a debt: more shards
-    /// fill the limiter faster and higher, but not at once.
+    /// Allows for `shards` shards from now on. Of more shards what is there stays, and so does a debt: they
+    /// fill the limiter faster and higher, but not at once. Of fewer shards as much is owed as of all.
     pub(crate) fn set_shards(&mut self, shards: u32, now: Instant) {
         self.refill(now);
         self.shards = shards;
-        self.set_rates();
+        let (records, bytes) = rates(self.limit, self.adaptive.as_ref(), self.shards);
+        self.bytes.resize(bytes);
+        self.records.resize(records);
     }
 
     /// An entry of so many bytes that it let pass at `start` was stored.

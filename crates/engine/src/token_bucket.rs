@@ -33,16 +33,28 @@ impl TokenBucket {
     ///
     /// A rate of 0 counts as 1, because a bucket that never fills would hold a record for ever.
     pub(crate) fn new(rate: u64) -> Self {
-        let mut bucket = Self { level: i128::MAX, rate };
-        bucket.set_rate(rate);
+        let mut bucket = Self { level: 0, rate: rate.clamp(1, RATE_MAX) };
+        bucket.fill();
         bucket
     }
 
-    /// Changes the rate, and the depth with it. The level stays, but for what the new depth cannot
-    /// hold.
+    /// Changes the rate, and the depth with it. If it rises the level stays; if it falls what is there shrinks with the
+    /// depth, so that a bucket that was half empty is half empty: it would else be fuller than before, and who
+    /// [inherits](Self::inherit) what lacks would not hear of what was spent. A debt stays.
     pub(crate) fn set_rate(&mut self, rate: u64) {
+        let rate = rate.clamp(1, RATE_MAX);
+        if self.level > 0 {
+            self.slow_down(rate);
+        }
+        self.rate = rate;
+    }
+
+    /// Changes the rate, and the depth with it, because it is for more shards, or for fewer. For more the level stays;
+    /// for fewer what lacks does: those that are left owe what all did.
+    pub(crate) fn resize(&mut self, rate: u64) {
+        let before = self.depth();
         self.rate = rate.clamp(1, RATE_MAX);
-        self.level = self.level.min(self.depth());
+        self.level = self.level.saturating_sub((before - self.depth()).max(0));
     }
 
     /// Fills it, as at the start.
@@ -208,12 +220,34 @@ mod tests {
         bucket.take(16);
         bucket.set_rate(1_000 * 100);
         assert_eq!(bucket.wait(0), Duration::from_millis(10), "10 are owed, as before");
-        bucket.refill(SECOND);
-        bucket.set_rate(10 * 100);
-        assert!(
-            take_if_allowed(&mut bucket, 10) && !bucket.allows(1),
-            "a smaller depth holds less"
-        );
+    }
+
+    #[test]
+    fn of_fewer_shards_as_much_is_owed_as_of_all() {
+        let mut bucket = per_second(4_000);
+        bucket.take(1_500);
+        bucket.resize(2_000 * 100);
+        assert_eq!(bucket.tokens(), 500);
+        bucket.resize(1_000 * 100);
+        assert_eq!(bucket.tokens(), -500);
+        bucket.resize(4_000 * 100);
+        assert_eq!(bucket.tokens(), -500, "what the depth grew by is not given away");
+    }
+
+    #[test]
+    fn a_lower_rate_leaves_it_as_full_as_it_was() {
+        let mut bucket = per_second(1_000);
+        bucket.set_rate(800 * 100);
+        assert!(bucket.is_full());
+        bucket.take(200);
+        bucket.set_rate(400 * 100);
+        assert_eq!(bucket.tokens(), 300, "three quarters");
+        let mut heir = per_second(400);
+        heir.inherit(&bucket, 1);
+        assert_eq!(heir.tokens(), 300, "who inherits hears of what was spent");
+        bucket.take(500);
+        bucket.set_rate(100 * 100);
+        assert_eq!(bucket.tokens(), -200, "a debt stays");
     }
 
     #[test]

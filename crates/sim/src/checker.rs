@@ -139,7 +139,7 @@ pub(crate) struct Checker {
     figures: Figures,
     /// Records that were packed anew since the last wait, but for those whose aggregates were strays.
     repacked: u64,
-    /// Records before this one may have been packed with one that has expired since, and leave when that was due.
+    /// Records before this one may have been packed with one that has expired or left since, and leave when that was due.
     expired_among: u64,
     /// Records before this one were to leave at once.
     hurried: usize,

@@ -285,6 +285,15 @@ fn more_shards_bring_more_but_not_at_once() {
 }
 
 #[test]
+fn of_fewer_shards_as_much_is_owed_as_of_all() {
+    let mut limiter = Limiter::new(FULL, 4);
+    limiter.spend(3 * MIB, at(0));
+    limiter.set_shards(2, at(0));
+    assert_eq!(limiter.ready_at(0, at(0)), millis(500), "3 of 2 MiB are spent");
+    assert_eq!(limiter.ready_at(MIB, at(0)), millis(1_000));
+}
+
+#[test]
 fn the_child_of_a_split_owes_what_its_parent_owes() {
     let mut parent = Limiter::new(FULL, 1);
     parent.spend(3 * MIB, at(0));
@@ -341,7 +350,7 @@ fn a_learned_rate_sets_the_flow_and_the_depth() {
     assert_eq!(at_once(&mut limiter, at(0)), 1_000);
     limiter.throttled(500, at(0), millis(100));
     assert_eq!(limiter.rates_ppm(at(0)), Some([970_022, 1_000_000]));
-    assert_eq!(at_once(&mut limiter, millis(100)), 100, "what flowed in before");
+    assert_eq!(at_once(&mut limiter, millis(100)), 97, "what flowed in before, and 3 % less");
     assert_eq!(at_once(&mut limiter, millis(1_100)), 970);
     assert_eq!(at_once(&mut limiter, millis(9_000)), 970, "a second's worth at that rate");
     (0..900).for_each(|_| limiter.stored(500, Instant::ZERO));
@@ -372,6 +381,24 @@ fn a_child_starts_with_the_lower_rate_and_waits_as_long_as_its_parents_would() {
     let mut child = adaptive();
     child.inherit_share(&first, 4, now);
     assert_eq!(child.rates_ppm(now), Some(learned));
+}
+
+/// What was sent while the stream was taken for four shards was sent to the one that it has, as far as anybody knows.
+#[test]
+fn a_throttle_makes_nobody_forget_what_was_sent_before_the_list() {
+    let adaptive = |shards| Limiter::new(RateLimit::Adaptive { ceiling_percent: 100 }, shards);
+    for throttles in [0, 1, 100] {
+        let mut first = adaptive(4);
+        for _ in 0..2_000 {
+            first.spend(100, at(0));
+        }
+        (0..throttles).for_each(|_| first.throttled(100, at(0), at(0)));
+        let mut only = adaptive(1);
+        only.inherit_share(&first, 1, at(0));
+        let ready = only.ready_at(100, at(0));
+        assert!(ready >= millis(1_001), "{throttles}: two seconds' worth was sent: {ready}");
+        assert!(ready <= millis(1_002), "{throttles}: and it is to wait no longer: {ready}");
+    }
 }
 
 #[test]

@@ -96,15 +96,16 @@ impl Meters {
 
     /// The one meter of the stream stands for so many shards from now on.
     pub(super) fn stand_for(&mut self, shards: usize, now: Instant) {
-        // What flowed off until now did so at the old rate, and what more may be sent at once is not given away.
+        // What flowed off until now did so at the old rate, and what more may be sent at once is not given away. What was
+        // sent to more shards was sent to the fewer.
         self.flow_off(now);
         let old = self.rates();
         self.excuse(now);
         self.shards = shards;
-        // With a rate that learns it is less, nobody knows by how much.
+        // With a rate that learns what may be sent is less, nobody knows by how much.
         let (false, Some(old), Some(new)) = (self.learns, old, self.rates()) else { return };
         for (excess, (old, new)) in self.meters[0].excess.iter_mut().zip(old.into_iter().zip(new)) {
-            *excess = (*excess + new * SECOND).saturating_sub(old * SECOND);
+            *excess += new.saturating_sub(old) * SECOND;
         }
     }
 

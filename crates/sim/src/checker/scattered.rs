@@ -74,6 +74,8 @@ impl Checker {
         let after = if self.map.is_scattered() { Vec::new() } else { self.map.shards().to_vec() };
         self.doubts_anew(&[], &after);
         if self.map.is_scattered() {
+            // What was packed with one that was due earlier goes by itself, and is still due when that was.
+            self.expired_among = self.accepted;
             self.meters.pool(shards, now);
             self.packing.end();
             self.find_slots(None, now);
