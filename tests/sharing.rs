@@ -292,9 +292,13 @@ fn share_by_the_second(
 fn a_shard_that_counts_by_the_second_is_used_as_well() {
     for limit in Limit::BOTH {
         for latency_ms in [(1, 3), (20, 60)] {
-            for producers in [1, 2] {
-                let sharing = share_by_the_second(1, limit, producers, latency_ms);
-                assert!(sharing.fairness >= 0.9, "{producers}: {sharing:?}");
+            for (producers, seeds) in [(1, 1), (2, 4)] {
+                let share = |seed| share_by_the_second(seed, limit, producers, latency_ms).fairness;
+                let shares: Vec<f64> = (1..=seeds).map(share).collect();
+                // Chance has its part in who is ahead after the first second.
+                let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+                assert!(mean >= 0.92, "{producers} producers, {limit:?}: {shares:?}");
+                assert!(shares.iter().all(|share| *share >= 0.85), "{producers}: {shares:?}");
             }
         }
         // Who comes first in the first second is ahead for minutes.
