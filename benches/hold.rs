@@ -14,10 +14,14 @@ use headwaters_benches::{Service, engine, even_shards, hashed_records, settings,
 use headwaters_engine::wire::{AttemptError, Entry, Placement, ShardPage};
 use headwaters_engine::{
     Action, BatchId, Config, Engine, Event, FlushId, Instant, PutRecordsResult, Token, UserRecord,
+    Wakeup, WakeupReason,
 };
 
 /// What the driver takes at a time.
 const OUTCOMES: usize = 256;
+
+/// How many records find other lanes at a time.
+const MOVED_AT_ONCE: usize = 256;
 
 /// Records that `put_all` puts under one lock.
 const CHUNK: usize = 64;
@@ -65,7 +69,7 @@ fn turn(
     let waits = holds.time(|| {
         engine.handle(event, now);
         loop {
-            match engine.poll_unsealed() {
+            match engine.poll_unsealed(MOVED_AT_ONCE) {
                 Action::Complete(completion) => {
                     kept.push(completion);
                     let outcomes: usize = kept.iter().map(|one| one.tokens.len()).sum();
@@ -143,7 +147,7 @@ fn reshard(records: &[UserRecord]) {
     let (mut now, mut engine) = (Instant::ZERO, Engine::new(waiting(records.len()), Instant::ZERO));
     let mut holds = Holds::default();
     let list = |engine: &mut Engine, page: ShardPage, now, holds: &mut Holds| {
-        let Action::ListShards(request) = engine.poll_unsealed() else {
+        let Action::ListShards(request) = engine.poll_unsealed(MOVED_AT_ONCE) else {
             panic!("it asks for the shards")
         };
         let event = Event::ShardsListed { request: request.id, result: Ok(page) };
@@ -153,15 +157,20 @@ fn reshard(records: &[UserRecord]) {
     now = now.after(Duration::from_secs(2));
     engine.add(Token(0), records[0].clone(), now).expect("room");
     engine.handle(Event::FlushRequested { flush: FlushId(0), deadline: None }, now);
-    let Action::SendBatch(first) = engine.poll_unsealed() else { panic!("a batch") };
+    let Action::SendBatch(first) = engine.poll_unsealed(MOVED_AT_ONCE) else { panic!("a batch") };
     for (token, record) in (1..).zip(records) {
         engine.add(Token(token), record.clone(), now).expect("room");
     }
     let result = in_a_new_shard(&first.entries);
     engine.handle(Event::PutRecordsFinished { batch: first.id, result }, now);
-    while !matches!(engine.poll_unsealed(), Action::FlushFinished { .. }) {}
+    while !matches!(engine.poll_unsealed(MOVED_AT_ONCE), Action::FlushFinished { .. }) {}
     list(&mut engine, even_shards(AFTER, BEFORE.into()), now, &mut holds);
-    while !holds.time(|| matches!(engine.poll_unsealed(), Action::Wait(_))) {}
+    let waits = |wakeup: Wakeup| wakeup.reason != WakeupReason::Actions;
+    let mut turn = || {
+        engine.handle(Event::TimeAdvanced, now);
+        matches!(engine.poll_unsealed(MOVED_AT_ONCE), Action::Wait(wakeup) if waits(wakeup))
+    };
+    while !holds.time(&mut turn) {}
     assert_eq!(engine.stats().repacked, records.len() as u64, "all were packed anew");
     holds.print("reshard");
 }

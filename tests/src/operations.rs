@@ -18,6 +18,7 @@ use headwaters_engine::wire::{
 use headwaters_engine::{
     Action, Batch, BatchId, Bounds, Completion, Config, Engine, Event, FlushId, Instant, ListingId,
     Outcome, RateLimit, RetryPolicy, Sent, ShardPrediction, Timing, Token, UserRecord,
+    WakeupReason,
 };
 
 /// Something that a driver can do.
@@ -45,7 +46,8 @@ pub enum Operation {
     List { answer: ListAnswer },
     /// Answer a request with another number of results.
     Miscount { which: u8, results: u8 },
-    /// Take this many actions and leave the others for later.
+    /// Take this many actions and leave the others for later. An odd number of them as drivers do that share an engine: what
+    /// has to find other lanes does so one Kinesis record at a time.
     Poll { actions: u8 },
     /// Ask for everything back.
     Purge,
@@ -249,6 +251,7 @@ impl Driver {
             }
             Operation::List { answer } => self.list(*answer),
             Operation::Miscount { which, results } => self.miscount(*which, *results),
+            Operation::Poll { actions } if actions % 2 == 1 => self.poll_in_pieces(*actions),
             Operation::Poll { actions } => {
                 for _ in 0..*actions {
                     let action = self.engine.poll();
@@ -264,6 +267,29 @@ impl Driver {
             Operation::TurnBack { micros } => {
                 let back = self.now.as_nanos().saturating_sub(u64::from(*micros) * 1_000);
                 self.engine.handle(Event::TimeAdvanced, Instant::from_nanos(back));
+            }
+        }
+    }
+
+    /// Takes actions as a driver does that shares the engine; a piece of a reshard counts as one.
+    fn poll_in_pieces(&mut self, actions: u8) {
+        for _ in 0..actions {
+            let mut action = self.engine.poll_unsealed(1);
+            if let Action::SendBatch(batch) = &mut action
+                && let Some(unsealed) = batch.unsealed.take()
+            {
+                let check_sums = unsealed.compute();
+                drop(unsealed);
+                let sealed = self.engine.seal(batch.id, &check_sums);
+                batch.entries = sealed.expect("nothing has happened meanwhile").entries;
+            }
+            if let Action::Wait(wakeup) = action
+                && wakeup.reason == WakeupReason::Actions
+            {
+                assert_eq!(wakeup, self.engine.wakeup(), "the same with and without draining");
+                self.trace.push("moved a piece".into());
+            } else if !self.act(action) {
+                break;
             }
         }
     }

@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn unsealed(engine: &mut Engine) -> Batch {
-        match engine.poll_unsealed() {
+        match engine.poll_unsealed(usize::MAX) {
             Action::SendBatch(batch) => batch,
             other => panic!("{other}"),
         }

@@ -152,13 +152,19 @@ impl Engine {
 
     /// What to do next.
     pub fn poll(&mut self) -> Action {
-        self.next_action(true)
+        self.next_action(true, usize::MAX)
     }
 
-    /// The same, but a batch may lack [check sums](Batch::unsealed): for a driver that shares the engine behind a lock,
-    /// and computes them without it. Until [`seal`](Self::seal) has them the batch cannot be sent.
-    pub fn poll_unsealed(&mut self) -> Action {
-        self.next_action(false)
+    /// The same, for a driver that shares the engine behind a lock which it is to hold for a short time only.
+    ///
+    /// - A batch may lack [check sums](Batch::unsealed), which the driver computes without the lock. Until
+    ///   [`seal`](Self::seal) has them the batch cannot be sent.
+    /// - Where a new list of the shards brings records to other lanes it is about so many of them for each call, `at_once`,
+    ///   and at least one Kinesis record. As long as there are more, [`Action::Wait`] says that there is something to poll
+    ///   now: its time is the present one, its reason [`WakeupReason::Actions`]. Whatever is called meanwhile is legal;
+    ///   nothing is sent before all have found their lanes.
+    pub fn poll_unsealed(&mut self, at_once: usize) -> Action {
+        self.next_action(false, at_once)
     }
 
     /// Takes the check sums that a batch lacks, and returns it to be sent. `None` if it is not to be sent any more (say
@@ -169,7 +175,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn next_action(&mut self, seals: bool) -> Action {
+    fn next_action(&mut self, seals: bool, at_once: usize) -> Action {
         loop {
             if let Some(action) = self.actions.pop_front() {
                 return action;
@@ -177,13 +183,20 @@ impl Engine {
             if let Some(stored) = self.read_stored() {
                 return Action::Stored(stored);
             }
-            if !self.read_entry() {
+            if self.read_entry() {
+                continue;
+            }
+            self.elapse();
+            if let Some(action) = self.actions.pop_front() {
+                return action;
+            }
+            if !self.lanes.has_gone() {
                 break;
             }
-        }
-        self.elapse();
-        if let Some(action) = self.actions.pop_front() {
-            return action;
+            if !self.move_over(at_once) {
+                self.check();
+                return Action::Wait(self.wakeup());
+            }
         }
         if let Some(request) = self.next_listing() {
             return Action::ListShards(request);
@@ -211,7 +224,10 @@ impl Engine {
     ///
     /// The answer changes with every call to `add`, `handle` and `poll`.
     pub fn wakeup(&self) -> Wakeup {
-        let is_due = self.is_batch_due() || self.is_part_due() || self.has_share_free();
+        let is_due = self.lanes.has_gone()
+            || self.is_batch_due()
+            || self.is_part_due()
+            || self.has_share_free();
         if !self.actions.is_empty() || !self.answers.is_empty() || is_due {
             return Wakeup { at: Some(self.now), reason: WakeupReason::Actions };
         }
@@ -374,7 +390,7 @@ impl Engine {
         }
         self.end_close();
         // As long as nothing can leave, what is being packed goes on filling.
-        if self.has_free_request() {
+        if self.has_free_request() && !self.lanes.has_gone() {
             self.lanes.elapse(now);
         }
     }

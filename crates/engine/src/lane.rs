@@ -271,11 +271,6 @@ impl Lane {
         if expiration > now { None } else { self.remove(key) }
     }
 
-    /// Takes out all Kinesis records, by deadline.
-    pub(crate) fn drain(&mut self, pieces: &mut Pieces<KinesisRecord>) -> Vec<KinesisRecord> {
-        core::iter::from_fn(|| self.pop_first(pieces)).collect()
-    }
-
     /// When the lane has something to send, if its limiter lets it pass; the origin of time if it has enough
     /// of it to be sent at once: `full_at` bytes that were not sent before, or one that was accepted before
     /// the record number `hurry_before`.

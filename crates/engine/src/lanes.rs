@@ -3,7 +3,7 @@ mod invariants;
 mod turns;
 mod way;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -31,6 +31,8 @@ pub(crate) struct Lanes {
     /// In the order of the map; the last is that of records whose shard is not known.
     pub(crate) lanes: Vec<Lane>,
     pub(crate) map: Option<ShardMap>,
+    /// Lanes that are no more, and what they still have; none of them is empty.
+    pub(crate) gone: VecDeque<Lane>,
     /// Counts the maps, and how often a stream that was scattered began or ended to be.
     pub(crate) generation: u32,
     /// Lanes that may send something, by when it is due.
@@ -52,7 +54,7 @@ pub(crate) struct Lanes {
     hurry_before: u64,
     /// Whether some of those were packed since this was last looked at.
     pub(crate) is_hurrying: bool,
-    /// User records in all lanes.
+    /// User records in all lanes, and in those that are no more.
     pub(crate) records: usize,
     /// Why aggregates were ended.
     pub(crate) cuts: Cuts,
@@ -117,6 +119,7 @@ impl Lanes {
         Self {
             lanes: [settings.lane(None, SHARDS_ASSUMED)].into(),
             map: None,
+            gone: VecDeque::new(),
             generation: 0,
             queued: BTreeSet::new(),
             turn: Turn::FIRST,
@@ -542,7 +545,7 @@ impl Lanes {
 
     /// Bytes of memory behind it.
     pub(crate) fn memory(&self) -> usize {
-        let lanes: usize = self.lanes.iter().map(Lane::memory).sum();
+        let lanes: usize = self.lanes.iter().chain(&self.gone).map(Lane::memory).sum();
         lanes + memory::of_vec(&self.lanes) + self.spare.memory() + self.pieces.memory()
     }
 }

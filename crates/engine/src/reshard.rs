@@ -1,4 +1,12 @@
 //! A new shard map: which lanes stay, which are new, and what has to find its lane again.
+//!
+//! That may be all that waits, each record to be packed anew, and a driver that shares the engine behind a lock cannot hold
+//! it for so long. So the lanes that are no more are kept as they are, and emptied one Kinesis record after the other, as
+//! many at once as the driver likes. What comes meanwhile goes into the new lanes, and nothing leaves those before the last
+//! record has found its own: so nothing waits longer than if all were moved at once, and packs as well.
+//!
+//! In order they stay all the same, where it is kept: what is on its way has passed the turnstile, and what has not waits
+//! behind it, wherever it is. A further map that comes meanwhile adds the lanes that it ends to those that are to be emptied.
 
 use alloc::vec::Vec;
 
@@ -12,11 +20,12 @@ use crate::shard_map::ShardMap;
 use crate::time::Instant;
 
 impl Lanes {
-    /// Takes a new map over; returns what was in the lanes of shards that are no more, or had no shard.
+    /// Takes a new map over. What was in the lanes of shards that are no more, or had no shard, has to find its lane:
+    /// [`take_gone`](Self::take_gone).
     ///
     /// The lanes of shards that stay are not touched. The limiters of new ones take over what was spent on the
     /// shards whose hash keys they have now, or a reshard would let everybody burst.
-    pub(crate) fn install(&mut self, map: ShardMap, now: Instant) -> Vec<KinesisRecord> {
+    pub(crate) fn install(&mut self, map: ShardMap, now: Instant) {
         let mut old: Vec<Option<Lane>> = self.lanes.drain(..).map(Some).collect();
         let unknown = old.pop().flatten();
         let keep = |at: usize| {
@@ -25,7 +34,7 @@ impl Lanes {
             old.get_mut(old_at)?.take_if(|lane| lane.shard.as_ref() == Some(shard))
         };
         let kept: Vec<Option<Lane>> = (0..map.len()).map(keep).collect();
-        let gone: Vec<Lane> = old.into_iter().flatten().collect();
+        let mut gone: Vec<Lane> = old.into_iter().flatten().collect();
         for (at, kept) in kept.into_iter().enumerate() {
             let lane = kept.unwrap_or_else(|| {
                 let shard = map.shard(at).clone();
@@ -45,42 +54,55 @@ impl Lanes {
         self.lanes.push(self.settings.lane(None, map.len() as u32));
         self.map = Some(map);
         self.generation = self.generation.wrapping_add(1);
-        let mut left: Vec<KinesisRecord> =
-            gone.into_iter().flat_map(|lane| self.empty(lane, now)).collect();
-        // Their next aggregate will linger again.
-        for record in left.iter_mut().filter(|record| !record.was_sent()) {
-            record.set_deadline(record.deadline().before(self.settings.limits.linger));
-        }
-        left.extend(unknown.into_iter().flat_map(|lane| self.empty(lane, now)));
+        gone.extend(unknown);
+        self.leave(gone);
         self.recount();
-        left
     }
 
-    /// Everything that was in a lane which is no more.
-    pub(crate) fn empty(&mut self, mut lane: Lane, now: Instant) -> Vec<KinesisRecord> {
+    /// Takes note of lanes that are no more. They are not emptied at once: that may take long.
+    pub(crate) fn leave(&mut self, gone: Vec<Lane>) {
+        self.gone.extend(gone.into_iter().filter(|lane| !lane.is_empty()));
+    }
+
+    /// Whether something was in lanes that are no more, and has to find its lane.
+    pub(crate) fn has_gone(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Takes a Kinesis record out of a lane that is no more.
+    pub(crate) fn take_gone(&mut self, now: Instant) -> Option<KinesisRecord> {
+        let lane = self.gone.front_mut()?;
+        // It is of a map before, whichever that is.
         let generation = self.generation.wrapping_sub(1);
-        let open = lane.aggregator.close(&mut self.spare, generation, now);
-        let mut left = lane.drain(&mut self.pieces);
-        left.extend(open);
-        self.records -= left.iter().map(KinesisRecord::records).sum::<usize>();
+        let next = lane.pop_first(&mut self.pieces);
+        let mut record =
+            next.or_else(|| lane.aggregator.close(&mut self.spare, generation, now))?;
         if let Some(hastened) = lane.hastened {
-            left.iter_mut().for_each(|record| record.set_deadline(record.deadline().min(hastened)));
+            record.set_deadline(record.deadline().min(hastened));
         }
-        left
+        // Its next aggregate will linger again.
+        if lane.shard.is_some() && self.map.is_some() && !record.was_sent() {
+            record.set_deadline(record.deadline().before(self.settings.limits.linger));
+        }
+        if lane.is_empty() {
+            self.gone.pop_front();
+        }
+        self.records -= record.records();
+        Some(record)
     }
 
     /// Everything there is; the lanes stay.
     pub(crate) fn drain(&mut self, now: Instant) -> Vec<KinesisRecord> {
         let shards: Vec<_> = self.lanes.iter().map(|lane| lane.shard.clone()).collect();
-        let mut all = Vec::new();
+        let mut full = Vec::new();
         for (at, shard) in shards.into_iter().enumerate() {
             let mut next = self.settings.lane(shard, 1);
             core::mem::swap(&mut next.limiter, &mut self.lanes[at].limiter);
-            let lane = core::mem::replace(&mut self.lanes[at], next);
-            all.extend(self.empty(lane, now));
+            full.push(core::mem::replace(&mut self.lanes[at], next));
         }
+        self.leave(full);
         self.recount();
-        all
+        core::iter::from_fn(|| self.take_gone(now)).collect()
     }
 }
 

@@ -75,9 +75,8 @@ impl Engine {
     /// The stream has proved to distribute by itself: nothing that was packed for one shard will be sent as it is.
     fn scatter(&mut self) {
         self.scattered = Some(Scattered::default());
-        let left = self.lanes.scatter(self.now);
+        self.lanes.scatter(self.now);
         self.share_anew();
-        left.into_iter().for_each(|record| self.place(record));
         self.look_again_at_cases();
         self.settle_strays(false);
     }
@@ -104,10 +103,10 @@ impl Scattered {
 }
 
 impl Lanes {
-    /// Forgets the map, and with it all lanes but the one without a shard; returns what was in the others.
+    /// Forgets the map, and with it all lanes but the one without a shard; what is in the others has to find it.
     ///
     /// That one's limiter stands for all shards of the map, and takes over what was spent on any of them.
-    fn scatter(&mut self, now: Instant) -> Vec<KinesisRecord> {
+    fn scatter(&mut self, now: Instant) {
         let shards = self.map.take().map_or(1, |map| map.len());
         let mut lane = self.settings.lane(None, shards as u32);
         lane.limiter.inherit(self.lanes.iter().map(|lane| &lane.limiter), now);
@@ -115,9 +114,8 @@ impl Lanes {
         self.generation = self.generation.wrapping_add(1);
         // Nothing is being packed any more.
         self.is_hurrying = false;
-        let left = old.into_iter().flat_map(|lane| self.empty(lane, now)).collect();
+        self.leave(old);
         self.recount();
-        left
     }
 
     /// The lane without a shard stands for so many shards from now on.
@@ -176,7 +174,8 @@ mod tests {
         spend(&mut lanes, 0, 900);
         spend(&mut lanes, 1, 300);
         let generation = lanes.generation;
-        assert!(lanes.scatter(at(0)).is_empty() && lanes.map.is_none());
+        lanes.scatter(at(0));
+        assert!(!lanes.has_gone() && lanes.map.is_none());
         assert_eq!((lanes.lanes.len(), lanes.generation), (1, generation + 1));
         assert_eq!(left(&lanes, 0, at(0)), 800);
         assert_eq!(left(&lanes, 0, at(100)), 1_000, "two shards' rate");

@@ -69,11 +69,27 @@ impl Engine {
         }
         self.lanes.await_map(false);
         self.lanes.suspect_none();
-        let left = self.lanes.install(map.clone(), self.now);
+        self.lanes.install(map.clone(), self.now);
         self.share_anew();
-        left.into_iter().for_each(|record| self.place(record));
         self.look_again_at_cases();
         self.settle_strays(true);
+    }
+
+    /// Brings what was in lanes that are no more to those where it belongs by now: up to so many records or a little more,
+    /// but at least one Kinesis record. Whether that is all.
+    ///
+    /// Where order is kept, the members of an aggregate have passed the turnstile together, and go back to it together.
+    pub(crate) fn move_over(&mut self, at_once: usize) -> bool {
+        let mut moved = 0;
+        while self.lanes.has_gone() {
+            if moved > 0 && moved >= at_once {
+                return false;
+            }
+            let Some(record) = self.lanes.take_gone(self.now) else { break };
+            moved += record.records();
+            self.place(record);
+        }
+        true
     }
 
     /// Puts a Kinesis record into the lane where it belongs by now: as it is if all its members belong there,

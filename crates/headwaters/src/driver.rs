@@ -179,6 +179,11 @@ impl<T: Transport, C: Clock> Drive<T, C> {
             self.sleep = None;
             return Poll::Pending;
         };
+        if wanted <= self.shared.now() {
+            // There is more to do now (a reshard is moved in pieces). Others have their turn first, and the lock.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let is_set = self.sleep.as_ref().is_some_and(|(at, _)| *at <= wanted);
         if !is_set {
             let clock = Arc::clone(&self.clock);

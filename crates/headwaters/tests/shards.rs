@@ -135,6 +135,39 @@ async fn a_reshard_in_mid_load_loses_and_repeats_nothing() {
     }
 }
 
+/// What waits is packed anew in pieces, between which others have the producer, and the driver brings it to its end by itself.
+#[tokio::test(start_paused = true)]
+async fn others_put_while_a_reshard_is_under_way() {
+    const RECORDS: usize = 5_000;
+    let mock = builder(1).latency(SECOND).build(TokioClock::new());
+    let settings = Config::builder().max_requests_in_flight(1).record_ttl(None);
+    let producer = start(&mock, settings.build().expect("valid settings"));
+    let mut tickets = put_all(&producer, &["before"]).await;
+    tokio::time::sleep(2 * SECOND).await;
+    let target = NonZeroU32::new(8).expect("not zero");
+    assert_eq!(mock.update_shard_count(target, Handover::ChildrenAtOnce), Ok(()));
+    for number in 0..RECORDS {
+        tickets.push(producer.put(record(&format!("record {number:04}"))).await.expect("room"));
+    }
+    // From the first piece of which somebody hears, until all are moved.
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|&repacked| repacked < RECORDS as u64) {
+        tokio::task::yield_now().await;
+        let repacked = producer.stats().engine.repacked;
+        if repacked == 0 {
+            tokio::time::sleep(MS).await;
+        } else if seen.last() != Some(&repacked) {
+            seen.push(repacked);
+            tickets.push(producer.put(record("meanwhile")).await.expect("room"));
+        }
+    }
+    assert!(seen.len() > 5, "{seen:?}");
+    let longest = seen.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest < Some(RECORDS as u64 / 3), "{seen:?}");
+    assert!(all(tickets).await.iter().all(is_stored));
+    assert_eq!(texts(&mock).len(), 1 + RECORDS + seen.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_permission_to_list_records_go_one_by_one_and_the_producer_says_so() {
     let mock = builder(1).build(TokioClock::new());

@@ -2,9 +2,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use headwaters_engine::{
-    Action, Engine, Event, FlushId, Instant, RefusedReason, ShardStats, Token,
+    Action, Engine, Event, FlushId, Instant, RefusedReason, ShardStats, Token, WakeupReason,
 };
 
 use crate::application::Application;
@@ -28,6 +29,10 @@ pub(crate) struct Producer {
     pub(crate) checker: Checker,
     clock: Clock,
     pub(crate) engine: Engine,
+    /// How many records find other lanes at a time, if its driver gives the engine away in between.
+    at_once: Option<usize>,
+    /// Whether it may be packing records anew because the list of the shards has come.
+    repacks: bool,
     pub(crate) network: Network,
     /// The world's time.
     time: Instant,
@@ -70,6 +75,9 @@ enum Stage {
 const ACTIONS_PER_RECORD_MAX: u64 = 10;
 const ACTIONS_MAX: u64 = 10 * 500;
 
+/// For how long others have the engine between the pieces of a reshard, at most.
+const LOCKED_MAX: Duration = Duration::from_micros(200);
+
 impl Producer {
     pub(crate) fn new(plan: &Plan, number: u32, service: &Service) -> Self {
         // Each producer draws from numbers of its own.
@@ -88,6 +96,8 @@ impl Producer {
             checker,
             clock,
             engine: Engine::new(config.clone(), now),
+            at_once: Rng::new(seed, "driver").pick(&[None, Some(1), Some(16), Some(256)]),
+            repacks: false,
             network: Network::new(plan, seed, &config, service.name.clone()),
             time: Instant::ZERO,
             shown: now,
@@ -242,6 +252,7 @@ impl Producer {
             Some(News::Listed { request, result }) => {
                 let shards: Vec<ShardStats> = self.engine.shard_stats().collect();
                 let before = self.engine.stats().repacked;
+                self.repacks = true;
                 self.tell(Event::ShardsListed { request, result: result.clone() }, watch);
                 let is_ignored = self.engine.stats().ignored_answers > ignored;
                 self.checker.list_answered(request, result, is_ignored, self.now);
@@ -373,9 +384,14 @@ impl Producer {
         let (mut outcomes, pause) = self.application.caller.outcomes;
         for _ in 0..most {
             let mut told = 0;
-            for action in self.engine.poll().one_by_one() {
+            for action in self.poll().one_by_one() {
                 self.trace(Kind::Action, &action, watch);
                 if let Action::Wait(wakeup) = action {
+                    if self.at_once.is_some() && wakeup.reason == WakeupReason::Actions {
+                        self.give_away();
+                        return Ok(());
+                    }
+                    self.repacks = false;
                     self.wakeup = wakeup.at;
                     watch.look(self.time, self.number, &self.engine);
                     self.checker.check_rates(self.engine.shard_stats(), self.now)?;
@@ -397,6 +413,40 @@ impl Producer {
             }
         }
         Err("it never waits".to_string())
+    }
+
+    /// What the engine says next.
+    fn poll(&mut self) -> Action {
+        let before = self.engine.stats().repacked;
+        let action = match self.at_once {
+            Some(at_once) => self.poll_unsealed(at_once),
+            None => self.engine.poll(),
+        };
+        if self.repacks {
+            self.checker.repacked(self.engine.stats().repacked - before);
+        }
+        action
+    }
+
+    /// The same of a driver that makes check sums by itself, and lets others have the engine between the pieces of a reshard.
+    fn poll_unsealed(&mut self, at_once: usize) -> Action {
+        let mut action = self.engine.poll_unsealed(at_once);
+        if let Action::SendBatch(batch) = &mut action
+            && let Some(unsealed) = batch.unsealed.take()
+        {
+            let check_sums = unsealed.compute();
+            drop(unsealed);
+            let sealed = self.engine.seal(batch.id, &check_sums);
+            batch.entries = sealed.expect("nothing has happened meanwhile").entries;
+        }
+        action
+    }
+
+    /// The engine has more to do now. Others have it first.
+    fn give_away(&mut self) {
+        self.checker.sometimes.moved_in_pieces += 1;
+        self.checker.interrupted(&self.engine.stats(), self.now);
+        self.busy_until = Some(self.rng.time_after(self.time, LOCKED_MAX));
     }
 
     fn act(&mut self, action: Action, watch: &mut impl Watch) -> Checked {

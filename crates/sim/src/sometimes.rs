@@ -144,6 +144,8 @@ situations! {
     merged_in_flight,
     /// Answers with another number of results than entries.
     miscounted,
+    /// Pauses of a producer that had only begun to bring records to the lanes of new shards.
+    moved_in_pieces,
     /// Records that were due and waited for an older one of their hash key.
     order_awaited,
     /// Records that were to leave earlier because a newer one of their hash key was in more of a hurry.

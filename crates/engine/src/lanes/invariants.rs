@@ -8,7 +8,9 @@ impl Lanes {
     /// What must hold between calls.
     pub(crate) fn invariants(&self) {
         self.lanes.iter().for_each(Lane::invariants);
-        debug_assert_eq!(self.records, self.lanes.iter().map(Lane::records).sum::<usize>());
+        let all = self.lanes.iter().chain(&self.gone);
+        debug_assert_eq!(self.records, all.map(Lane::records).sum::<usize>());
+        debug_assert!(!self.gone.iter().any(Lane::is_empty), "what has something is kept");
         let free = self.lanes.iter().filter(|lane| lane.rides_along());
         debug_assert_eq!(self.unsent, free.clone().map(Lane::unsent).sum::<usize>());
         debug_assert_eq!(self.unsent_size, free.map(Lane::unsent_size).sum::<usize>());

@@ -27,6 +27,9 @@ struct Tracer {
     room: u64,
 }
 
+/// How many records the engine brings to other lanes before the lock is given back: some 0.1 ms.
+pub(crate) const MOVED_AT_ONCE: usize = 256;
+
 /// How long lines wait to be handed over, if the engine is at rest then.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
@@ -85,7 +88,7 @@ impl Traced {
     }
 
     pub(crate) fn poll_unsealed(&mut self) -> Action {
-        let action = self.engine.poll_unsealed();
+        let action = self.engine.poll_unsealed(MOVED_AT_ONCE);
         if let Some(tracer) = &mut self.tracer {
             tracer.lines.said(&action);
             let rests = matches!(action, Action::Wait(_));
