@@ -21,7 +21,7 @@ use headwaters_engine::{
 const OUTCOMES: usize = 256;
 
 /// How many records find other lanes at a time.
-const MOVED_AT_ONCE: usize = 256;
+const MOVED_AT_ONCE: usize = 128;
 
 /// Records that `put_all` puts under one lock.
 const CHUNK: usize = 64;

@@ -160,7 +160,7 @@ impl Engine {
     /// - A batch may lack [check sums](Batch::unsealed), which the driver computes without the lock. Until
     ///   [`seal`](Self::seal) has them the batch cannot be sent.
     /// - Where a new list of the shards brings records to other lanes it is about so many of them for each call, `at_once`,
-    ///   and at least one Kinesis record. As long as there are more, [`Action::Wait`] says that there is something to poll
+    ///   and at least one. As long as there are more, [`Action::Wait`] says that there is something to poll
     ///   now: its time is the present one, its reason [`WakeupReason::Actions`]. Whatever is called meanwhile is legal;
     ///   nothing is sent before all have found their lanes.
     pub fn poll_unsealed(&mut self, at_once: usize) -> Action {

@@ -4,7 +4,7 @@ mod turns;
 mod way;
 
 use alloc::collections::{BTreeSet, VecDeque};
-use alloc::vec::Vec;
+use alloc::vec::{IntoIter, Vec};
 use core::time::Duration;
 
 use headwaters_wire::{HashKey, ListedShard, ShardId};
@@ -18,7 +18,7 @@ use crate::held::{Held, Stamp};
 use crate::kinesis_record::KinesisRecord;
 use crate::lane::{Lane, Marks};
 use crate::limiter::{Limiter, RateLimit};
-use crate::memory;
+use crate::memory::{self, Memory};
 use crate::queue::Pieces;
 use crate::record::UserRecord;
 use crate::shard_map::ShardMap;
@@ -33,6 +33,8 @@ pub(crate) struct Lanes {
     pub(crate) map: Option<ShardMap>,
     /// Lanes that are no more, and what they still have; none of them is empty.
     pub(crate) gone: VecDeque<Lane>,
+    /// Members of an aggregate of theirs that was taken apart.
+    pub(crate) members: IntoIter<Held>,
     /// Counts the maps, and how often a stream that was scattered began or ended to be.
     pub(crate) generation: u32,
     /// Lanes that may send something, by when it is due.
@@ -120,6 +122,7 @@ impl Lanes {
             lanes: [settings.lane(None, SHARDS_ASSUMED)].into(),
             map: None,
             gone: VecDeque::new(),
+            members: IntoIter::default(),
             generation: 0,
             queued: BTreeSet::new(),
             turn: Turn::FIRST,
@@ -546,7 +549,14 @@ impl Lanes {
     /// Bytes of memory behind it.
     pub(crate) fn memory(&self) -> usize {
         let lanes: usize = self.lanes.iter().chain(&self.gone).map(Lane::memory).sum();
-        lanes + memory::of_vec(&self.lanes) + self.spare.memory() + self.pieces.memory()
+        let members = self.members.as_slice();
+        let behind: usize = members.iter().map(Memory::behind).sum();
+        lanes
+            + memory::of_vec(&self.lanes)
+            + self.spare.memory()
+            + self.pieces.memory()
+            + size_of_val(members)
+            + behind
     }
 }
 

@@ -1,8 +1,8 @@
 //! A new shard map: which lanes stay, which are new, and what has to find its lane again.
 //!
 //! That may be all that waits, each record to be packed anew, and a driver that shares the engine behind a lock cannot hold
-//! it for so long. So the lanes that are no more are kept as they are, and emptied one Kinesis record after the other, as
-//! many at once as the driver likes. What comes meanwhile goes into the new lanes, and nothing leaves those before the last
+//! it for so long. So the lanes that are no more are kept as they are, and emptied one Kinesis record after the other, and
+//! what is taken apart one member after the other, as many at once as the driver likes. What comes meanwhile goes into the new lanes, and nothing leaves those before the last
 //! record has found its own: so nothing waits longer than if all were moved at once, and packs as well.
 //!
 //! In order they stay all the same, where it is kept: what is on its way has passed the turnstile, and what has not waits
@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use headwaters_wire::HashKeyRange;
 
+use crate::held::Held;
 use crate::kinesis_record::KinesisRecord;
 use crate::lane::Lane;
 use crate::lanes::Lanes;
@@ -66,7 +67,20 @@ impl Lanes {
 
     /// Whether something was in lanes that are no more, and has to find its lane.
     pub(crate) fn has_gone(&self) -> bool {
-        !self.gone.is_empty()
+        !self.gone.is_empty() || !self.members.as_slice().is_empty()
+    }
+
+    /// Takes note of what was in an aggregate of such a lane, and has to find its lane by itself.
+    pub(crate) fn leave_members(&mut self, members: Vec<Held>) {
+        self.records += members.len();
+        self.members = members.into_iter();
+    }
+
+    /// Takes one of those out.
+    pub(crate) fn take_member(&mut self) -> Option<Held> {
+        let member = self.members.next()?;
+        self.records -= 1;
+        Some(member)
     }
 
     /// Takes a Kinesis record out of a lane that is no more.
@@ -102,7 +116,11 @@ impl Lanes {
         }
         self.leave(full);
         self.recount();
-        core::iter::from_fn(|| self.take_gone(now)).collect()
+        let members = core::mem::take(&mut self.members).map(KinesisRecord::Plain);
+        self.records -= members.len();
+        let mut all: Vec<KinesisRecord> = members.collect();
+        all.extend(core::iter::from_fn(|| self.take_gone(now)));
+        all
     }
 }
 

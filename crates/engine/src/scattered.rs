@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use headwaters_wire::{HashKey, ShardId};
 
 use crate::engine::Engine;
-use crate::kinesis_record::{Aggregate, KinesisRecord};
 use crate::lane::Lane;
 use crate::lanes::Lanes;
 use crate::time::Instant;
@@ -79,18 +78,6 @@ impl Engine {
         self.share_anew();
         self.look_again_at_cases();
         self.settle_strays(false);
-    }
-
-    /// Puts the members of an aggregate into the lane without a shard, each by itself.
-    pub(crate) fn take_apart(&mut self, aggregate: Aggregate) {
-        let members = aggregate.unpack(&mut self.room);
-        self.stats.repacked += members.len() as u64;
-        if self.turnstile.is_some() {
-            return self.line_up_again(members, false);
-        }
-        for held in members {
-            self.lanes.place(self.lanes.unknown(), KinesisRecord::Plain(held));
-        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Brings what was in lanes that are no more to those where it belongs by now: up to so many records or a little more,
-    /// but at least one Kinesis record. Whether that is all.
+    /// for an aggregate is taken apart as a whole. Whether that is all.
     ///
     /// Where order is kept, the members of an aggregate have passed the turnstile together, and go back to it together.
     pub(crate) fn move_over(&mut self, at_once: usize) -> bool {
@@ -85,9 +85,14 @@ impl Engine {
             if moved > 0 && moved >= at_once {
                 return false;
             }
-            let Some(record) = self.lanes.take_gone(self.now) else { break };
-            moved += record.records();
-            self.place(record);
+            if let Some(member) = self.lanes.take_member() {
+                moved += 1;
+                self.place_member(member);
+            } else if let Some(record) = self.lanes.take_gone(self.now) {
+                moved += record.records();
+                let members = self.place_whole(record);
+                self.lanes.leave_members(members);
+            }
         }
         true
     }
@@ -95,34 +100,49 @@ impl Engine {
     /// Puts a Kinesis record into the lane where it belongs by now: as it is if all its members belong there,
     /// else its members by themselves.
     pub(crate) fn place(&mut self, record: KinesisRecord) {
-        let record = match record {
+        self.place_whole(record).into_iter().for_each(|member| self.place_member(member));
+    }
+
+    /// The same, but members that have to be placed by themselves are returned.
+    fn place_whole(&mut self, record: KinesisRecord) -> Vec<Held> {
+        let mut members = match record {
             KinesisRecord::Plain(held) if held.claim.past.is_none() => {
-                if self.turnstile.is_some() {
-                    return self.line_up_again([held].into(), true);
+                if self.turnstile.is_none() {
+                    self.lanes.add(held, self.now);
+                    return Vec::new();
                 }
-                return self.lanes.add(held, self.now);
+                [held].into()
             }
-            KinesisRecord::Aggregate(aggregate) if self.scattered.is_some() => {
-                return self.take_apart(*aggregate);
+            record => {
+                let was_sent = record.was_sent();
+                let mut members = match self.settle(record) {
+                    Ok(record) => {
+                        self.lanes.place(self.lanes.lane_of(&record), record);
+                        return Vec::new();
+                    }
+                    Err(members) => members,
+                };
+                if was_sent && self.scattered.is_none() {
+                    let linger = self.config.linger();
+                    let sooner = |held: &mut Held| held.deadline = held.deadline.before(linger);
+                    members.iter_mut().for_each(sooner);
+                }
+                members
             }
-            record => record,
         };
-        let was_sent = record.was_sent();
-        let mut members = match self.settle(record) {
-            Ok(record) => {
-                let lane = self.lanes.lane_of(&record);
-                return self.lanes.place(lane, record);
-            }
-            Err(members) => members,
-        };
-        if was_sent {
-            let linger = self.config.linger();
-            members.iter_mut().for_each(|held| held.deadline = held.deadline.before(linger));
-        }
         if self.turnstile.is_some() {
-            return self.line_up_again(members, true);
+            self.line_up_again(core::mem::take(&mut members), self.scattered.is_none());
         }
-        members.into_iter().for_each(|held| self.lanes.add(held, self.now));
+        members
+    }
+
+    /// Puts what was a member of an aggregate into the lane where it belongs by now.
+    fn place_member(&mut self, held: Held) {
+        if self.scattered.is_some() {
+            self.lanes.place(self.lanes.unknown(), KinesisRecord::Plain(held));
+        } else {
+            self.lanes.add(held, self.now);
+        }
     }
 
     /// A Kinesis record for the present map; if it is an aggregate of which not all members belong to one shard, or
@@ -130,7 +150,7 @@ impl Engine {
     pub(crate) fn settle(&mut self, record: KinesisRecord) -> Result<KinesisRecord, Vec<Held>> {
         let mut aggregate = match record {
             KinesisRecord::Aggregate(aggregate)
-                if aggregate.generation != self.lanes.generation =>
+                if aggregate.generation != self.lanes.generation || self.scattered.is_some() =>
             {
                 aggregate
             }

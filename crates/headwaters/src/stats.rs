@@ -15,6 +15,7 @@ pub struct Stats {
     pub outcomes_kept: u64,
     /// Calls that wait for room now.
     pub puts_waiting: u64,
-    /// How often the driver was woken, by calls, by answers and by the clock.
+    /// How often the driver was woken, by calls, by answers and by the clock; and by itself, where it lets others have the
+    /// lock while a reshard is under way.
     pub wakeups: u64,
 }

@@ -9,7 +9,8 @@ impl Lanes {
     pub(crate) fn invariants(&self) {
         self.lanes.iter().for_each(Lane::invariants);
         let all = self.lanes.iter().chain(&self.gone);
-        debug_assert_eq!(self.records, all.map(Lane::records).sum::<usize>());
+        let members = self.members.as_slice().len();
+        debug_assert_eq!(self.records, all.map(Lane::records).sum::<usize>() + members);
         debug_assert!(!self.gone.iter().any(Lane::is_empty), "what has something is kept");
         let free = self.lanes.iter().filter(|lane| lane.rides_along());
         debug_assert_eq!(self.unsent, free.clone().map(Lane::unsent).sum::<usize>());

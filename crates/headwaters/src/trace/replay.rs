@@ -14,7 +14,7 @@ use crate::shown::Shown;
 use crate::trace::lines::{ADDED, Lines, SAID, SEALED, TOLD};
 use crate::trace::reader::{Head, Reader};
 use crate::trace::stand_ins::StandIns;
-use crate::trace::traced::MOVED_AT_ONCE;
+use crate::trace::traced::moved_at_once;
 use crate::trace::words::{Described, Words, Wrong, time};
 use crate::trace::writer::TraceEnd;
 
@@ -299,7 +299,7 @@ impl<R: BufRead> Replay<R> {
     /// Asks the engine what it says, where the other one said this.
     fn ask(&mut self, recorded: &str, witness: &mut impl Witness) -> Result<(), TraceFault> {
         self.sums.actions += 1;
-        let mut action = self.engine.poll_unsealed(MOVED_AT_ONCE);
+        let mut action = self.engine.poll_unsealed(moved_at_once(&self.engine));
         self.said.bytes.clear();
         self.said.said(&action);
         self.compare(recorded)?;

@@ -3,7 +3,8 @@ use core::time::Duration;
 
 use headwaters_engine::wire::StreamName;
 use headwaters_engine::{
-    Action, Batch, BatchId, Config, Engine, Event, Instant, Refused, Timing, Token, UserRecord,
+    Action, Batch, BatchId, Config, Engine, Event, Instant, Order, Refused, Timing, Token,
+    UserRecord,
 };
 
 use crate::trace::header::header;
@@ -27,8 +28,14 @@ struct Tracer {
     room: u64,
 }
 
-/// How many records the engine brings to other lanes before the lock is given back: some 0.1 ms.
-pub(crate) const MOVED_AT_ONCE: usize = 256;
+/// How many records the engine brings to other lanes before the lock is given back: for some 0.1 ms.
+pub(crate) fn moved_at_once(engine: &Engine) -> usize {
+    match engine.config().order() {
+        // Each of them has to be found in its line.
+        Order::PerPartitionKey => 32,
+        _ => 128,
+    }
+}
 
 /// How long lines wait to be handed over, if the engine is at rest then.
 const HAND_OVER: Duration = Duration::from_secs(1);
@@ -88,7 +95,7 @@ impl Traced {
     }
 
     pub(crate) fn poll_unsealed(&mut self) -> Action {
-        let action = self.engine.poll_unsealed(MOVED_AT_ONCE);
+        let action = self.engine.poll_unsealed(moved_at_once(&self.engine));
         if let Some(tracer) = &mut self.tracer {
             tracer.lines.said(&action);
             let rests = matches!(action, Action::Wait(_));
