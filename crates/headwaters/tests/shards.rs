@@ -2,9 +2,10 @@
 
 mod common;
 
-use core::future::pending;
+use core::future::{pending, poll_fn};
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -135,32 +136,54 @@ async fn a_reshard_in_mid_load_loses_and_repeats_nothing() {
     }
 }
 
+/// Unlike tokio's it comes back when each task that is ready has had one turn.
+async fn yield_now() {
+    let mut turns = 0;
+    let once = |context: &mut Context<'_>| {
+        turns += 1;
+        context.waker().wake_by_ref();
+        if turns == 1 { Poll::Pending } else { Poll::Ready(()) }
+    };
+    poll_fn(once).await;
+}
+
 /// What waits is packed anew in pieces, between which others have the producer, and the driver brings it to its end by itself.
 #[tokio::test(start_paused = true)]
 async fn others_put_while_a_reshard_is_under_way() {
-    const RECORDS: usize = 5_000;
+    const RECORDS: usize = 20_000;
     let mock = builder(1).latency(SECOND).build(TokioClock::new());
-    let settings = Config::builder().max_requests_in_flight(1).record_ttl(None);
+    let settings = Config::builder().aggregation_max_count(100).record_ttl(None);
+    let settings = settings.collection_max_shard_size(4 << 20);
+    let settings = settings.record_max_buffered_time(60 * SECOND);
     let producer = start(&mock, settings.build().expect("valid settings"));
-    let mut tickets = put_all(&producer, &["before"]).await;
     tokio::time::sleep(2 * SECOND).await;
     let target = NonZeroU32::new(8).expect("not zero");
     assert_eq!(mock.update_shard_count(target, Handover::ChildrenAtOnce), Ok(()));
+    // That is stored elsewhere, and so the shards are listed again.
+    let mut tickets = put_all(&producer, &["before"]).await;
+    producer.flush().await;
     for number in 0..RECORDS {
-        tickets.push(producer.put(record(&format!("record {number:04}"))).await.expect("room"));
+        tickets.push(producer.put(record(&format!("record {number:05}"))).await.expect("room"));
     }
     // From the first piece of which somebody hears, until all are moved.
-    let mut seen = Vec::new();
-    while seen.last().is_none_or(|&repacked| repacked < RECORDS as u64) {
-        tokio::task::yield_now().await;
-        let repacked = producer.stats().engine.repacked;
-        if repacked == 0 {
-            tokio::time::sleep(MS).await;
-        } else if seen.last() != Some(&repacked) {
-            seen.push(repacked);
-            tickets.push(producer.put(record("meanwhile")).await.expect("room"));
+    let other = producer.clone();
+    let watch = tokio::spawn(async move {
+        let (mut seen, mut turns, mut tickets) = (Vec::new(), 0, Vec::new());
+        while seen.last().is_none_or(|&repacked| repacked < RECORDS as u64) {
+            yield_now().await;
+            let repacked = other.stats().engine.repacked;
+            turns += 1;
+            if repacked == 0 && turns % 20 == 0 {
+                tokio::time::advance(MS).await;
+            } else if repacked > 0 && seen.last() != Some(&repacked) {
+                seen.push(repacked);
+                tickets.push(other.put(record("meanwhile")).await.expect("room"));
+            }
         }
-    }
+        (seen, tickets)
+    });
+    let (seen, meanwhile) = watch.await.expect("it does not panic");
+    tickets.extend(meanwhile);
     assert!(seen.len() > 5, "{seen:?}");
     let longest = seen.windows(2).map(|pair| pair[1] - pair[0]).max();
     assert!(longest < Some(RECORDS as u64 / 3), "{seen:?}");
