@@ -156,11 +156,12 @@ async fn others_put_while_a_reshard_is_under_way() {
     let settings = settings.collection_max_shard_size(4 << 20);
     let settings = settings.record_max_buffered_time(60 * SECOND);
     let producer = start(&mock, settings.build().expect("valid settings"));
-    tokio::time::sleep(2 * SECOND).await;
+    let mut tickets = put_all(&producer, &["before"]).await;
+    producer.flush().await;
     let target = NonZeroU32::new(8).expect("not zero");
     assert_eq!(mock.update_shard_count(target, Handover::ChildrenAtOnce), Ok(()));
     // That is stored elsewhere, and so the shards are listed again.
-    let mut tickets = put_all(&producer, &["before"]).await;
+    tickets.extend(put_all(&producer, &["behind"]).await);
     producer.flush().await;
     for number in 0..RECORDS {
         tickets.push(producer.put(record(&format!("record {number:05}"))).await.expect("room"));
@@ -188,7 +189,7 @@ async fn others_put_while_a_reshard_is_under_way() {
     let longest = seen.windows(2).map(|pair| pair[1] - pair[0]).max();
     assert!(longest < Some(RECORDS as u64 / 3), "{seen:?}");
     assert!(all(tickets).await.iter().all(is_stored));
-    assert_eq!(texts(&mock).len(), 1 + RECORDS + seen.len());
+    assert_eq!(texts(&mock).len(), 2 + RECORDS + seen.len());
 }
 
 #[tokio::test(start_paused = true)]

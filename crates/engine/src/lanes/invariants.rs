@@ -8,10 +8,7 @@ impl Lanes {
     /// What must hold between calls.
     pub(crate) fn invariants(&self) {
         self.lanes.iter().for_each(Lane::invariants);
-        let all = self.lanes.iter().chain(&self.gone);
-        let members = self.members.as_slice().len();
-        debug_assert_eq!(self.records, all.map(Lane::records).sum::<usize>() + members);
-        debug_assert!(!self.gone.iter().any(Lane::is_empty), "what has something is kept");
+        self.count_invariants();
         let free = self.lanes.iter().filter(|lane| lane.rides_along());
         debug_assert_eq!(self.unsent, free.clone().map(Lane::unsent).sum::<usize>());
         debug_assert_eq!(self.unsent_size, free.map(Lane::unsent_size).sum::<usize>());
@@ -31,5 +28,12 @@ impl Lanes {
             let next = lane.next_expiration();
             debug_assert!(next.is_none_or(|next| expiring.is_some_and(|mark| mark <= next)));
         }
+    }
+
+    fn count_invariants(&self) {
+        let all = self.lanes.iter().chain(&self.gone);
+        let members = self.members.as_slice().len();
+        debug_assert_eq!(self.records, all.map(Lane::records).sum::<usize>() + members);
+        debug_assert!(!self.gone.iter().any(Lane::is_empty), "what has something is kept");
     }
 }
