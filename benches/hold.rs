@@ -5,7 +5,7 @@
 //! scheduler adds. The goal is 250 us. SIMD makes no difference: check sums are computed without the lock.
 //!
 //! - load: 16 shards, full aggregates of records of 100 bytes, or plain records, in requests as large as they come.
-//! - reshard: 4 shards become 64 while 200,000 packed records wait, each to be packed anew.
+//! - reshard: 4 shards become 64 while 200,000 packed records wait, each to be packed anew, 128 at a time (ADR 0063).
 #![expect(clippy::print_stdout, reason = "it reports")]
 
 use core::time::Duration;
