@@ -306,15 +306,17 @@ impl Lane {
         self.aggregator.sequence() < before || self.late > 0 && self.ordered.values().any(is_late)
     }
 
-    /// Lets what came out of order and was not sent before leave, and what is packed with it. The queue needs no
+    /// Lets what came out of order and was not sent before leave now, and what is packed with it. The queue needs no
     /// such thing: see [`due`](Self::due).
-    pub(crate) fn hurry(&mut self) {
+    ///
+    /// Not before what was due already: where one flush follows the other, and more comes than leaves, retries would wait
+    /// for ever.
+    pub(crate) fn hurry(&mut self, now: Instant) {
         let late = self.ordered.iter().filter(|(_, record)| record.has_unsent());
-        let late: Vec<Key> =
-            late.map(|(&key, _)| key).filter(|key| key.0 > Instant::ZERO).collect();
+        let late: Vec<Key> = late.map(|(&key, _)| key).filter(|key| key.0 > now).collect();
         for key in late {
             if let Some(mut record) = self.remove(key) {
-                record.set_deadline(Instant::ZERO);
+                record.set_deadline(now);
                 self.insert(record);
             }
         }

@@ -54,6 +54,8 @@ pub(crate) struct Lanes {
     unsent_size: usize,
     /// Records accepted before this one do not wait for company.
     hurry_before: u64,
+    /// When it was last said that they are.
+    hurried_at: Instant,
     /// Whether some of those were packed since this was last looked at.
     pub(crate) is_hurrying: bool,
     /// User records in all lanes, and in those that are no more.
@@ -133,6 +135,7 @@ impl Lanes {
             unsent: 0,
             unsent_size: 0,
             hurry_before: 0,
+            hurried_at: Instant::ZERO,
             is_hurrying: false,
             records: 0,
             cuts: Cuts::default(),
@@ -284,7 +287,7 @@ impl Lanes {
 
     pub(crate) fn push(&mut self, at: u32, mut record: KinesisRecord) {
         if record.sequence() < self.hurry_before && !self.awaits_map {
-            record.set_deadline(Instant::ZERO);
+            record.set_deadline(record.deadline().min(self.hurried_at));
         }
         self.put(at, |lane, pieces| lane.add(record, pieces));
     }
@@ -370,13 +373,14 @@ impl Lanes {
     /// Lets records that were accepted before number `before` leave without waiting for company.
     pub(crate) fn hurry(&mut self, before: u64, now: Instant) {
         self.hurry_before = self.hurry_before.max(before);
+        self.hurried_at = now;
         self.is_hurrying = false;
         for at in 0..self.lanes.len() as u32 {
             if self.get(at).aggregator.sequence() < self.hurry_before {
                 self.close(at, Cut::Flush, now);
             }
             if !self.awaits_map {
-                self.lanes[at as usize].hurry();
+                self.lanes[at as usize].hurry(now);
             }
             self.mark(at);
         }
