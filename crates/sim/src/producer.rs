@@ -30,7 +30,7 @@ pub(crate) struct Producer {
     clock: Clock,
     pub(crate) engine: Engine,
     /// How many records find other lanes at a time, if its driver gives the engine away in between.
-    at_once: Option<usize>,
+    at_once: Option<u32>,
     /// Whether it may be packing records anew because the list of the shards has come.
     repacks: bool,
     pub(crate) network: Network,
@@ -75,8 +75,9 @@ enum Stage {
 const ACTIONS_PER_RECORD_MAX: u64 = 10;
 const ACTIONS_MAX: u64 = 10 * 500;
 
-/// For how long others have the engine between the pieces of a reshard, at most.
-const LOCKED_MAX: Duration = Duration::from_micros(200);
+/// For how long others have the engine between the pieces of a reshard, at most, for each record of a piece: about as long
+/// as that takes, so that a reshard takes as long in small pieces as in large ones.
+const LOCKED_PER_RECORD_MAX: Duration = Duration::from_nanos(800);
 
 impl Producer {
     pub(crate) fn new(plan: &Plan, number: u32, service: &Service) -> Self {
@@ -387,8 +388,8 @@ impl Producer {
             for action in self.poll().one_by_one() {
                 self.trace(Kind::Action, &action, watch);
                 if let Action::Wait(wakeup) = action {
-                    if self.at_once.is_some() && wakeup.reason == WakeupReason::Actions {
-                        self.give_away();
+                    if let (Some(at_once), WakeupReason::Actions) = (self.at_once, wakeup.reason) {
+                        self.give_away(at_once);
                         return Ok(());
                     }
                     self.repacks = false;
@@ -419,7 +420,7 @@ impl Producer {
     fn poll(&mut self) -> Action {
         let before = self.engine.stats().repacked;
         let action = match self.at_once {
-            Some(at_once) => self.poll_unsealed(at_once),
+            Some(at_once) => self.poll_unsealed(at_once as usize),
             None => self.engine.poll(),
         };
         if self.repacks {
@@ -443,10 +444,10 @@ impl Producer {
     }
 
     /// The engine has more to do now. Others have it first.
-    fn give_away(&mut self) {
+    fn give_away(&mut self, at_once: u32) {
         self.checker.sometimes.moved_in_pieces += 1;
         self.checker.interrupted(&self.engine.stats(), self.now);
-        self.busy_until = Some(self.rng.time_after(self.time, LOCKED_MAX));
+        self.busy_until = Some(self.rng.time_after(self.time, LOCKED_PER_RECORD_MAX * at_once));
     }
 
     fn act(&mut self, action: Action, watch: &mut impl Watch) -> Checked {
