@@ -172,11 +172,11 @@ fn few_producers_share_the_bytes() {
     }
 }
 
-/// Ten records a second are so few that chance has its part in who begins with how much.
+/// Ten records a second are so few that chance has its part in who begins with how much: the mean of many is what counts.
 #[test]
 fn ten_producers_share_the_bytes_with_some_luck() {
-    const SEEDS: u64 = 5;
-    let sharings = (1..=SEEDS).map(|seed| assert_good(seed, Limit::Bytes, 10, 0.9));
+    const SEEDS: u64 = 30;
+    let sharings = (1..=SEEDS).map(|seed| assert_good(seed, Limit::Bytes, 10, 0.85));
     let sharings: Vec<Sharing> = sharings.collect();
     let mean = sharings.iter().map(|sharing| sharing.fairness).sum::<f64>() / SEEDS as f64;
     assert!(mean >= 0.95, "{sharings:?}");
