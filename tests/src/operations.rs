@@ -20,6 +20,7 @@ use headwaters_engine::{
     Outcome, RateLimit, RetryPolicy, Sent, ShardPrediction, Timing, Token, UserRecord,
     WakeupReason,
 };
+use headwaters_sim::poll_in_pieces;
 
 /// Something that a driver can do.
 #[derive(Arbitrary, Clone, Debug)]
@@ -274,15 +275,7 @@ impl Driver {
     /// Takes actions as a driver does that shares the engine; a piece of a reshard counts as one.
     fn poll_in_pieces(&mut self, actions: u8) {
         for _ in 0..actions {
-            let mut action = self.engine.poll_unsealed(1);
-            if let Action::SendBatch(batch) = &mut action
-                && let Some(unsealed) = batch.unsealed.take()
-            {
-                let check_sums = unsealed.compute();
-                drop(unsealed);
-                let sealed = self.engine.seal(batch.id, &check_sums);
-                batch.entries = sealed.expect("nothing has happened meanwhile").entries;
-            }
+            let action = poll_in_pieces(&mut self.engine, 1);
             if let Action::Wait(wakeup) = action
                 && wakeup.reason == WakeupReason::Actions
             {

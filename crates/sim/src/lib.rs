@@ -84,6 +84,7 @@ pub use latencies::Latencies;
 pub use pairs::{Pair, Pairs};
 pub use plan::{Plan, Shift};
 pub use plan_error::{PlanError, PlanFault};
+pub use producer::poll_in_pieces;
 pub use report::{Failure, Report, Traffic};
 pub use rng::{Chance, Rng};
 pub use settings::{RateLimit, Retry, Settings};

@@ -79,6 +79,24 @@ const ACTIONS_MAX: u64 = 10 * 500;
 /// as that takes, so that a reshard takes as long in small pieces as in large ones.
 const LOCKED_PER_RECORD_MAX: Duration = Duration::from_nanos(800);
 
+/// What the engine says next to a driver that makes check sums by itself, and lets others have the engine between the pieces
+/// of a reshard: about `at_once` records each ([`Engine::poll_unsealed`]).
+///
+/// # Panics
+/// The engine does not know the batch that it has just made.
+pub fn poll_in_pieces(engine: &mut Engine, at_once: usize) -> Action {
+    let mut action = engine.poll_unsealed(at_once);
+    if let Action::SendBatch(batch) = &mut action
+        && let Some(unsealed) = batch.unsealed.take()
+    {
+        let check_sums = unsealed.compute();
+        drop(unsealed);
+        let sealed = engine.seal(batch.id, &check_sums);
+        batch.entries = sealed.expect("nothing has happened meanwhile").entries;
+    }
+    action
+}
+
 impl Producer {
     pub(crate) fn new(plan: &Plan, number: u32, service: &Service) -> Self {
         // Each producer draws from numbers of its own.
@@ -418,27 +436,14 @@ impl Producer {
 
     /// What the engine says next.
     fn poll(&mut self) -> Action {
-        let before = self.engine.stats().repacked;
+        // Only then, for all figures are put together to know one.
+        let before = self.repacks.then(|| self.engine.stats().repacked);
         let action = match self.at_once {
-            Some(at_once) => self.poll_unsealed(at_once as usize),
+            Some(at_once) => poll_in_pieces(&mut self.engine, at_once as usize),
             None => self.engine.poll(),
         };
-        if self.repacks {
+        if let Some(before) = before {
             self.checker.repacked(self.engine.stats().repacked - before);
-        }
-        action
-    }
-
-    /// The same of a driver that makes check sums by itself, and lets others have the engine between the pieces of a reshard.
-    fn poll_unsealed(&mut self, at_once: usize) -> Action {
-        let mut action = self.engine.poll_unsealed(at_once);
-        if let Action::SendBatch(batch) = &mut action
-            && let Some(unsealed) = batch.unsealed.take()
-        {
-            let check_sums = unsealed.compute();
-            drop(unsealed);
-            let sealed = self.engine.seal(batch.id, &check_sums);
-            batch.entries = sealed.expect("nothing has happened meanwhile").entries;
         }
         action
     }
