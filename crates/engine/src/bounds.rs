@@ -166,6 +166,7 @@ mod tests {
         assert_eq!(room.take(11), Err(NoRoom::Never));
         assert!(!room.announce(), "waiting would not help");
     }
+
     /// What fits to the byte is taken, with what the order of records needs beside them.
     #[test]
     fn the_last_byte_is_there_to_be_taken() {

@@ -2,8 +2,9 @@
 //!
 //! That may be all that waits, each record to be packed anew, and a driver that shares the engine behind a lock cannot hold
 //! it for so long. So the lanes that are no more are kept as they are, and emptied one Kinesis record after the other, and
-//! what is taken apart one member after the other, as many at once as the driver likes. What comes meanwhile goes into the new lanes, and nothing leaves those before the last
-//! record has found its own: so nothing waits longer than if all were moved at once, and packs as well.
+//! what is taken apart one member after the other, as many at once as the driver likes. What comes meanwhile goes into the
+//! new lanes, and nothing leaves those before the last record has found its own: so nothing waits longer than if all were
+//! moved at once, and packs as well.
 //!
 //! In order they stay all the same, where it is kept: what is on its way has passed the turnstile, and what has not waits
 //! behind it, wherever it is. A further map that comes meanwhile adds the lanes that it ends to those that are to be emptied.

@@ -105,7 +105,7 @@ impl Engine {
 
     /// The same, but members that have to be placed by themselves are returned.
     fn place_whole(&mut self, record: KinesisRecord) -> Vec<Held> {
-        let mut members = match record {
+        let members = match record {
             KinesisRecord::Plain(held) if held.claim.past.is_none() => {
                 if self.turnstile.is_none() {
                     self.lanes.add(held, self.now);
@@ -131,7 +131,8 @@ impl Engine {
             }
         };
         if self.turnstile.is_some() {
-            self.line_up_again(core::mem::take(&mut members), self.scattered.is_none());
+            self.line_up_again(members, self.scattered.is_none());
+            return Vec::new();
         }
         members
     }

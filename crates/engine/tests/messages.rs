@@ -2,6 +2,7 @@
 
 mod story;
 
+use core::fmt::{Debug, Display};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,13 @@ fn shard() -> ListedShard {
     ListedShard { hash_keys: HashKeyRange::ALL, id: ShardId::numbered(0) }
 }
 
+/// The message of each has these words.
+fn all_say<T: Debug + Display>(cases: &[(T, &str)]) {
+    for (said, words) in cases {
+        assert!(said.to_string().contains(words), "{said:?}: {said}");
+    }
+}
+
 /// Whoever reads the line knows which setting to look at.
 #[test]
 fn a_cause_names_the_setting_that_decides() {
@@ -39,9 +47,7 @@ fn a_cause_names_the_setting_that_decides() {
         (Cause::RefusedTooLarge { limit: 1_048_576 }, "1048576 bytes of `max_user_record_size`"),
         (Cause::Throttled, "`fail_if_throttled`"),
     ];
-    for (cause, words) in cases {
-        assert!(cause.to_string().contains(words), "{cause:?}: {cause}");
-    }
+    all_say(&cases);
 }
 
 #[test]
@@ -52,9 +58,7 @@ fn a_refusal_says_what_to_do() {
         (RefusedReason::ShardFull, "raise `bounds` or `shard_share`"),
         (RefusedReason::TooLarge { limit: 77 }, "larger than 77 bytes"),
     ];
-    for (reason, words) in cases {
-        assert!(reason.to_string().contains(words), "{reason:?}: {reason}");
-    }
+    all_say(&cases);
     let record = UserRecord::new("key", vec![0; 10]).expect("a small record");
     let refused = Refused::new(RefusedReason::Full, record);
     assert_eq!(refused.to_string(), RefusedReason::Full.to_string());

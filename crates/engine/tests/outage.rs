@@ -212,24 +212,24 @@ fn a_request_that_is_full_leaves_when_the_pause_ends() {
     assert_eq!(sent(&batches[0]), [3, 4, 5]);
 }
 
-#[test]
-fn what_is_no_failure_of_the_service_changes_nothing() {
+/// Eight requests of one record each, which all have failed so.
+fn all_failed(code: &ErrorCode) -> Story {
     let mut story = Story::of(one_by_one());
     (0..8).for_each(|token| story.add(token, 10));
-    for batch in story.batches() {
-        story.fail(&batch, ErrorCode::ResourceNotFoundException);
-    }
+    story.batches().iter().for_each(|batch| story.fail(batch, code.clone()));
+    story
+}
+
+#[test]
+fn what_is_no_failure_of_the_service_changes_nothing() {
+    let mut story = all_failed(&ErrorCode::ResourceNotFoundException);
     assert_eq!(story.outcomes().len(), 8);
     assert_eq!(window(&story), (24, false, 0));
 }
 
 #[test]
 fn refused_credentials_are_probed_and_new_ones_at_once() {
-    let mut story = Story::of(one_by_one());
-    (0..8).for_each(|token| story.add(token, 10));
-    for batch in story.batches() {
-        story.fail(&batch, ErrorCode::ExpiredTokenException);
-    }
+    let mut story = all_failed(&ErrorCode::ExpiredTokenException);
     assert_eq!(story.outcomes().len(), 0, "they wait for new ones");
     assert_eq!(window(&story), (1, true, 8));
     story.handle(Event::TransportReady);
