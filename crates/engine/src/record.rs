@@ -22,18 +22,25 @@ pub struct Token(pub u64);
 /// given a larger `MaxRecordSize`. Its hash key is computed when it is made (about 75 ns; many at once in
 /// [`from_entries`](Self::from_entries) cost a fraction), so that an engine behind a lock need not do it.
 /// Cloning shares the payload and the key. `Debug` prints sizes only.
+//
+// In this order, for what says whether there is a record lies in its last field: were it elsewhere, an `Option` of a record
+// would be moved in other parts than a record is, and a processor that reads across two of its own writes waits until both
+// have reached the cache. Records are moved from hand to hand, and each of them would wait.
 #[derive(Clone, Eq, PartialEq)]
+#[repr(C)]
 pub struct UserRecord {
     data: Bytes,
-    hash_key: Source,
     partition_key: PartitionKey,
+    hash_key: HashKey,
+    source: Source,
 }
 
-/// A hash key, and where it comes from.
+/// Where a hash key comes from. As wide as what records are moved in.
 #[derive(Clone, Copy, Eq, PartialEq)]
+#[repr(u64)]
 enum Source {
-    Explicit(HashKey),
-    PartitionKey(HashKey),
+    Explicit,
+    PartitionKey,
 }
 
 impl UserRecord {
@@ -87,16 +94,15 @@ impl UserRecord {
     /// The record of an entry that is known to be valid and to have this hash key.
     pub(crate) fn hashed(entry: Entry, hash_key: HashKey) -> Self {
         let Entry { data, explicit_hash_key, partition_key } = entry;
-        let hash_key = explicit_hash_key
-            .map_or(Source::PartitionKey(hash_key), |_| Source::Explicit(hash_key));
-        Self { data, hash_key, partition_key }
+        let source = explicit_hash_key.map_or(Source::PartitionKey, |_| Source::Explicit);
+        Self { data, partition_key, hash_key, source }
     }
 
     /// The same record, sent to the shard that holds `hash_key` instead of the one that holds the hash of
     /// its partition key.
     #[must_use]
     pub fn with_explicit_hash_key(self, hash_key: HashKey) -> Self {
-        Self { hash_key: Source::Explicit(hash_key), ..self }
+        Self { hash_key, source: Source::Explicit, ..self }
     }
 
     /// A record of other data under the same keys, whose hash key need not be computed again: for those who put many records
@@ -117,16 +123,15 @@ impl UserRecord {
 
     /// The hash key that overrides the partition key's, if one was given.
     pub const fn explicit_hash_key(&self) -> Option<HashKey> {
-        match self.hash_key {
-            Source::Explicit(hash_key) => Some(hash_key),
-            Source::PartitionKey(_) => None,
+        match self.source {
+            Source::Explicit => Some(self.hash_key),
+            Source::PartitionKey => None,
         }
     }
 
     /// The hash key by which the service chooses the shard: the explicit one, or the partition key's.
     pub const fn hash_key(&self) -> HashKey {
-        let (Source::Explicit(hash_key) | Source::PartitionKey(hash_key)) = self.hash_key;
-        hash_key
+        self.hash_key
     }
 
     /// The key.
@@ -142,9 +147,9 @@ impl UserRecord {
     /// The same record in buffers of its own: for one that was cut out of a larger buffer, which it would keep in memory.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let Self { data, hash_key, partition_key } = self;
+        let Self { data, partition_key, hash_key, source } = self;
         let (data, partition_key) = (Bytes::copy_from_slice(data), partition_key.detached());
-        Self { data, hash_key: *hash_key, partition_key }
+        Self { data, partition_key, hash_key: *hash_key, source: *source }
     }
 
     /// The record on its way into an aggregate.
