@@ -1,6 +1,7 @@
 use core::num::NonZeroU32;
 use core::str::FromStr;
 
+use headwaters::wire::limits::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 use headwaters::wire::{HashKey, HashKeyRange};
 
 /// The shards of a stream that divide the hash keys evenly, as CreateStream makes them.
@@ -30,6 +31,12 @@ impl Shards {
     pub(crate) fn range(self, index: u32) -> Option<HashKeyRange> {
         HashKeyRange::of_even_shard(index, self.0)
     }
+}
+
+/// How many seconds one shard needs for so much: by records or by bytes, whichever is longer.
+pub(crate) fn shard_seconds(records: u64, bytes: u64) -> f64 {
+    let records = records as f64 / SHARD_RECORDS_PER_SECOND as f64;
+    records.max(bytes as f64 / SHARD_BYTES_PER_SECOND as f64)
 }
 
 impl FromStr for Shards {

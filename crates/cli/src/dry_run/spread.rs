@@ -1,11 +1,11 @@
 use headwaters::wire::aggregate::Record;
-use headwaters::wire::limits::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
 use headwaters::wire::{HashKey, HashKeyRange};
 use headwaters::{Config, UserRecord};
 
 use super::cost::Counted;
 use crate::exit::{Abort, Exit};
 use crate::packer::Packer;
+use crate::shards::shard_seconds;
 
 /// Which records go to which shard, in which Kinesis records.
 ///
@@ -137,10 +137,7 @@ impl Total {
 
     /// The shard that takes longest, and how many seconds that is at the service's limits.
     pub(super) fn slowest(&self) -> Option<(&ShardTotal, f64)> {
-        let seconds = |shard: &ShardTotal| {
-            let records = shard.kinesis_records as f64 / SHARD_RECORDS_PER_SECOND as f64;
-            records.max(shard.bytes as f64 / SHARD_BYTES_PER_SECOND as f64)
-        };
+        let seconds = |shard: &ShardTotal| shard_seconds(shard.kinesis_records, shard.bytes);
         let timed = self.shards.iter().map(|shard| (shard, seconds(shard)));
         timed.max_by(|(_, one), (_, other)| one.total_cmp(other))
     }

@@ -25,6 +25,7 @@ use super::output::Output;
 use super::plans;
 use super::world::{Lived, live};
 use crate::exit::{Abort, Exit};
+use crate::shards::shard_seconds;
 
 /// What a page is about.
 #[derive(Debug)]
@@ -145,9 +146,7 @@ fn pictures(
     figure(to, "What went wrong, and when", &format!("{wrong}{cut}"), faults)?;
     let step = recorder.slices.step().as_secs_f64();
     // Of what it takes in that time, whichever is more.
-    let part = |cell: &Cell| {
-        (cell.bytes as f64 / SHARD_BYTES).max(cell.entries as f64 / SHARD_RECORDS) / step
-    };
+    let part = |cell: &Cell| shard_seconds(cell.entries, cell.bytes) / step;
     if let Some(heat) = plots::heat(recorder, plots::blue(), 1.0, part) {
         let most = heat.most * 100.0;
         let strongest = match heat.most {
@@ -180,10 +179,6 @@ fn pictures(
     }
     figure(to, "What is held", "Records without an outcome.", plots::held(recorder))
 }
-
-/// What a shard takes in a second. Source: developer guide, quotas and limits.
-const SHARD_BYTES: f64 = (1 << 20) as f64;
-const SHARD_RECORDS: f64 = 1_000.0;
 
 fn limiters(to: &mut String, recorder: &Recorder) -> fmt::Result {
     const TITLE: &str = "What the limiters allow";

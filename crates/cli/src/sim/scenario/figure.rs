@@ -4,6 +4,8 @@ use headwaters::EngineStats;
 use headwaters_sim::{Latencies, Plan, Report, Traffic};
 use serde::{Deserialize, Serialize};
 
+use crate::shards::shard_seconds;
+
 /// What a scenario is judged by. Parts are of 1.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,10 +70,6 @@ impl Figure {
     }
 }
 
-/// What a shard promises for a second. Source: developer guide, quotas and limits.
-const SHARD_BYTES: f64 = (1 << 20) as f64;
-const SHARD_RECORDS: f64 = 1_000.0;
-
 /// A world that was lived through, and what counts of it.
 #[derive(Debug)]
 pub(super) struct Life<'a> {
@@ -129,8 +127,7 @@ impl Life<'_> {
 
     /// As a part of what the stream promises for a second.
     fn part(&self, records: u64, bytes: u64) -> f64 {
-        let part = (records as f64 / SHARD_RECORDS).max(bytes as f64 / SHARD_BYTES);
-        part / f64::from(self.plan.shards.get())
+        shard_seconds(records, bytes) / f64::from(self.plan.shards.get())
     }
 
     fn burst(&self) -> f64 {
