@@ -56,6 +56,7 @@ mod close;
 mod driver;
 mod flushes;
 mod gate;
+mod give_way;
 mod groups;
 mod json;
 #[cfg(feature = "metrics")]

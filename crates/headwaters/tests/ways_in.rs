@@ -4,6 +4,7 @@ mod common;
 
 use core::future::Future;
 use core::pin::pin;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
@@ -183,6 +184,37 @@ async fn nothing_is_sent_in_the_last_part_of_the_time() {
     assert_eq!(report.failures[0].cause(), Some(Cause::Expired));
 }
 
+/// On one thread nobody else, the driver included, would have a turn before the room is used up. In real time: the other
+/// task never rests, and a clock that is paused would stand still.
+#[tokio::test]
+async fn who_finds_room_each_time_lets_others_have_their_turn() {
+    let producer = start(&mock(MS), build(plain()));
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    for record in records(1_280) {
+        drop(producer.put(record).await.expect("room for all"));
+    }
+    let after_puts = turns.load(Ordering::Relaxed);
+    assert!(after_puts >= 9, "{after_puts}");
+    for (tag, record) in (0..).zip(records(1_280)) {
+        producer.put_tagged(record, tag).await.expect("room for all");
+    }
+    let after_tags = turns.load(Ordering::Relaxed);
+    assert!(after_tags - after_puts >= 9, "{after_tags}");
+    let mut at_the_last = 0;
+    let watched = records(1_280).inspect(|_| at_the_last = turns.load(Ordering::Relaxed));
+    assert!(producer.put_all(watched, 5_000 * MS).await.is_complete());
+    assert!(at_the_last - after_tags >= 4, "{at_the_last}");
+    other.abort();
+    producer.close(None).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_close_ends_a_whole_input() {
     let mock = mock(5 * MS);
@@ -236,11 +268,11 @@ async fn a_purge_hands_everything_back_and_leaves_the_producer_open() {
 
 /// A process that was frozen: time has gone on, and the timers have not.
 #[derive(Clone, Default)]
-struct Frozen(Arc<core::sync::atomic::AtomicU64>);
+struct Frozen(Arc<AtomicU64>);
 
 impl Clock for Frozen {
     fn now(&self) -> Instant {
-        Instant::from_nanos(self.0.load(core::sync::atomic::Ordering::Relaxed))
+        Instant::from_nanos(self.0.load(Ordering::Relaxed))
     }
 
     async fn sleep_until(&self, at: Instant) {
@@ -285,7 +317,7 @@ async fn a_thaw_is_noticed_with_the_next_call() {
     let stale = producer.put(record("stale")).await.expect("room");
     tokio::task::yield_now().await;
     let ten_minutes = 600_000_000_000;
-    clock.0.store(ten_minutes, core::sync::atomic::Ordering::Relaxed);
+    clock.0.store(ten_minutes, Ordering::Relaxed);
     let fresh = producer.put(record("fresh")).await.expect("room");
     let outcome = stale.await.into_outcome();
     assert!(matches!(outcome, Outcome::NotStored { cause: Cause::Expired, .. }), "{outcome:?}");
