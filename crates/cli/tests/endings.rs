@@ -42,7 +42,10 @@ fn wrong_usage() {
 fn settings_out_of_their_bounds() {
     for (setting, said) in [
         ("--ttl=5ms", "`record_ttl` is 5 ms; it must be from 100 ms"),
-        ("--max-bytes=1KiB", "`bounds.bytes` is 1024; it must be at least"),
+        (
+            "--max-bytes=1KiB",
+            "`bounds.bytes` is 1024; it must be at least 1049104 (the largest record must fit, see `max_user_record_size`)",
+        ),
         ("--aggregation-max-size=10", "`aggregation_max_size` is 10; it must be from 64"),
         ("--rate-limit=0", "`rate_limit.percent` is 0; it must be from 1"),
     ] {

@@ -273,6 +273,7 @@ impl ConfigBuilder {
         let overhead = Bounds::RECORD_OVERHEAD + Bounds::overhead_of(order) + Attempts::BYTES;
         let room = max_user_record_size.saturating_add(overhead);
         check.count("bounds.bytes", bounds.bytes, room as u64, u64::MAX);
+        check.because("bounds.bytes", "the largest record must fit, see `max_user_record_size`");
         check.count("bounds.records", bounds.records, 1, u64::MAX);
         let requests = max_requests_in_flight;
         check.count("max_requests_in_flight", requests, 1, REQUESTS_IN_FLIGHT_MAX);
@@ -350,8 +351,15 @@ impl Check {
 
     fn range(&mut self, field: &'static str, value: u64, min: u64, max: u64, unit: &'static str) {
         if value < min || value > max {
-            self.faults.push(ConfigFault { conflict: None, field, max, min, unit, value });
+            let (because, conflict) = (None, None);
+            self.faults.push(ConfigFault { because, conflict, field, max, min, unit, value });
         }
+    }
+
+    /// Says why the limit of that setting is what it is, if it is a fault.
+    fn because(&mut self, field: &'static str, because: &'static str) {
+        let faults = self.faults.iter_mut().filter(|fault| fault.field == field);
+        faults.for_each(|fault| fault.because = Some(because));
     }
 
     fn conflict(
@@ -362,7 +370,8 @@ impl Check {
         needed: &'static str,
     ) {
         let conflict = Some(ConfigConflict { needed, other, value });
-        self.faults.push(ConfigFault { conflict, field, max: 0, min: 0, unit: "", value: 0 });
+        let (because, unit) = (None, "");
+        self.faults.push(ConfigFault { because, conflict, field, max: 0, min: 0, unit, value: 0 });
     }
 }
 
@@ -383,6 +392,8 @@ impl ConfigError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ConfigFault {
+    /// Why the limit is what it is, where another setting decides that.
+    pub because: Option<&'static str>,
     /// The other setting that it does not go together with, if it is that; then there are no numbers (they are 0).
     pub conflict: Option<ConfigConflict>,
     /// The setting.
@@ -411,12 +422,13 @@ pub struct ConfigConflict {
 
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { conflict, field, max, min, unit, value } = self;
+        let Self { because, conflict, field, max, min, unit, value } = self;
         if let Some(ConfigConflict { needed, other, value }) = conflict {
             return write!(f, "`{field}` is {value}; for that `{other}` must be {needed}");
         }
         if *max == u64::MAX {
-            return write!(f, "`{field}` is {value}{unit}; it must be at least {min}{unit}");
+            write!(f, "`{field}` is {value}{unit}; it must be at least {min}{unit}")?;
+            return because.map_or(Ok(()), |because| write!(f, " ({because})"));
         }
         write!(f, "`{field}` is {value}{unit}; it must be from {min}{unit} to {max}{unit}")
     }

@@ -151,7 +151,7 @@ mod tests {
              `HEADWATERS_RATE_LIMIT_PERCENT` takes no other `rate_limit` beside it; \
              `HEADWATERS_RECORD_TTL` takes a time such as \"30 s\", or \"never\"; \
              `HEADWATERS_RETRY_STEP` takes a time, if the policy is \"linear\"; \
-             `collection_max_count` is 501; it must be from 1 to 500"
+             `HEADWATERS_COLLECTION_MAX_COUNT`: `collection_max_count` is 501; it must be from 1 to 500"
         );
     }
 

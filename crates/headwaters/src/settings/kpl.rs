@@ -84,10 +84,26 @@ impl Settings {
     pub fn from_kpl_properties(text: &str) -> Result<Self, SettingsError> {
         let mut layers = Layers::new(Config::kpl());
         for (name, value) in properties(text) {
+            layers.called(&setting(&name), &name);
             set(&mut layers, name, value);
         }
         layers.read()
     }
+}
+
+/// What [`Config`] calls what the KPL calls so.
+fn setting(name: &str) -> String {
+    if name == "MaxConnections" {
+        return String::from("max_requests_in_flight");
+    }
+    let mut setting = String::new();
+    for (at, letter) in name.char_indices() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            setting.push('_');
+        }
+        setting.push(letter.to_ascii_lowercase());
+    }
+    setting
 }
 
 fn set(layers: &mut Layers, name: String, value: String) {
@@ -260,7 +276,7 @@ mod tests {
         assert_eq!(
             error,
             "`Aggregation` is no setting, but `AggregationEnabled` is; `RecordTtl` takes a whole number of milliseconds; \
-             `FailIfThrottled` takes `true` or `false`; `collection_max_count` is 501; it must be from 1 to 500"
+             `FailIfThrottled` takes `true` or `false`; `CollectionMaxCount`: `collection_max_count` is 501; it must be from 1 to 500"
         );
     }
 }

@@ -1,4 +1,5 @@
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use headwaters_engine::{Bounds, Config, ConfigBuilder, RetryPolicy};
 
@@ -13,6 +14,8 @@ use crate::settings::{Settings, SettingsError, SettingsFault};
 pub struct Layers {
     builder: ConfigBuilder,
     faults: Vec<SettingsFault>,
+    /// What settings are called in the source that set them last.
+    names: BTreeMap<String, String>,
     others: Vec<(String, String)>,
     /// What is set part by part, as it stands.
     pub(super) bounds: Bounds,
@@ -30,6 +33,7 @@ impl Layers {
             retry: config.retry(),
             builder: config.into_builder(),
             faults: Vec::new(),
+            names: BTreeMap::new(),
             others: Vec::new(),
         }
     }
@@ -39,6 +43,11 @@ impl Layers {
     pub(super) fn reset(&mut self, config: Config) {
         (self.bounds, self.retry) = (config.bounds(), config.retry());
         self.builder = config.into_builder();
+    }
+
+    /// Notes what a setting is called where it is set.
+    pub(super) fn called(&mut self, setting: &str, name: &str) {
+        self.names.insert(setting.to_owned(), name.to_owned());
     }
 
     pub(super) fn set(&mut self, set: impl FnOnce(ConfigBuilder) -> ConfigBuilder) {
@@ -82,12 +91,15 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`] lists every name that is unknown and every value that a setting cannot have, of all sources.
     pub fn read(self) -> Result<Settings, SettingsError> {
-        let Self { builder, mut faults, others, .. } = self;
+        let Self { builder, mut faults, mut names, others, .. } = self;
         let config = match builder.build() {
             Ok(config) if faults.is_empty() => config,
             Ok(_) => return Err(SettingsError::new(faults)),
             Err(error) => {
-                faults.extend(error.faults().iter().copied().map(SettingsFault::Config));
+                faults.extend(error.faults().iter().map(|fault| {
+                    let name = names.remove(fault.field).filter(|name| name != fault.field);
+                    SettingsFault::Config { fault: *fault, name }
+                }));
                 return Err(SettingsError::new(faults));
             }
         };

@@ -39,7 +39,12 @@ pub struct SettingsError {
 #[non_exhaustive]
 pub enum SettingsFault {
     /// A value that the setting cannot have, whatever the others are.
-    Config(ConfigFault),
+    Config {
+        /// What is wrong, by the name that [`Config`] has for the setting.
+        fault: ConfigFault,
+        /// The name in the source that set it, if it has another one there.
+        name: Option<String>,
+    },
     /// The file is not of its kind.
     Syntax {
         /// What is wrong, and where.
@@ -89,7 +94,8 @@ impl SettingsError {
 impl fmt::Display for SettingsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(fault) => fault.fmt(f),
+            Self::Config { fault, name: None } => fault.fmt(f),
+            Self::Config { fault, name: Some(name) } => write!(f, "`{name}`: {fault}"),
             Self::Syntax { message } => f.write_str(message),
             Self::Unknown { name, nearest: None } => write!(f, "`{}` is no setting", Shown(name)),
             Self::Unknown { name, nearest: Some(nearest) } => {

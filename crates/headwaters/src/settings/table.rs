@@ -157,6 +157,7 @@ impl Layers {
         // A policy brings defaults for its parts.
         source.sort_by_key(|named| !sets_policy(named.setting));
         for named in &source {
+            self.called(named.setting, &named.shown);
             let _ = self.set_number(named) || self.set_time(named) || self.set_policy(named);
         }
     }

@@ -41,7 +41,13 @@ impl Layers {
         let mut table = match text.parse::<Table>() {
             Ok(table) => table,
             Err(error) => {
-                self.syntax(error.message().to_owned());
+                // Without the line itself, which the error would show: what is in the wrong place may be a secret.
+                let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+                let message = error.message();
+                self.syntax(match line {
+                    Some(line) => format!("line {line}: {message}"),
+                    None => message.to_owned(),
+                });
                 return self;
             }
         };
@@ -95,6 +101,14 @@ mod tests {
     };
 
     use super::*;
+
+    /// Without what is in the line: it may be a secret.
+    #[test]
+    fn a_slip_of_the_pen_is_found_by_its_line() {
+        let error = Settings::from_toml("seed = 3\n\nrecord_ttl = 30 s\n").expect_err("no quotes");
+        let said = error.to_string();
+        assert!(said.starts_with("line 3: ") && !said.contains("30 s"), "{said}");
+    }
 
     #[test]
     fn every_setting_can_be_set() {
