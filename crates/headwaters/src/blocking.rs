@@ -12,7 +12,7 @@ use crate::builder::{ProducerBuilder, StartError};
 use crate::close::{CloseReport, Undelivered};
 use crate::report::Report;
 use crate::stats::Stats;
-use crate::threads::{ThreadClock, block_on};
+use crate::threads::{self, ThreadClock, block_on};
 use crate::ticket::Ticket;
 
 /// Puts records into one stream and says what became of each; [`crate::Producer`] for threads.
@@ -46,15 +46,16 @@ impl Producer {
 
     /// Starts the producer, on a thread of its own that ends when it is closed.
     ///
-    /// The transport must not need a runtime. For one that does, build the producer, block on its driver
-    /// within that runtime on a thread of yours, and turn the producer into this one with `From`.
+    /// With the feature `tokio`, which `http` and `aws` bring with them, that thread is a small tokio runtime, for transports that
+    /// need one; nobody else notices. Without it the transport must do without.
     ///
     /// # Errors
     /// [`StartError`] when the stream's name is missing or wrong, as an [`io::Error`]; or that of the system, which
-    /// has no thread.
+    /// has no thread, or nothing to wait for sockets with.
     pub fn start<T: Transport>(builder: ProducerBuilder<T, ThreadClock>) -> io::Result<Self> {
         let (inner, driver) = builder.build().map_err(invalid)?;
-        thread::Builder::new().name(String::from("headwaters")).spawn(move || block_on(driver))?;
+        let drive = threads::driving(driver)?;
+        thread::Builder::new().name(String::from("headwaters")).spawn(drive)?;
         Ok(Self { inner })
     }
 

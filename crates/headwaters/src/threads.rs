@@ -2,6 +2,7 @@ use core::cell::Cell;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
+use std::io;
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread::{self, Thread};
@@ -92,6 +93,45 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     ALARM.set(outer);
     BELL.set(Some(bell));
     output
+}
+
+/// What a thread has to do to drive a future, in a tokio runtime of its own.
+#[cfg(feature = "tokio")]
+pub(crate) fn driving<F: Future<Output = ()> + Send>(
+    future: F,
+) -> io::Result<impl FnOnce() + Send> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(move || runtime.block_on(rung_by_tokio(future)))
+}
+
+/// What a thread has to do to drive a future.
+#[cfg(not(feature = "tokio"))]
+pub(crate) fn driving<F: Future<Output = ()> + Send>(
+    future: F,
+) -> io::Result<impl FnOnce() + Send> {
+    Ok(move || block_on(future))
+}
+
+/// Has tokio ring the alarms of the future, which it sets as if [`block_on`] drove it.
+#[cfg(feature = "tokio")]
+#[expect(clippy::disallowed_methods, reason = "the thread sleeps until the clock's next alarm")]
+async fn rung_by_tokio<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut timer = pin!(tokio::time::sleep_until(StdInstant::now().into()));
+    core::future::poll_fn(move |context| {
+        loop {
+            ALARM.set(None);
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
+            let Some(at) = ALARM.take() else { return Poll::Pending };
+            timer.as_mut().reset(at.into());
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
 }
 
 /// Wakes a thread; it knows that it was for this by `rung`, for a thread can be woken for anything.

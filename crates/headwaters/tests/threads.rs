@@ -63,6 +63,33 @@ fn a_thread_waits_for_what_is_flushed_and_for_no_longer_than_it_says() {
     assert!(matches!(ticket.wait().outcome, Outcome::MaybeStored { .. }));
 }
 
+/// The ways to a real Kinesis need tokio's timers, tasks and sockets.
+#[test]
+fn a_transport_that_needs_a_runtime_has_one() {
+    let mock = mock(common::builder(1).latency(MS));
+    let builder = Producer::builder().stream(STREAM).transport(OnTokio(mock));
+    let config = plain().record_max_buffered_time(2 * MS);
+    let producer = Producer::start(builder.config(build(config))).expect("a thread");
+    for round in 0..3 {
+        let ticket = producer.put(record(&round.to_string())).expect("room");
+        assert!(is_stored(&ticket.wait()), "the producer's own timers go off, too");
+    }
+    assert_eq!(producer.close(None).stats.engine.stored, 3);
+}
+
+struct OnTokio(Mock<ThreadClock>);
+
+impl Transport for OnTokio {
+    async fn list_shards(&self, request: ListShards) -> ListShardsResult {
+        self.0.list_shards(request).await
+    }
+
+    async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
+        tokio::spawn(tokio::time::sleep(MS)).await.expect("it ends");
+        self.0.put_records(request).await
+    }
+}
+
 #[test]
 fn a_transport_that_panics_on_the_drivers_own_thread_loses_nothing() {
     let config = plain().retry(RetryPolicy::Linear { max_attempts: 2, step: MS });
