@@ -294,7 +294,9 @@ impl fmt::Display for BuildError {
                 "the endpoint is http:// and not on this machine: use https://, or allow plain HTTP",
             ),
             Self::Proxy(error) => write!(f, "the proxy of the environment: {error}"),
-            Self::RegionMissing => f.write_str("the transport has no region"),
+            Self::RegionMissing => f.write_str(
+                "the transport has no region: call `region`, set AWS_REGION, or configure one in the AWS profile",
+            ),
             Self::StreamElsewhere => {
                 f.write_str("the stream's ARN is of another region or partition than the transport")
             }

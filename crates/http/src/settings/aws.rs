@@ -15,7 +15,7 @@ use crate::region::{Region, RegionError};
 /// those of the profile `AWS_PROFILE` or `default`. A profile may have keys or a `credential_process`. Roles to
 /// assume, single sign-on, containers and machines are not supported here: `aws configure export-credentials` is a
 /// `credential_process` for all of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AwsSettings {
     credentials: Found,
     dual_stack: bool,
@@ -24,6 +24,20 @@ pub struct AwsSettings {
     ca_bundle: Option<Vec<u8>>,
     fips: bool,
     region: Option<Region>,
+}
+
+impl fmt::Debug for AwsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { credentials, dual_stack, endpoint, fips, region, .. } = self;
+        f.debug_struct("AwsSettings")
+            .field("ca_bundle_bytes", &self.ca_bundle.as_ref().map(Vec::len))
+            .field("credentials", credentials)
+            .field("dual_stack", dual_stack)
+            .field("endpoint", endpoint)
+            .field("fips", fips)
+            .field("region", region)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the credentials are.
