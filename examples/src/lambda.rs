@@ -51,9 +51,10 @@ async fn load(producer: &Producer, event: LambdaEvent<Value>) -> Result<Value, E
         records.into_iter().map(|(key, data)| UserRecord::new(key, data)).collect();
 
     let report = producer.put_all(records?, within).await;
+    // What went wrong is in the words: not only that the time was up, but what the last attempt met.
     let failure = |failure: &Failure| {
-        let cause = failure.cause().map_or("no time left".to_owned(), |cause| cause.to_string());
-        json!({ "index": failure.index, "maybe_stored": failure.maybe_stored(), "cause": cause })
+        let why = failure.to_string();
+        json!({ "index": failure.index, "maybe_stored": failure.maybe_stored(), "why": why })
     };
     let failures: Vec<_> = report.failures.iter().map(failure).collect();
     Ok(json!({ "stored": report.stored, "taken": report.taken, "failures": failures }))

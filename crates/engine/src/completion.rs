@@ -56,7 +56,7 @@ pub enum Cause {
     AttemptsExhausted,
     /// The producer was closed and its deadline came first, or the record came after the close.
     Closed,
-    /// The record's time to live ended.
+    /// The record's time to live ended: that of the settings, or one that was given with it.
     Expired,
     /// The service refused it with an error that no retry can mend: by itself, or with everything that was in its request
     /// because the stream is at fault.
@@ -81,7 +81,9 @@ impl fmt::Display for Cause {
         match self {
             Self::AttemptsExhausted => f.write_str("no attempts are left (see `retry`)"),
             Self::Closed => f.write_str("the producer was closed"),
-            Self::Expired => f.write_str("its time to live ended (see `record_ttl`)"),
+            Self::Expired => f.write_str(
+                "its time to live ended (see `record_ttl`, or the time that was given with it)",
+            ),
             Self::Permanent(code) => write!(f, "the service refused it for good: {code}"),
             Self::Throttled => f.write_str("the service wants less (see `fail_if_throttled`)"),
             Self::Purged => f.write_str("the producer was purged"),

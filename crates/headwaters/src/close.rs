@@ -1,4 +1,5 @@
 use headwaters_engine::UserRecord;
+use headwaters_engine::wire::AttemptError;
 
 use crate::stats::Stats;
 
@@ -6,6 +7,8 @@ use crate::stats::Stats;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CloseReport {
+    /// How the last request failed as a whole, if none was answered since: why so much is undelivered.
+    pub last_error: Option<AttemptError>,
     /// The counters at the end.
     pub stats: Stats,
     /// The records that the deadline of the close handed back, in the order of acceptance but for those that
@@ -18,6 +21,8 @@ pub struct CloseReport {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Undelivered {
+    /// What went wrong in its last attempt, if there was one.
+    pub last_error: Option<AttemptError>,
     /// Whether the service may have stored it all the same.
     pub maybe_stored: bool,
     /// The record.

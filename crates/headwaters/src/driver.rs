@@ -127,18 +127,23 @@ impl<T: Transport, C: Clock> Drive<T, C> {
                 state.engine.handle(Event::TimeAdvanced, begin);
             }
             for event in self.events.drain(..) {
+                state.outage.note(&event);
                 state.engine.handle(event, begin);
             }
             let waits = state.drain(begin);
             let mut todo = state.take_todo();
             // Whatever comes from now on calls the driver.
             let wanted = if waits { state.dismiss_driver(context.waker()) } else { None };
+            let news = state.outage_news(begin);
             #[cfg(feature = "metrics")]
             let stats = state.stats();
             state.note_hold(self.shared.now().since(begin));
             drop(state);
             #[cfg(feature = "metrics")]
             self.meter.tell(&stats, core::mem::take(&mut todo.tally));
+            if let Some(news) = news {
+                news.tell(&self.shared.stream);
+            }
             self.perform(&mut todo);
             if waits {
                 return (wanted, todo.closed);

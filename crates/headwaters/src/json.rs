@@ -91,6 +91,7 @@ const fn map_status(status: &MapStatus) -> &'static str {
         MapStatus::Ready => "ready",
         MapStatus::Reloading => "reloading",
         MapStatus::Scattered => "scattered",
+        MapStatus::Unavailable { .. } => "unavailable",
         _ => "other",
     }
 }

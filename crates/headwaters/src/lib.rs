@@ -61,6 +61,7 @@ mod groups;
 mod json;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod outage;
 mod permit;
 mod producer;
 mod put_all;

@@ -1,3 +1,6 @@
+use core::fmt;
+
+use headwaters_engine::wire::AttemptError;
 use headwaters_engine::{Cause, Outcome, Refused, RefusedReason, UserRecord};
 
 use crate::ticket::Delivery;
@@ -21,6 +24,8 @@ pub struct Report {
 }
 
 /// One record that is not known to be stored.
+///
+/// Printed, it is one line with the index, the cause, and what went wrong last, without key and payload.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -93,6 +98,28 @@ impl Failure {
             },
             Why::Pending => None,
             Why::Refused(refused) => Some(&refused.record),
+        }
+    }
+
+    /// What went wrong in its last attempt, if there was one that is known: the reason behind a cause as general as that its
+    /// time ended.
+    pub fn last_error(&self) -> Option<&AttemptError> {
+        match &self.why {
+            Why::Ended(delivery) => delivery.last_error(),
+            Why::Pending | Why::Refused(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {}: ", self.index)?;
+        match &self.why {
+            Why::Ended(delivery) => delivery.fmt(f),
+            Why::Pending => f.write_str(
+                "on its way when the time was up; nobody knows yet whether it is stored",
+            ),
+            Why::Refused(refused) => write!(f, "not accepted: {refused}"),
         }
     }
 }

@@ -208,11 +208,18 @@ impl<T: Transport> Requests<T> {
         if let Event::ShardsListed { result: Err(error), .. } = event
             && error.code.class() == Class::Permanent
         {
+            let look_at = match error.code {
+                ErrorCode::AccessDeniedException => "the permission `kinesis:ListShards`",
+                ErrorCode::ResourceNotFoundException => {
+                    "the name of the stream, the region and the account"
+                }
+                _ => "the endpoint and the stream",
+            };
             tracing::warn!(
                 stream = %self.shared.stream,
                 code = %error.code,
-                "the shards cannot be listed (permission `kinesis:ListShards`?): records are not aggregated, \
-                 and limited as a whole"
+                look_at,
+                "the shards cannot be listed: records are not aggregated, and limited as a whole"
             );
         }
     }

@@ -13,6 +13,7 @@ use crate::budget::{Budget, NoBudget};
 use crate::close::{CloseReport, Undelivered};
 use crate::flushes::Flushes;
 use crate::groups::Groups;
+use crate::outage::{News, Outage};
 use crate::shared::Shared;
 use crate::slots::{LANDING_MAX, Slots, Told, Want, member};
 use crate::stats::Stats;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) engine: Traced,
     pub(crate) flushes: Flushes,
     pub(crate) groups: Groups,
+    pub(crate) outage: Outage,
     /// Those who wait for room.
     pub(crate) room: Waiters,
     /// Those who wait for room for a shard of which too much waits, while there is room for others.
@@ -114,6 +116,7 @@ impl State {
             groups: Groups::default(),
             landing: Landing::default(),
             longest_hold: Duration::ZERO,
+            outage: Outage::default(),
             purged: Vec::new(),
             report: None,
             reserved: NOTHING,
@@ -357,7 +360,7 @@ impl State {
         #[cfg(feature = "metrics")]
         self.todo.tally.note(&account, tokens.len() as u64);
         let Outcome::Stored { maybe_duplicate, .. } = &account.outcome else {
-            self.note_undelivered(&account.outcome);
+            self.note_undelivered(&account);
             // A record that comes back is not kept alive by a neighbour.
             let accounts: Arc<[Account]> = [account].into();
             let landing = self.slots.land(Arc::clone(&accounts));
@@ -399,19 +402,20 @@ impl State {
         self.todo.stored.push(stored);
     }
 
-    fn note_undelivered(&mut self, outcome: &Outcome) {
+    fn note_undelivered(&mut self, account: &Account) {
         let (Outcome::MaybeStored { cause, record } | Outcome::NotStored { cause, record }) =
-            outcome
+            &account.outcome
         else {
             return;
         };
-        let maybe_stored = matches!(outcome, Outcome::MaybeStored { .. });
+        let maybe_stored = matches!(account.outcome, Outcome::MaybeStored { .. });
         let list = match cause {
             Cause::Closed => &mut self.undelivered,
             Cause::Purged => &mut self.purged,
             _ => return,
         };
-        list.push(Undelivered { maybe_stored, record: record.clone() });
+        let last_error = account.last_error().cloned();
+        list.push(Undelivered { last_error, maybe_stored, record: record.clone() });
     }
 
     /// Hands over what was stored.
@@ -447,7 +451,8 @@ impl State {
         self.todo.closed = true;
         self.engine.end_trace();
         let undelivered = mem::take(&mut self.undelivered);
-        self.report = Some(CloseReport { stats: self.stats(), undelivered });
+        let last_error = self.outage.error().cloned();
+        self.report = Some(CloseReport { last_error, stats: self.stats(), undelivered });
         let wakers = &mut self.todo.wakers;
         wakers.extend(self.flushes.finish_all());
         wakers.extend(self.closers.take_all());
@@ -462,6 +467,11 @@ impl State {
             while !self.drain(now) {}
         }
         mem::take(&mut self.purged)
+    }
+
+    /// What the log is to be told of an outage.
+    pub(crate) fn outage_news(&mut self, now: Instant) -> Option<News> {
+        self.outage.news(|| self.engine.stats().probing, now)
     }
 
     /// What is to be done without the lock.

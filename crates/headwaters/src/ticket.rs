@@ -1,8 +1,10 @@
+use core::fmt;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
+use headwaters_engine::wire::AttemptError;
 use headwaters_engine::{Attempts, Outcome, Token};
 
 use crate::shared::Shared;
@@ -21,7 +23,7 @@ pub struct Ticket {
 
 /// What became of a record, and how: a handle on its [`Account`], to whose fields it gives way.
 ///
-/// Cheap to clone. Match on a reference (`match &ticket.await.outcome`), or take the outcome out with
+/// Printed, it is one line that says what became of the record, and what went wrong last; see [`Account`]. Cheap to clone. Match on a reference (`match &ticket.await.outcome`), or take the outcome out with
 /// [`into_outcome`](Self::into_outcome).
 ///
 /// Records that were packed together share one account; those of records that were stored in the
@@ -33,6 +35,10 @@ pub struct Delivery {
 }
 
 /// What became of a record, and how. Records that were packed together have a sequence number in common.
+///
+/// Printed, it is one line without key and payload: "not stored: its time to live ended (...), after 14 attempts; the last:
+/// ConnectFailed: no connection to http://127.0.0.1:9: Connection refused". What a server said is in it as well, cleaned and
+/// shortened ([`Message`](crate::wire::Message)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Account {
@@ -50,6 +56,38 @@ impl Delivery {
     /// The outcome by itself, for whoever wants to keep it, or the record in it.
     pub fn into_outcome(self) -> Outcome {
         self.outcome.clone()
+    }
+}
+
+impl Account {
+    /// What went wrong in the last attempt that is known: the reason behind a cause as general as that its time ended.
+    pub fn last_error(&self) -> Option<&AttemptError> {
+        self.attempts.last()?.error.as_ref()
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Outcome::Stored { maybe_duplicate, sequence_number, shard } => {
+                write!(f, "stored on {shard} as {sequence_number}")?;
+                return if *maybe_duplicate { f.write_str(", maybe twice") } else { Ok(()) };
+            }
+            Outcome::NotStored { cause, .. } => write!(f, "not stored: {cause}")?,
+            Outcome::MaybeStored { cause, .. } => write!(f, "maybe stored: {cause}")?,
+        }
+        match self.attempts.count() {
+            0 => f.write_str(", before it was sent")?,
+            1 => f.write_str(", after 1 attempt")?,
+            attempts => write!(f, ", after {attempts} attempts")?,
+        }
+        self.last_error().map_or(Ok(()), |error| write!(f, "; the last: {error}"))
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

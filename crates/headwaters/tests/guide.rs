@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use headwaters::mock::Mock;
 use headwaters::{
-    Bounds, Client, Config, Outcome, Producer, Settings, TokioClock, Transport, UserRecord,
+    Bounds, Client, Config, Outcome, Producer, RetryPolicy, Settings, Ticket, TokioClock,
+    Transport, UserRecord,
 };
 
 fn kinesis() -> Result<impl Transport, Box<dyn Error>> {
@@ -18,12 +19,13 @@ async fn a_record_and_what_became_of_it() -> Result<(), Box<dyn Error>> {
     let producer = Producer::builder().stream("orders").transport(transport).start()?;
     let ticket = producer.put(UserRecord::new("customer-17", "two apples")?).await?;
 
-    match &ticket.await.outcome {
+    let delivery = ticket.await;
+    match &delivery.outcome {
         Outcome::Stored { shard, sequence_number, .. } => println!("{shard} {sequence_number}"),
-        // Certain.
-        Outcome::NotStored { cause, record } => println!("{record:?} was not stored: {cause}"),
+        // Certain. "not stored: its time to live ended (...), after 14 attempts; the last: ConnectFailed: no connection to ..."
+        Outcome::NotStored { record, .. } => println!("{record:?} {delivery}"),
         // An answer was lost, and nobody can know.
-        Outcome::MaybeStored { cause, record } => println!("{record:?}: nobody knows: {cause}"),
+        Outcome::MaybeStored { record, .. } => println!("{record:?} {delivery}"),
     }
     assert_eq!(producer.close(None).await.stats.engine.stored, 1);
     Ok(())
@@ -55,9 +57,47 @@ async fn a_whole_input() -> Result<(), Box<dyn Error>> {
     let records = vec![UserRecord::new("customer-17", "two apples")?];
     let report = producer.put_all(records, Duration::from_secs(60)).await;
     for failure in &report.failures {
-        println!("record {}: {:?}", failure.index, failure.cause());
+        println!("{failure}"); // record 3: not stored: ..., after 10 attempts; the last: ...
     }
     assert!(report.failures.is_empty());
+    producer.close(None).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_of_a_loop() -> Result<(), Box<dyn Error>> {
+    let transport = kinesis()?;
+    let retry = RetryPolicy::Linear { max_attempts: 10, step: Duration::from_millis(100) };
+    let config = Config::builder().retry(retry).build()?;
+    let producer =
+        Producer::builder().stream("orders").transport(transport).config(config).start()?;
+    producer.close(None).await;
+    Ok(())
+}
+
+async fn within_a_request(
+    producer: &Producer,
+    record: UserRecord,
+) -> Result<Ticket, Box<dyn Error>> {
+    let room = producer.reserve_for(record.size());
+    let Ok(permit) = tokio::time::timeout(Duration::from_millis(50), room).await else {
+        return Err("503: come back later".into());
+    };
+    let ticket = permit.put(record);
+    Ok(ticket)
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_or_the_record_still_in_hand() -> Result<(), Box<dyn Error>> {
+    let (transport, bounds) = (kinesis()?, Bounds { bytes: 1 << 21, records: 1 });
+    let config = Config::builder().bounds(bounds).build()?;
+    let producer =
+        Producer::builder().stream("orders").transport(transport).config(config).start()?;
+    let record = UserRecord::new("customer-17", "two apples")?;
+    let ticket = within_a_request(&producer, record.clone()).await?;
+    let full = within_a_request(&producer, record).await.expect_err("room for one");
+    assert_eq!(full.to_string(), "503: come back later");
+    assert!(matches!(ticket.await.outcome, Outcome::Stored { .. }));
     producer.close(None).await;
     Ok(())
 }
