@@ -478,4 +478,29 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn it_takes_many_entries_to_speak_of_calm() {
+        let mut adaptive = Adaptive::new(150);
+        adaptive.throttled(500, 1, at(0), at(0));
+        let before = adaptive.shares()[0];
+        adaptive.stored(500, at(0));
+        adaptive.settle(1, at(3_600_000));
+        assert_eq!(adaptive.shares()[0] - before, gain(before, WHOLE / 1_000), "of one entry");
+    }
+
+    /// Who sends so many entries in a second, or more, is not one of those who send few.
+    #[test]
+    fn in_a_crowd_a_throttle_counts_twice_for_those_who_send_few() {
+        let (bytes, cost) = (SHARD_BYTES_PER_SECOND / 16, WHOLE / 16);
+        let lost = |share: u64| {
+            let mut adaptive = Adaptive::new(150);
+            (adaptive.shares[1], adaptive.fates) = (share, u16::MAX);
+            adaptive.throttled(bytes, 1, at(0), at(10));
+            share - adaptive.shares()[1]
+        };
+        let many = cost * CROWDED_ENTRIES;
+        assert_eq!(lost(many), loss(many, cost));
+        assert_eq!(lost(many - 1), 2 * loss(many - 1, cost));
+    }
 }

@@ -486,4 +486,26 @@ mod tests {
         );
         assert!(error.to_string().contains("`record_ttl` is 99 ms; it must be from 100 ms"));
     }
+
+    #[test]
+    fn the_largest_record_fits_to_the_byte() {
+        for order in [Order::Unordered, Order::PerPartitionKey] {
+            let kept = Bounds::RECORD_OVERHEAD + Bounds::overhead_of(order) + Attempts::BYTES;
+            let config = |bytes| {
+                let bounds = Bounds { bytes, records: 1 };
+                Config::builder().max_user_record_size(1_000).order(order).bounds(bounds).build()
+            };
+            assert!(config(1_000 + kept).is_ok());
+            let error = config(1_000 + kept - 1).expect_err("a byte too few");
+            assert!(error.to_string().ends_with("see `max_user_record_size`)"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_time_is_longer_than_a_year() {
+        let ttl = |time| Config::builder().record_ttl(Some(time)).build();
+        let year = Duration::from_secs(366 * 86_400);
+        assert!(ttl(year).is_ok());
+        assert!(ttl(year + Duration::from_millis(1)).is_err());
+    }
 }

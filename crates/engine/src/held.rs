@@ -232,3 +232,28 @@ impl Past {
         past.map(|past| past.attempts.clone()).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past(room: &mut Room) -> Arc<Past> {
+        let mut past = None;
+        let attempt = Attempt { end: Instant::ZERO, error: None, start: Instant::ZERO };
+        Past::note(&mut past, attempt, room);
+        past.expect("it has one attempt")
+    }
+
+    /// Attempts are kept as long as there is room for them; their number always is.
+    #[test]
+    fn a_past_that_has_no_room_keeps_the_number_of_its_attempts() {
+        for (records, kept) in [(3, 2), (2, 0)] {
+            let bytes = records * Attempts::BYTES;
+            let mut room = Room::new(Bounds { bytes, records: 1 }, 0);
+            let (first, second) = (past(&mut room), past(&mut room));
+            let joined = Past::joined(Some(first), Some(&second), &mut room).expect("two");
+            let attempts = Past::attempts(Some(&joined));
+            assert_eq!((attempts.count(), attempts.kept().len()), (2, kept), "{records}");
+        }
+    }
+}

@@ -113,3 +113,19 @@ fn without_a_map_the_whole_stream_learns() {
     story.drain();
     assert!(rates(&story)[0] < 1_000_000, "{:?}", rates(&story));
 }
+
+/// What is stored beside something that fails raises the rate as well.
+#[test]
+fn an_answer_that_is_mixed_teaches_too() {
+    let mut story = Story::on(2, adaptive());
+    let batch = send(&mut story, 0, 40);
+    story.later(50);
+    story.throttle(&batch);
+    story.drain();
+    let learned = rates(&story)[0];
+    story.later(2_000);
+    let again = story.batch();
+    story.fail_at(&again, &[0], &ErrorCode::InternalFailure);
+    story.drain();
+    assert!(rates(&story)[0] > learned, "{:?}", rates(&story));
+}

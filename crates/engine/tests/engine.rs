@@ -2,6 +2,9 @@
 
 mod story;
 
+use core::time::Duration;
+
+use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
     Action, Bounds, Event, FlushId, Outcome, RefusedReason, RetryPolicy, Sent, Timing,
 };
@@ -153,4 +156,20 @@ fn what_comes_out_of_order_fills_requests_and_hurries_too() {
     let rest = story.drain();
     let left = |action: &Action| matches!(action, Action::SendBatch(_));
     assert!(rest.iter().any(left), "a flush hurries it: {:?}", names(&rest));
+}
+
+/// A retry that waits for its time is no company for what is new.
+#[test]
+fn what_waits_for_its_retry_does_not_fill_a_request() {
+    let retry = RetryPolicy::Linear { max_attempts: 3, step: Duration::from_secs(1) };
+    let mut story = Story::of(plain().collection_max_count(2).retry(retry));
+    story.add(0, 10);
+    story.later(100);
+    let batch = story.batch();
+    story.fail_at(&batch, &[0], &ErrorCode::InternalFailure);
+    story.drain();
+    story.add(1, 10);
+    assert!(story.batches().is_empty(), "one that is new, and one that waits");
+    story.add(2, 10);
+    assert_eq!(sent(&story.batch()), [1, 2]);
 }

@@ -4,8 +4,10 @@ mod story;
 
 use core::time::Duration;
 
-use headwaters_engine::wire::ErrorCode;
-use headwaters_engine::{Config, ConfigBuilder, Cuts, RateLimit, ShardStats, Times};
+use headwaters_engine::wire::{Entry, ErrorCode};
+use headwaters_engine::{
+    Config, ConfigBuilder, Cuts, Event, RateLimit, RetryPolicy, Sent, ShardStats, Times,
+};
 
 use story::{Story, millis};
 
@@ -111,4 +113,30 @@ fn requests_say_why_they_were_made() {
     story.later(200);
     story.batch();
     assert_eq!(cuts(story.engine.stats().requests_cut), [1, 1, 1, 1, 1]);
+}
+
+/// Several failures are several, an answer that comes too late is told, and what was tried again counts by its size.
+#[test]
+fn what_goes_wrong_is_counted_each_time() {
+    let retry = RetryPolicy::Linear { max_attempts: 9, step: millis(10) };
+    let settings = settings().aggregation_enabled(false).retry(retry);
+    let mut story = Story::on(1, settings);
+    (0..3).for_each(|token| story.add_to(token, 0, 100));
+    let size: usize = {
+        story.later(100);
+        let batch = story.batch();
+        let size = batch.entries.iter().map(Entry::size).sum();
+        story.fail_at(&batch, &[0, 1, 2], &ErrorCode::InternalFailure);
+        story.handle(Event::BatchCancelled { batch: batch.id, sent: Sent::No });
+        story.handle(Event::BatchCancelled { batch: batch.id, sent: Sent::No });
+        size
+    };
+    story.drain();
+    assert_eq!((shards(&story)[0].failed, shards(&story)[0].throttled), (3, 0));
+    assert_eq!(story.engine.stats().ignored_answers, 2);
+    story.later(100);
+    story.batches().iter().for_each(|batch| story.store(batch));
+    story.drain();
+    let stats = story.engine.stats();
+    assert_eq!((stats.stored, stats.bytes_stored), (3, size as u64));
 }
