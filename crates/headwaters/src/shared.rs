@@ -122,6 +122,9 @@ impl<'a> InLine<'a> {
                 (Poll::Ready(done), left, None)
             }
             Attempt::Full => {
+                if is_its_turn {
+                    state.make_room();
+                }
                 let left = (Left::default(), state.shard_room.leave(shard_place));
                 (Poll::Pending, left, state.room.wait(place, waker))
             }

@@ -235,6 +235,18 @@ impl State {
         self.engine.handle(Event::BoundsChanged(bounds), now);
     }
 
+    /// Somebody is about to wait for room. What is held leaves now, unless something is on its way or held back that will make
+    /// room: no company can come.
+    pub(crate) fn make_room(&mut self) {
+        let stats = self.engine.stats();
+        let is_coming = stats.requests_in_flight > 0 || stats.lanes_held_back > 0 || stats.probing;
+        if stats.buffered > 0 && !is_coming {
+            let flush = self.flushes.unheard();
+            let now = self.engine.now();
+            self.engine.handle(Event::FlushRequested { flush, deadline: None }, now);
+        }
+    }
+
     /// What is held, and kept for permits.
     pub(crate) fn held(&self) -> Bounds {
         let held = self.engine.held();

@@ -10,7 +10,8 @@ use headwaters::{
 };
 
 fn kinesis() -> Result<impl Transport, Box<dyn Error>> {
-    Ok(Mock::builder("orders".try_into()?, 4_u32.try_into()?).build(TokioClock::new()))
+    let mock = Mock::builder("orders".try_into()?, 4_u32.try_into()?);
+    Ok(mock.latency(Duration::from_millis(100)).build(TokioClock::new()))
 }
 
 #[tokio::test(start_paused = true)]

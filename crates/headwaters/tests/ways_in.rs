@@ -14,8 +14,8 @@ use headwaters::mock::{EntryFault, Fault, Mock};
 use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
     Bounds, Cause, Clock, Config, ConfigBuilder, Instant, ListShards, ListShardsResult, Outcome,
-    Producer, PutRecords, PutRecordsResult, RefusedReason, Report, RetryPolicy, Transport,
-    UserRecord, Why,
+    Producer, PutRecords, PutRecordsResult, RateLimit, RefusedReason, Report, RetryPolicy,
+    ShardPrediction, Transport, UserRecord, Why,
 };
 
 fn bounded(records: usize) -> ConfigBuilder {
@@ -213,6 +213,43 @@ async fn who_finds_room_each_time_lets_others_have_their_turn() {
     assert!(at_the_last - after_tags >= 4, "{at_the_last}");
     other.abort();
     producer.close(None).await;
+}
+
+/// Who waits for room is company enough.
+#[tokio::test(start_paused = true)]
+async fn what_fills_the_room_does_not_wait_for_company() {
+    let mock = mock(10 * MS);
+    let config = bounded(50).record_max_buffered_time(5 * SECOND);
+    let producer = start(&mock, build(config));
+    let before = tokio_now();
+    for record in records(500) {
+        drop(producer.put(record).await.expect("room comes"));
+    }
+    let (took, requests) = (tokio_now() - before, mock.requests());
+    assert!(took < 200 * MS, "nine times a round trip: {took:?}");
+    assert_eq!(requests, 9, "and what is held leaves together");
+    producer.close(None).await;
+    assert_eq!(texts(&mock).len(), 500);
+}
+
+/// Where the limiter holds records back, they are to be packed as well as they can be.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_back_is_not_hurried() {
+    let mock = mock(MS);
+    let rate = RateLimit::Fixed { percent: 1 };
+    let config = plain().rate_limit(rate).shard_prediction(ShardPrediction::On);
+    let config = config.aggregation_enabled(true);
+    let config = config.bounds(Bounds { bytes: 2_000_000, records: 200 });
+    let producer = start(&mock, build(config));
+    let before = tokio_now();
+    for record in records(8_000) {
+        drop(producer.put(record).await.expect("room comes"));
+    }
+    assert!(tokio_now() - before > SECOND, "it was held back");
+    producer.close(None).await;
+    let stats = producer.stats().engine;
+    assert_eq!(stats.stored, 8_000);
+    assert!(stats.entries < 8_000 / 10, "{} aggregates", stats.entries);
 }
 
 #[tokio::test(start_paused = true)]
