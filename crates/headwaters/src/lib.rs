@@ -56,7 +56,6 @@ mod close;
 mod driver;
 mod flushes;
 mod gate;
-mod give_way;
 mod groups;
 mod json;
 #[cfg(feature = "metrics")]
@@ -80,6 +79,7 @@ mod sync;
 mod threads;
 mod ticket;
 pub mod trace;
+mod turns;
 mod waiters;
 
 #[cfg(all(feature = "boot-clock", target_os = "linux"))]

@@ -8,7 +8,6 @@ use headwaters_engine::wire::StreamName;
 use headwaters_engine::{Event, FlushId, Refused, ShardStats, Timing, UserRecord};
 
 use crate::close::{CloseReport, Undelivered};
-use crate::give_way;
 use crate::permit::Permit;
 use crate::put_all::put_all;
 use crate::report::Report;
@@ -47,8 +46,8 @@ impl Producer {
     /// Puts a record, waiting for room if there is none. Those who wait are served in the order in which
     /// they came, so a large record is not overtaken for ever by small ones; only
     /// [`try_put`](Self::try_put) does not queue, and who waits because of one shard
-    /// ([`RefusedReason::ShardFull`](crate::RefusedReason::ShardFull)) lets the others pass. On tokio a task that never has
-    /// to wait lets others have their turn all the same, as with tokio's own channels.
+    /// ([`RefusedReason::ShardFull`](crate::RefusedReason::ShardFull)) lets the others pass. A task that never has to
+    /// wait gives way all the same when the driver has had no turn for a millisecond.
     ///
     /// # Errors
     /// [`Refused`] gives the record back: the producer is closed, or the record is larger than the stream
@@ -74,7 +73,7 @@ impl Producer {
         let mut line = InLine::new(shared);
         let mut record = Some(record);
         let put = |waker: &Waker| line.put(&mut record, timing, Want::Ticket, waker);
-        give_way::once_in_a_while().await;
+        shared.give_way().await;
         let token = poll_with(put).await?;
         Ok(Ticket::new(Arc::clone(shared), token))
     }
@@ -92,7 +91,7 @@ impl Producer {
         let mut record = Some(record);
         let timing = Timing::default();
         let put = |waker: &Waker| line.put(&mut record, timing, Want::Tag(tag), waker);
-        give_way::once_in_a_while().await;
+        self.shared().give_way().await;
         poll_with(put).await.map(drop)
     }
 
@@ -161,7 +160,7 @@ impl Producer {
     /// In the last tenth of the time (at most [`Config::request_timeout`](crate::Config::request_timeout)) nothing is
     /// sent any more, so that most answers come before the end. What has none then is
     /// [`Why::Pending`](crate::Why::Pending), and what was not taken from `records` is left in it: pass
-    /// `records.by_ref()` to go on with the rest. Every 256 records other tasks have their turn.
+    /// `records.by_ref()` to go on with the rest. It gives way as [`put`](Self::put) does.
     ///
     /// # Cancel safety
     /// Dropping the future drops no record that was accepted, but nobody is told what becomes of them; up to 64 that

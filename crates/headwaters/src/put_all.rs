@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use headwaters_engine::{Event, Instant, Refused, RefusedReason, Timing, UserRecord};
 
 use crate::alarms::AlarmId;
-use crate::give_way;
 use crate::groups::Group;
 use crate::report::{Failure, Report, Why};
 use crate::shared::{Attempt, InLine, Shared, unlock};
@@ -15,8 +14,6 @@ use crate::state::State;
 
 /// Records that are put under one lock.
 const CHUNK: usize = 64;
-/// Chunks after which others have their turn: some 50 microseconds, as tokio advises for a task.
-const CHUNKS_PER_TURN: u32 = 4;
 
 /// Nothing is sent any more in the last part of the time, so that answers come before its end: one in so many,
 const MARGIN_SHARE: u32 = 10;
@@ -70,7 +67,6 @@ impl<'a> Call<'a> {
         let mut records = records.fuse();
         let mut chunk = VecDeque::with_capacity(CHUNK);
         let mut line = InLine::new(self.shared);
-        let mut chunks = 0;
         loop {
             // Without the lock: whatever makes the records is not ours.
             chunk.extend(records.by_ref().take(CHUNK - chunk.len()));
@@ -82,10 +78,7 @@ impl<'a> Call<'a> {
                 self.skip(chunk);
                 return false;
             }
-            chunks = (chunks + 1) % CHUNKS_PER_TURN;
-            if chunks == 0 {
-                give_way::now().await;
-            }
+            self.shared.give_way().await;
         }
     }
 

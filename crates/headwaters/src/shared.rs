@@ -1,4 +1,5 @@
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use std::sync::Arc;
 
@@ -10,12 +11,15 @@ use crate::slots::Want;
 use crate::state::State;
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trace::Traced;
+use crate::turns::give_way;
 use crate::waiters::{Left, Place};
 
 /// What the handles, the tickets and the driver share: a state behind one short lock.
 ///
 /// Nothing is woken, called back, sent, or dropped that could run foreign code while it is locked.
 pub(crate) struct Shared {
+    /// Whether whoever puts next is to give way first.
+    crowded: AtomicBool,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     state: Mutex<State>,
     pub(crate) stream: StreamName,
@@ -30,7 +34,7 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| {
             let state = Mutex::new(State::new(engine, budget, this.clone()));
-            Self { now: Box::new(now), state, stream }
+            Self { crowded: AtomicBool::new(false), now: Box::new(now), state, stream }
         })
     }
 
@@ -40,6 +44,13 @@ impl Shared {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Gives way if the driver has had no turn for a while.
+    pub(crate) async fn give_way(&self) {
+        if self.crowded.load(Ordering::Relaxed) && self.crowded.swap(false, Ordering::Relaxed) {
+            give_way().await;
+        }
     }
 
     /// Puts a record if there is room.
@@ -115,6 +126,9 @@ impl<'a> InLine<'a> {
         let mut state = self.shared.lock();
         let is_its_turn = self.shard_place.is_some() || state.room.is_next(self.place);
         let attempted = if is_its_turn { attempt(&mut state) } else { Attempt::Full };
+        if state.is_crowded() {
+            self.shared.crowded.store(true, Ordering::Relaxed);
+        }
         let (place, shard_place) = (&mut self.place, &mut self.shard_place);
         let (poll, left, spare) = match attempted {
             Attempt::Done(done) => {

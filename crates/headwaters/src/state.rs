@@ -19,6 +19,7 @@ use crate::slots::{LANDING_MAX, Slots, Told, Want, member};
 use crate::stats::Stats;
 use crate::ticket::{Account, Delivery};
 use crate::trace::Traced;
+use crate::turns::Turn;
 use crate::waiters::Waiters;
 
 /// The engine, and who waits for what of it.
@@ -42,6 +43,8 @@ pub(crate) struct State {
     budget: Option<Charge>,
     /// Whether the engine has nothing to do any more.
     close_finished: bool,
+    /// Whether whoever puts next is to give way first.
+    crowded: bool,
     driver: Seat,
     landing: Landing,
     longest_hold: Duration,
@@ -49,6 +52,7 @@ pub(crate) struct State {
     reserved: Bounds,
     this: Weak<Shared>,
     todo: Todo,
+    turn: Turn,
     undelivered: Vec<Undelivered>,
     /// How often the driver was woken.
     wakeups: u64,
@@ -110,6 +114,7 @@ impl State {
             budget: budget.map(charge),
             close_finished: false,
             closers: Waiters::default(),
+            crowded: false,
             driver: Seat { awake: true, ..Seat::default() },
             engine,
             flushes: Flushes::default(),
@@ -125,6 +130,7 @@ impl State {
             slots: Slots::default(),
             this,
             todo: Todo::default(),
+            turn: Turn::default(),
             undelivered: Vec::new(),
             wakeups: 0,
         }
@@ -149,6 +155,7 @@ impl State {
         match self.engine.add_timed(token, record, timing, now) {
             Ok(()) => {
                 self.slots.fill(want);
+                self.crowded |= self.turn.note_put(now);
                 Ok(token)
             }
             Err(mut refused) => {
@@ -288,6 +295,12 @@ impl State {
     /// The driver is at work, and need not be called.
     pub(crate) fn seat_driver(&mut self) {
         self.driver.awake = true;
+        self.turn.end();
+    }
+
+    /// Whether whoever puts next is to give way first; says so once.
+    pub(crate) const fn is_crowded(&mut self) -> bool {
+        mem::replace(&mut self.crowded, false)
     }
 
     pub(crate) fn note_wakeup(&mut self) {
