@@ -114,6 +114,15 @@ fn without_a_map_the_whole_stream_learns() {
     assert!(rates(&story)[0] < 1_000_000, "{:?}", rates(&story));
 }
 
+/// In millionths of what a shard promises, of records and of bytes.
+#[test]
+fn a_fixed_rate_is_told_as_it_is() {
+    let settings = adaptive().rate_limit(RateLimit::Fixed { percent: 70 });
+    let story = Story::on(1, settings);
+    let shard = story.engine.shard_stats().next().expect("one shard");
+    assert_eq!((shard.record_rate_ppm, shard.byte_rate_ppm), (Some(700_000), Some(700_000)));
+}
+
 /// What is stored beside something that fails raises the rate as well.
 #[test]
 fn an_answer_that_is_mixed_teaches_too() {

@@ -1,0 +1,65 @@
+//! What nobody is told of, and what shows all the same.
+
+mod story;
+
+use bytes::Bytes;
+use headwaters_engine::{RateLimit, ShardPrediction, Timing, UserRecord};
+
+use story::{Story, buffered, fates, millis, plain, sent};
+
+fn put_data(story: &mut Story, token: u64, data: Bytes) {
+    let record = UserRecord::new("key", data).expect("a valid record");
+    story.put(token, record, Timing::default());
+}
+
+/// What is cut out of a larger buffer would keep all of it in memory.
+#[test]
+fn a_payload_that_shares_its_buffer_is_copied_and_no_other() {
+    let mut story = Story::of(plain().copy_shared_up_to(100).collection_max_count(3));
+    let whole = Bytes::from(vec![7; 10_000]);
+    let own = Bytes::from(vec![8; 50]);
+    let place = own.as_ptr();
+    put_data(&mut story, 0, whole.slice(..100));
+    assert!(whole.is_unique(), "the engine has a copy");
+    put_data(&mut story, 1, own);
+    put_data(&mut story, 2, whole.slice(..101));
+    assert!(!whole.is_unique(), "too large to be copied");
+    let batch = story.batch();
+    assert_eq!(batch.entries[1].data.as_ptr(), place, "it had a buffer of its own");
+    assert_eq!(batch.entries[0].data, whole.slice(..100));
+}
+
+/// Without a list of the shards the stream is taken to have as many as have been seen, and four at least.
+#[test]
+fn each_shard_that_is_seen_raises_what_the_stream_is_sent() {
+    let settings = plain().rate_limit(RateLimit::Fixed { percent: 100 }).record_ttl(None);
+    let mut story = Story::unlisted(8, settings.shard_prediction(ShardPrediction::Off));
+    let level = |story: &Story| story.engine.shard_stats().last().and_then(|all| all.record_level);
+    for place in 0..6 {
+        story.add_to(place as u64, place, 10);
+    }
+    story.later(100);
+    let batch = story.batch();
+    assert_eq!(level(&story), Some(4_000 - 6), "four are assumed");
+    story.store(&batch);
+    story.drain();
+    story.later(60_000);
+    story.add(6, 10);
+    assert_eq!(level(&story), Some(6_000), "six have been seen");
+}
+
+/// Its time is over when it is over, not a moment later: in the queue, and out of it as the second here, which was to leave
+/// before the first.
+#[test]
+fn what_finds_no_request_expires_on_the_dot() {
+    let settings = plain().max_requests_in_flight(1).record_ttl(Some(millis(1_000)));
+    let mut story = Story::of(settings);
+    story.add_timed(9, 10, buffered(millis(0)));
+    assert_eq!(sent(&story.batch()), [9], "on its way for longer than the others live");
+    story.add_timed(0, 10, buffered(millis(500)));
+    story.add_timed(1, 10, buffered(millis(100)));
+    story.later(999);
+    assert!(story.outcomes().is_empty(), "a millisecond is left");
+    story.later(1);
+    assert_eq!(fates(&story.outcomes()).len(), 2);
+}
