@@ -76,6 +76,7 @@ async fn the_policy_of_a_loop() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "a server has tokio's clock")]
 async fn within_a_request(
     producer: &Producer,
     record: UserRecord,
