@@ -127,6 +127,7 @@ impl Log {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "the time that passes is tokio's")]
 async fn the_log_is_told_once_when_an_outage_begins_and_ends() {
     let log = Log::default();
     let guard = tracing::subscriber::set_default(log.clone());

@@ -84,6 +84,7 @@ impl Transport for OnTokio {
         self.0.list_shards(request).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a transport that has tokio's clock")]
     async fn put_records(&self, request: PutRecords) -> PutRecordsResult {
         tokio::spawn(tokio::time::sleep(MS)).await.expect("it ends");
         self.0.put_records(request).await
