@@ -57,7 +57,7 @@ fn code_before_departure<E: Error + 'static>(failure: &SdkError<E>) -> ErrorCode
 /// server, a proxy or a load balancer that has none, or cannot be read.
 fn refusal(code: Option<&str>, status: u16, message: &str) -> AttemptError {
     if let Some(code) = code.filter(|code| !code.is_empty()) {
-        return AttemptError::with_message(ErrorCode::parse(code), Message::new(message));
+        return AttemptError::with_message(ErrorCode::parse_of_server(code), Message::new(message));
     }
     match status {
         200..=299 => unusable("the answer cannot be read"),

@@ -144,12 +144,19 @@ impl Engine {
         match &results {
             // What is left of a request that was purged came to its end because it was cancelled.
             _ if request.load.records == 0 => {}
-            Results::Each(_) => self.window.answered(self.now),
+            Results::Each(_) => {
+                self.window.answered(self.now);
+                self.failure = None;
+            }
             Results::Failed(error) => {
                 let is_given_up = self.now.since(request.start) >= self.config.request_timeout;
                 // Where others are answered the service is there, and only something in this request is not.
                 if !(is_given_up && self.window.was_answered_since(request.start)) {
                     self.window.failed(error.code.class(), request.start, self.now);
+                    // Who closes or purges is not what is wrong.
+                    if request.cancelled != Some(ErrorCode::Cancelled) {
+                        self.failure = Some(error.clone());
+                    }
                 }
             }
         }

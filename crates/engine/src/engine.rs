@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) budget: Budget,
     pub(crate) closing: Option<Closing>,
     pub(crate) doubts: Doubts,
+    /// How the last request failed as a whole, if none was answered since.
+    pub(crate) failure: Option<AttemptError>,
     pub(crate) flushes: Flushes,
     pub(crate) in_flight: InFlight,
     pub(crate) lanes: Lanes,
@@ -92,6 +94,7 @@ impl Engine {
             budget: Budget::new(&config),
             closing: None,
             doubts: Doubts::new(&config),
+            failure: None,
             flushes: Flushes::default(),
             in_flight: InFlight::default(),
             lanes,
@@ -260,6 +263,28 @@ impl Engine {
             .sooner(self.flushes.next_deadline(), WakeupReason::Flush)
             .sooner(close, WakeupReason::Close)
             .sooner(self.next_listing_at(), WakeupReason::Listing)
+    }
+
+    /// How the last request failed as a whole, if none was answered since; a close or a purge that gave it up does not count.
+    pub const fn last_failure(&self) -> Option<&AttemptError> {
+        self.failure.as_ref()
+    }
+
+    /// Whether requests have failed so often in a row that only one at a time is sent, until one is answered
+    /// ([`Stats::probing`]).
+    pub const fn is_probing(&self) -> bool {
+        self.window.is_probing()
+    }
+
+    /// Whether something that is held makes room without anybody's doing: it is on its way, its shard's limiter holds it back, or
+    /// it waits for its next attempt or for the first list of the shards. What only waits for company does not count.
+    pub fn makes_room(&self) -> bool {
+        self.in_flight.requests() > 0
+            || self.is_probing()
+            || self.lanes.held_back() > 0
+            || self.waits.records() > 0
+            || self.bisection.records() > 0
+            || self.map_status() == MapStatus::Loading
     }
 
     /// Counters and levels.

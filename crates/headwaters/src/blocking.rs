@@ -47,7 +47,8 @@ impl Producer {
     /// Starts the producer, on a thread of its own that ends when it is closed.
     ///
     /// With the feature `tokio`, which `http` and `aws` bring with them, that thread is a small tokio runtime, for transports that
-    /// need one; nobody else notices. Without it the transport must do without.
+    /// need one; without it the transport must do without. Callbacks ([`ProducerBuilder::on_outcome`]) run on that thread: what
+    /// they hand on, they hand on without blocking, and with tokio they cannot block on another runtime.
     ///
     /// # Errors
     /// [`StartError`] when the stream's name is missing or wrong, as an [`io::Error`]; or that of the system, which

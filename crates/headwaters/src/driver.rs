@@ -127,14 +127,13 @@ impl<T: Transport, C: Clock> Drive<T, C> {
                 state.engine.handle(Event::TimeAdvanced, begin);
             }
             for event in self.events.drain(..) {
-                state.outage.note(&event);
                 state.engine.handle(event, begin);
             }
             let waits = state.drain(begin);
             let mut todo = state.take_todo();
             // Whatever comes from now on calls the driver.
             let wanted = if waits { state.dismiss_driver(context.waker()) } else { None };
-            let news = state.outage_news(begin);
+            let news = state.outage_news();
             #[cfg(feature = "metrics")]
             let stats = state.stats();
             state.note_hold(self.shared.now().since(begin));

@@ -1,14 +1,12 @@
 use core::time::Duration;
 
 use headwaters_engine::wire::{AttemptError, ErrorCode, StreamName};
-use headwaters_engine::{Event, Instant};
+use headwaters_engine::{Engine, Instant};
 
-/// Whether requests fail one after the other. Records tell it, too, but only when their time is over.
+/// Whether the log knows that requests fail one after the other. Records tell it, too, but only when their time is over.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
-    /// How the last request failed, if none was answered since.
-    error: Option<AttemptError>,
-    /// Since when the log knows of it.
+    /// Since when it does.
     since: Option<Instant>,
 }
 
@@ -20,33 +18,17 @@ pub(crate) enum News {
 }
 
 impl Outage {
-    /// Takes note of how a request ended.
-    pub(crate) fn note(&mut self, event: &Event) {
-        match event {
-            Event::PutRecordsFinished { result: Err(error), .. } => {
-                self.error = Some(error.clone());
-            }
-            Event::PutRecordsFinished { result: Ok(_), .. } => self.error = None,
-            _ => {}
-        }
-    }
-
-    /// How the last request failed, if none was answered since.
-    pub(crate) const fn error(&self) -> Option<&AttemptError> {
-        self.error.as_ref()
-    }
-
     /// What the log is to be told: once that the engine sends single requests to find out whether one is answered, and
     /// once that it does so no longer.
-    pub(crate) fn news(&mut self, is_probing: impl Fn() -> bool, now: Instant) -> Option<News> {
-        match (&self.error, self.since) {
-            (Some(error), None) if is_probing() => {
-                self.since = Some(now);
+    pub(crate) fn news(&mut self, engine: &Engine) -> Option<News> {
+        match (engine.last_failure(), self.since) {
+            (Some(error), None) if engine.is_probing() => {
+                self.since = Some(engine.now());
                 Some(News::Begun(error.clone()))
             }
-            (None, Some(since)) if !is_probing() => {
+            (None, Some(since)) if !engine.is_probing() => {
                 self.since = None;
-                Some(News::Over(now.since(since)))
+                Some(News::Over(engine.now().since(since)))
             }
             _ => None,
         }

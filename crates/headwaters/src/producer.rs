@@ -47,7 +47,8 @@ impl Producer {
     /// they came, so a large record is not overtaken for ever by small ones; only
     /// [`try_put`](Self::try_put) does not queue, and who waits because of one shard
     /// ([`RefusedReason::ShardFull`](crate::RefusedReason::ShardFull)) lets the others pass. A task that never has to
-    /// wait gives way all the same when the driver has had no turn for a millisecond.
+    /// wait gives way all the same when the driver has had no turn for a millisecond; then one that is polled beside it may
+    /// come first.
     ///
     /// # Errors
     /// [`Refused`] gives the record back: the producer is closed, or the record is larger than the stream
@@ -140,6 +141,7 @@ impl Producer {
     /// As in [`reserve`](Self::reserve).
     pub async fn reserve_for(&self, size: usize) -> Permit {
         let shared = self.shared();
+        shared.give_way().await;
         let mut line = InLine::new(shared);
         let kept = poll_with(|waker: &Waker| {
             let now = shared.now();

@@ -126,7 +126,7 @@ impl<'a> InLine<'a> {
         let mut state = self.shared.lock();
         let is_its_turn = self.shard_place.is_some() || state.room.is_next(self.place);
         let attempted = if is_its_turn { attempt(&mut state) } else { Attempt::Full };
-        if state.is_crowded() {
+        if state.take_crowded() {
             self.shared.crowded.store(true, Ordering::Relaxed);
         }
         let (place, shard_place) = (&mut self.place, &mut self.shard_place);

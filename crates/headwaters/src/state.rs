@@ -30,7 +30,6 @@ pub(crate) struct State {
     pub(crate) engine: Traced,
     pub(crate) flushes: Flushes,
     pub(crate) groups: Groups,
-    pub(crate) outage: Outage,
     /// Those who wait for room.
     pub(crate) room: Waiters,
     /// Those who wait for room for a shard of which too much waits, while there is room for others.
@@ -48,6 +47,10 @@ pub(crate) struct State {
     driver: Seat,
     landing: Landing,
     longest_hold: Duration,
+    outage: Outage,
+    /// How many puts there were, and how many when room was made last.
+    puts: u64,
+    room_made_at: u64,
     /// Room that is kept for permits.
     reserved: Bounds,
     this: Weak<Shared>,
@@ -123,9 +126,11 @@ impl State {
             longest_hold: Duration::ZERO,
             outage: Outage::default(),
             purged: Vec::new(),
+            puts: 0,
             report: None,
             reserved: NOTHING,
             room: Waiters::default(),
+            room_made_at: 0,
             shard_room: Waiters::default(),
             slots: Slots::default(),
             this,
@@ -155,7 +160,7 @@ impl State {
         match self.engine.add_timed(token, record, timing, now) {
             Ok(()) => {
                 self.slots.fill(want);
-                self.crowded |= self.turn.note_put(now);
+                self.note_put(now);
                 Ok(token)
             }
             Err(mut refused) => {
@@ -212,6 +217,7 @@ impl State {
         self.keep(NOTHING, kept, now);
         let token = self.slots.next(want);
         self.slots.fill(want);
+        self.note_put(now);
         self.engine.handle(Event::RecordAdded { token, record, timing }, now);
         // Where the driver has ended the refusal is all that there is to drain.
         while self.report.is_some() && !self.drain(now) {}
@@ -242,16 +248,21 @@ impl State {
         self.engine.handle(Event::BoundsChanged(bounds), now);
     }
 
-    /// Somebody is about to wait for room. What is held leaves now, unless something is on its way or held back that will make
-    /// room: no company can come.
+    fn note_put(&mut self, now: Instant) {
+        self.puts += 1;
+        self.crowded |= self.turn.note_put(now);
+    }
+
+    /// Somebody is about to wait for room. What was put since this was done last leaves now, if it only waits for company: none
+    /// can come.
     pub(crate) fn make_room(&mut self) {
-        let stats = self.engine.stats();
-        let is_coming = stats.requests_in_flight > 0 || stats.lanes_held_back > 0 || stats.probing;
-        if stats.buffered > 0 && !is_coming {
-            let flush = self.flushes.unheard();
-            let now = self.engine.now();
-            self.engine.handle(Event::FlushRequested { flush, deadline: None }, now);
+        if self.puts == self.room_made_at || self.engine.makes_room() {
+            return;
         }
+        self.room_made_at = self.puts;
+        let flush = self.flushes.unheard();
+        let now = self.engine.now();
+        self.engine.handle(Event::FlushRequested { flush, deadline: None }, now);
     }
 
     /// What is held, and kept for permits.
@@ -299,7 +310,7 @@ impl State {
     }
 
     /// Whether whoever puts next is to give way first; says so once.
-    pub(crate) const fn is_crowded(&mut self) -> bool {
+    pub(crate) const fn take_crowded(&mut self) -> bool {
         mem::replace(&mut self.crowded, false)
     }
 
@@ -476,7 +487,7 @@ impl State {
         self.todo.closed = true;
         self.engine.end_trace();
         let undelivered = mem::take(&mut self.undelivered);
-        let last_error = self.outage.error().cloned();
+        let last_error = self.engine.last_failure().cloned();
         self.report = Some(CloseReport { last_error, stats: self.stats(), undelivered });
         let wakers = &mut self.todo.wakers;
         wakers.extend(self.flushes.finish_all());
@@ -495,8 +506,8 @@ impl State {
     }
 
     /// What the log is to be told of an outage.
-    pub(crate) fn outage_news(&mut self, now: Instant) -> Option<News> {
-        self.outage.news(|| self.engine.stats().probing, now)
+    pub(crate) fn outage_news(&mut self) -> Option<News> {
+        self.outage.news(&self.engine)
     }
 
     /// What is to be done without the lock.

@@ -148,6 +148,38 @@ async fn the_log_is_told_once_when_an_outage_begins_and_ends() {
     drop(guard);
 }
 
+/// A service that takes requests and says nothing is an outage as well.
+#[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "the time that passes is tokio's")]
+async fn the_log_is_told_of_silence_too() {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    let mock = mock(MS);
+    mock.on_request(|_, _| Fault::NeverAnswer);
+    let producer = start(&mock, build(plain().request_timeout(SECOND)));
+    for name in ["a", "b", "c"] {
+        drop(producer.put(record(name)).await.expect("room"));
+        tokio::time::sleep(200 * MS).await;
+    }
+    tokio::time::sleep(5 * SECOND).await;
+    let [line] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
+    assert!(line.starts_with("WARN ") && line.contains("code=RequestTimeout"), "{line}");
+    let report = producer.close(Some(SECOND)).await;
+    assert_eq!(report.last_error.map(|error| error.code), Some(ErrorCode::RequestTimeout));
+    drop(guard);
+}
+
+/// Whoever closes gives up what is under way; that is nobody's failure.
+#[tokio::test(start_paused = true)]
+async fn a_close_is_no_error_of_the_service() {
+    let mock = mock(MS);
+    mock.on_request(|_, _| Fault::NeverAnswer);
+    let producer = start(&mock, build(plain()));
+    drop(producer.put(record("a")).await.expect("room"));
+    let report = producer.close(Some(SECOND)).await;
+    assert_eq!((report.last_error, report.undelivered.len()), (None, 1));
+}
+
 /// What a server says can have anything in it.
 #[tokio::test(start_paused = true)]
 async fn the_log_does_not_repeat_what_a_server_says() {

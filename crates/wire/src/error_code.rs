@@ -194,6 +194,17 @@ impl ErrorCode {
         }
     }
 
+    /// Reads a code that a server sent, as [`parse`](Self::parse) does; but what we call a way that failed it cannot say: from a
+    /// server such a name is one that is not in the table.
+    pub fn parse_of_server(code: &str) -> Self {
+        match Self::parse(code) {
+            own @ (Self::ConnectFailed | Self::ConnectionLost | Self::NotSent) => {
+                Self::Other(own.as_str().into())
+            }
+            code => code,
+        }
+    }
+
     /// Reads a code as a server sends it, with or without a namespace before `#` and a link after `:`.
     ///
     /// Never fails: an unknown code becomes [`ErrorCode::Other`].
@@ -213,6 +224,17 @@ impl fmt::Display for ErrorCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_cannot_say_that_the_way_to_it_failed() {
+        for own in [ErrorCode::ConnectFailed, ErrorCode::ConnectionLost, ErrorCode::NotSent] {
+            let said = ErrorCode::parse_of_server(own.as_str());
+            assert_eq!(said, ErrorCode::Other(own.as_str().into()));
+            assert_eq!(said.certainty(), Certainty::MaybeStored);
+        }
+        let timeout = ErrorCode::parse_of_server("RequestTimeoutException");
+        assert_eq!(timeout, ErrorCode::RequestTimeout);
+    }
 
     #[test]
     fn every_code_reads_back_as_itself() {

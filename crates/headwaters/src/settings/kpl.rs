@@ -271,12 +271,13 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_named_and_no_value_of_it() {
-        let text = "Aggregation = on\nRecordTtl = hunter2\nCollectionMaxCount = 501\nFailIfThrottled = maybe\n";
-        let error = Settings::from_kpl_properties(text).expect_err("four faults").to_string();
+        let text = "Aggregation = on\nRecordTtl = hunter2\nCollectionMaxCount = 501\nFailIfThrottled = maybe\nRateLimit = 0\n";
+        let error = Settings::from_kpl_properties(text).expect_err("five faults").to_string();
         assert_eq!(
             error,
             "`Aggregation` is no setting, but `AggregationEnabled` is; `RecordTtl` takes a whole number of milliseconds; \
-             `FailIfThrottled` takes `true` or `false`; `CollectionMaxCount`: `collection_max_count` is 501; it must be from 1 to 500"
+             `FailIfThrottled` takes `true` or `false`; `CollectionMaxCount`: `collection_max_count` is 501; it must be from 1 to 500; \
+             `RateLimit`: `rate_limit.percent` is 0; it must be from 1 to 4294967295"
         );
     }
 }

@@ -91,13 +91,16 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`] lists every name that is unknown and every value that a setting cannot have, of all sources.
     pub fn read(self) -> Result<Settings, SettingsError> {
-        let Self { builder, mut faults, mut names, others, .. } = self;
+        let Self { builder, mut faults, names, others, .. } = self;
         let config = match builder.build() {
             Ok(config) if faults.is_empty() => config,
             Ok(_) => return Err(SettingsError::new(faults)),
             Err(error) => {
                 faults.extend(error.faults().iter().map(|fault| {
-                    let name = names.remove(fault.field).filter(|name| name != fault.field);
+                    // Of a setting that is one number or a word, the part is named that the number stands for.
+                    let whole = fault.field.split('.').next().unwrap_or_default();
+                    let name = names.get(fault.field).or_else(|| names.get(whole)).cloned();
+                    let name = name.filter(|name| name != fault.field && name != whole);
                     SettingsFault::Config { fault: *fault, name }
                 }));
                 return Err(SettingsError::new(faults));

@@ -42,7 +42,9 @@ impl Layers {
             Ok(table) => table,
             Err(error) => {
                 // Without the line itself, which the error would show: what is in the wrong place may be a secret.
-                let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+                let before =
+                    |end: usize| text.bytes().take(end).filter(|byte| *byte == b'\n').count();
+                let line = error.span().map(|span| 1 + before(span.start));
                 let message = error.message();
                 self.syntax(match line {
                     Some(line) => format!("line {line}: {message}"),

@@ -27,7 +27,7 @@ pub(crate) fn read_failure(
     let message = Message::new(&said.message.unwrap_or_default());
     let code = said.code.as_deref().filter(|code| !code.is_empty());
     match code.or(header.filter(|code| !code.is_empty())) {
-        Some(code) => AttemptError::with_message(ErrorCode::parse(code), message),
+        Some(code) => AttemptError::with_message(ErrorCode::parse_of_server(code), message),
         None => of_status(status, message),
     }
 }
