@@ -27,6 +27,15 @@ fn send(story: &mut Story, place: usize, count: u64) -> Batch {
     story.batch()
 }
 
+/// Has the first shard throttle all of a request of 40 records.
+fn throttled(mut story: Story) -> Story {
+    let batch = send(&mut story, 0, 40);
+    story.later(50);
+    story.throttle(&batch);
+    story.drain();
+    story
+}
+
 #[test]
 fn a_hot_shard_does_not_slow_its_neighbours() {
     let mut story = Story::on(3, adaptive());
@@ -80,11 +89,7 @@ fn what_a_shard_throttles_waits_for_its_limiter_alone() {
 
 #[test]
 fn children_of_a_split_start_with_the_rate_of_their_parent() {
-    let mut story = Story::on(2, adaptive());
-    let batch = send(&mut story, 0, 40);
-    story.later(50);
-    story.throttle(&batch);
-    story.drain();
+    let mut story = throttled(Story::on(2, adaptive()));
     let learned = rates(&story)[0];
     assert!(learned < 1_000_000);
     // Its children are listed when a record turns up in one of them.
@@ -106,11 +111,8 @@ fn children_of_a_split_start_with_the_rate_of_their_parent() {
 
 #[test]
 fn without_a_map_the_whole_stream_learns() {
-    let mut story = Story::of(adaptive().shard_prediction(headwaters_engine::ShardPrediction::Off));
-    let batch = send(&mut story, 0, 40);
-    story.later(50);
-    story.throttle(&batch);
-    story.drain();
+    let story =
+        throttled(Story::of(adaptive().shard_prediction(headwaters_engine::ShardPrediction::Off)));
     assert!(rates(&story)[0] < 1_000_000, "{:?}", rates(&story));
 }
 
@@ -126,11 +128,7 @@ fn a_fixed_rate_is_told_as_it_is() {
 /// What is stored beside something that fails raises the rate as well.
 #[test]
 fn an_answer_that_is_mixed_teaches_too() {
-    let mut story = Story::on(2, adaptive());
-    let batch = send(&mut story, 0, 40);
-    story.later(50);
-    story.throttle(&batch);
-    story.drain();
+    let mut story = throttled(Story::on(2, adaptive()));
     let learned = rates(&story)[0];
     story.later(2_000);
     let again = story.batch();

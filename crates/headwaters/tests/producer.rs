@@ -6,6 +6,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
+use common::log::Log;
 use common::{MS, STREAM, build, builder, is_stored, mock, plain, record, start, texts, tokio_now};
 use headwaters::mock::{EntryFault, Fault, Mock};
 use headwaters::wire::{AttemptError, ErrorCode};
@@ -313,15 +314,13 @@ async fn a_dropped_producer_says_what_it_leaves_and_goes_on() {
     let first = start(&mock, build(plain()));
     drop(first.put(record("before")).await.expect("room"));
     drop(first);
-    let warnings = Warnings::default();
-    let _guard = tracing::subscriber::set_default(warnings.clone());
-    tracing::callsite::rebuild_interest_cache();
+    let (log, _guard) = Log::listen();
     let producer = start(&mock, build(plain()));
     let ticket = producer.put(record("a")).await.expect("room");
     drop(producer.clone());
-    assert_eq!(warnings.records(), [0; 0], "other handles are left");
+    assert_eq!(log.warned("records"), [0; 0], "other handles are left");
     drop(producer);
-    assert_eq!(warnings.records(), [1]);
+    assert_eq!(log.warned("records"), [1]);
     assert!(is_stored(&ticket.await));
 }
 
@@ -430,46 +429,4 @@ fn handles_can_be_shared_between_threads() {
     fn sent<T: Send + Sync + Unpin + 'static>() {}
     shared::<Producer>();
     sent::<headwaters::Ticket>();
-}
-
-/// Collects the field `records` of warnings.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<u64>>>);
-
-impl Warnings {
-    fn records(&self) -> Vec<u64> {
-        self.0.lock().expect("no panic").clone()
-    }
-}
-
-impl tracing::field::Visit for Warnings {
-    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
-        if field.name() == "records" {
-            self.0.lock().expect("no panic").push(value);
-        }
-    }
-
-    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn core::fmt::Debug) {}
-}
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

@@ -2,10 +2,9 @@
 
 mod common;
 
-use core::fmt::Debug;
 use core::time::Duration;
-use std::sync::{Arc, Mutex};
 
+use common::log::Log;
 use common::{MS, build, mock, plain, record, start};
 use headwaters::mock::{Fault, ListFault};
 use headwaters::wire::{AttemptError, ErrorCode, Message};
@@ -84,53 +83,10 @@ async fn what_was_never_sent_says_so() {
     assert_eq!(ticket.await.to_string(), "not stored: the producer was closed, before it was sent");
 }
 
-/// What the log is told, at which level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl tracing::field::Visit for Line {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn Debug) {
-        self.0 += &format!(" {}={value:?}", field.name());
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::INFO
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().expect("no panic").push(line.0);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().expect("no panic").clone()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 #[expect(clippy::disallowed_methods, reason = "the time that passes is tokio's")]
 async fn the_log_is_told_once_when_an_outage_begins_and_ends() {
-    let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
     let mock = mock(MS);
     mock.on_request(|_, _| refused("no route to host"));
     let producer = start(&mock, build(plain()));
@@ -145,15 +101,13 @@ async fn the_log_is_told_once_when_an_outage_begins_and_ends() {
     let [_, line] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
     assert!(line.starts_with("INFO ") && line.contains("answered again"), "{line}");
     producer.close(None).await;
-    drop(guard);
 }
 
 /// A service that takes requests and says nothing is an outage as well.
 #[tokio::test(start_paused = true)]
 #[expect(clippy::disallowed_methods, reason = "the time that passes is tokio's")]
 async fn the_log_is_told_of_silence_too() {
-    let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
     let mock = mock(MS);
     mock.on_request(|_, _| Fault::NeverAnswer);
     let producer = start(&mock, build(plain().request_timeout(SECOND)));
@@ -166,7 +120,6 @@ async fn the_log_is_told_of_silence_too() {
     assert!(line.starts_with("WARN ") && line.contains("code=RequestTimeout"), "{line}");
     let report = producer.close(Some(SECOND)).await;
     assert_eq!(report.last_error.map(|error| error.code), Some(ErrorCode::RequestTimeout));
-    drop(guard);
 }
 
 /// Whoever closes gives up what is under way; that is nobody's failure.
@@ -183,8 +136,7 @@ async fn a_close_is_no_error_of_the_service() {
 /// What a server says can have anything in it.
 #[tokio::test(start_paused = true)]
 async fn the_log_does_not_repeat_what_a_server_says() {
-    let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
     let mock = mock(MS);
     let message = Message::new("the secret is 12345");
     let error = AttemptError::with_message(ErrorCode::ServiceUnavailable, message);
@@ -195,7 +147,6 @@ async fn the_log_does_not_repeat_what_a_server_says() {
     let lines = log.lines();
     assert!(lines.len() == 1 && !lines[0].contains("12345"), "{lines:?}");
     producer.close(None).await;
-    drop(guard);
 }
 
 /// Nothing is known of the shards, and the figures say so by name.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
+pub(crate) mod log;
+
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::mpsc;
