@@ -113,8 +113,7 @@ pub(crate) const fn name(outcome: &Outcome) -> &'static str {
 
 /// Why a record is not stored, with what the service said last.
 pub(crate) fn cause(cause: &Cause, attempts: &Attempts) -> String {
-    let last = attempts.last().and_then(|attempt| attempt.error.as_ref());
-    match (cause, last) {
+    match (cause, attempts.last_error()) {
         // Its code says it all but for the words of the service.
         (Cause::Permanent(code), Some(error)) if error.code == *code => {
             format!("the service refused it for good: {error}")

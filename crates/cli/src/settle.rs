@@ -214,7 +214,7 @@ impl<'a> Settler<'a> {
         let Cause::Permanent(code) = cause else { return };
         count(self.tally, |tally| tally.refused += 1);
         if self.refusal.is_none() {
-            let said = attempts.last().and_then(|attempt| attempt.error.as_ref());
+            let said = attempts.last_error();
             self.refusal =
                 Some(said.map_or_else(|| code.to_string(), |error| Hinted(error).to_string()));
         }

@@ -143,6 +143,11 @@ impl Attempts {
         self.kept.last()
     }
 
+    /// What went wrong in that attempt, if anything did.
+    pub fn last_error(&self) -> Option<&AttemptError> {
+        self.last()?.error.as_ref()
+    }
+
     /// Bytes of memory behind it.
     pub(crate) fn memory(&self) -> usize {
         if self.kept.spilled() { self.kept.capacity() * size_of::<Attempt>() } else { 0 }

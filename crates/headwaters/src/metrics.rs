@@ -48,7 +48,7 @@ impl Tally {
             Outcome::MaybeStored { cause, .. } | Outcome::NotStored { cause, .. } => cause,
         };
         // What is sent again has been counted when it failed.
-        let last = account.attempts.last().and_then(|attempt| attempt.error.as_ref());
+        let last = account.last_error();
         match (cause, last) {
             (Cause::Permanent(code), _) => self.error(code, records),
             (Cause::AttemptsExhausted | Cause::Throttled, Some(error)) => {

@@ -23,7 +23,8 @@ pub struct Ticket {
 
 /// What became of a record, and how: a handle on its [`Account`], to whose fields it gives way.
 ///
-/// Printed, it is one line that says what became of the record, and what went wrong last; see [`Account`]. Cheap to clone. Match on a reference (`match &ticket.await.outcome`), or take the outcome out with
+/// Printed, it is one line that says what became of the record, and what went wrong last; see [`Account`]. Cheap to clone.
+/// Match on a reference (`match &delivery.outcome`), or take the outcome out with
 /// [`into_outcome`](Self::into_outcome).
 ///
 /// Records that were packed together share one account; those of records that were stored in the
@@ -62,7 +63,7 @@ impl Delivery {
 impl Account {
     /// What went wrong in the last attempt that is known: the reason behind a cause as general as that its time ended.
     pub fn last_error(&self) -> Option<&AttemptError> {
-        self.attempts.last()?.error.as_ref()
+        self.attempts.last_error()
     }
 }
 
