@@ -1,6 +1,6 @@
 use core::time::Duration;
 
-use headwaters_engine::wire::{AttemptError, ErrorCode, StreamName};
+use headwaters_engine::wire::{AttemptError, StreamName};
 use headwaters_engine::{Engine, Instant};
 
 /// Whether the log knows that requests fail one after the other. Records tell it, too, but only when their time is over.
@@ -52,10 +52,5 @@ impl News {
 /// What the transport says, if these are its own words. A server's can have anything in them, and are left to whoever looks
 /// at the outcome.
 fn own_words(error: &AttemptError) -> &str {
-    match error.code {
-        ErrorCode::ConnectFailed | ErrorCode::ConnectionLost | ErrorCode::NotSent => {
-            error.message.as_str()
-        }
-        _ => "",
-    }
+    if error.code.is_of_the_way() { error.message.as_str() } else { "" }
 }

@@ -197,12 +197,13 @@ impl ErrorCode {
     /// Reads a code that a server sent, as [`parse`](Self::parse) does; but what we call a way that failed it cannot say: from a
     /// server such a name is one that is not in the table.
     pub fn parse_of_server(code: &str) -> Self {
-        match Self::parse(code) {
-            own @ (Self::ConnectFailed | Self::ConnectionLost | Self::NotSent) => {
-                Self::Other(own.as_str().into())
-            }
-            code => code,
-        }
+        let code = Self::parse(code);
+        if code.is_of_the_way() { Self::Other(code.as_str().into()) } else { code }
+    }
+
+    /// Whether it is the way to the server that failed: no server says so, and the words beside such a code are the transport's.
+    pub const fn is_of_the_way(&self) -> bool {
+        matches!(self, Self::ConnectFailed | Self::ConnectionLost | Self::NotSent)
     }
 
     /// Reads a code as a server sends it, with or without a namespace before `#` and a link after `:`.
