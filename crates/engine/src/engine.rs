@@ -276,15 +276,17 @@ impl Engine {
         self.window.is_probing()
     }
 
-    /// Whether something that is held makes room without anybody's doing: it is on its way, its shard's limiter holds it back, or
-    /// it waits for its next attempt or for the first list of the shards. What only waits for company does not count.
+    /// Whether something that is held makes room without anybody's doing: it is on its way, or was told to leave
+    /// (a flush), its shard's limiter holds it back, or it waits for its next attempt or for the first list of the shards. What
+    /// only waits for company does not count.
     pub fn makes_room(&self) -> bool {
         self.in_flight.requests() > 0
             || self.is_probing()
             || self.lanes.held_back() > 0
+            || self.lanes.has_hurried(self.next_sequence)
             || self.waits.records() > 0
             || self.bisection.records() > 0
-            || self.map_status() == MapStatus::Loading
+            || self.awaits_map()
     }
 
     /// Counters and levels.

@@ -534,6 +534,11 @@ impl Lanes {
         Some(record)
     }
 
+    /// Whether all records that were accepted before number `before` were told to leave without waiting for company.
+    pub(crate) const fn has_hurried(&self, before: u64) -> bool {
+        self.hurry_before >= before
+    }
+
     /// How many lanes their limiters hold back.
     pub(crate) fn held_back(&self) -> usize {
         self.blocked.len()

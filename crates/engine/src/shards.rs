@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// Whether the first list may still come in time for the records that wait for it.
-    fn awaits_map(&self) -> bool {
+    pub(crate) fn awaits_map(&self) -> bool {
         self.map_status() == MapStatus::Loading
     }
 

@@ -42,15 +42,10 @@ pub(crate) struct State {
     budget: Option<Charge>,
     /// Whether the engine has nothing to do any more.
     close_finished: bool,
-    /// Whether whoever puts next is to give way first.
-    crowded: bool,
     driver: Seat,
     landing: Landing,
     longest_hold: Duration,
     outage: Outage,
-    /// How many puts there were, and how many when room was made last.
-    puts: u64,
-    room_made_at: u64,
     /// Room that is kept for permits.
     reserved: Bounds,
     this: Weak<Shared>,
@@ -117,7 +112,6 @@ impl State {
             budget: budget.map(charge),
             close_finished: false,
             closers: Waiters::default(),
-            crowded: false,
             driver: Seat { awake: true, ..Seat::default() },
             engine,
             flushes: Flushes::default(),
@@ -126,11 +120,9 @@ impl State {
             longest_hold: Duration::ZERO,
             outage: Outage::default(),
             purged: Vec::new(),
-            puts: 0,
             report: None,
             reserved: NOTHING,
             room: Waiters::default(),
-            room_made_at: 0,
             shard_room: Waiters::default(),
             slots: Slots::default(),
             this,
@@ -160,7 +152,7 @@ impl State {
         match self.engine.add_timed(token, record, timing, now) {
             Ok(()) => {
                 self.slots.fill(want);
-                self.note_put(now);
+                self.turn.note_put(now);
                 Ok(token)
             }
             Err(mut refused) => {
@@ -217,7 +209,7 @@ impl State {
         self.keep(NOTHING, kept, now);
         let token = self.slots.next(want);
         self.slots.fill(want);
-        self.note_put(now);
+        self.turn.note_put(now);
         self.engine.handle(Event::RecordAdded { token, record, timing }, now);
         // Where the driver has ended the refusal is all that there is to drain.
         while self.report.is_some() && !self.drain(now) {}
@@ -248,18 +240,11 @@ impl State {
         self.engine.handle(Event::BoundsChanged(bounds), now);
     }
 
-    fn note_put(&mut self, now: Instant) {
-        self.puts += 1;
-        self.crowded |= self.turn.note_put(now);
-    }
-
-    /// Somebody is about to wait for room. What was put since this was done last leaves now, if it only waits for company: none
-    /// can come.
+    /// Somebody is about to wait for room. What is held leaves now, if it only waits for company: none can come.
     pub(crate) fn make_room(&mut self) {
-        if self.puts == self.room_made_at || self.engine.makes_room() {
+        if self.engine.makes_room() {
             return;
         }
-        self.room_made_at = self.puts;
         let flush = self.flushes.unheard();
         let now = self.engine.now();
         self.engine.handle(Event::FlushRequested { flush, deadline: None }, now);
@@ -310,8 +295,8 @@ impl State {
     }
 
     /// Whether whoever puts next is to give way first; says so once.
-    pub(crate) const fn take_crowded(&mut self) -> bool {
-        mem::replace(&mut self.crowded, false)
+    pub(crate) fn take_crowded(&mut self) -> bool {
+        self.turn.end_if_over(self.engine.now())
     }
 
     pub(crate) fn note_wakeup(&mut self) {

@@ -19,18 +19,21 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Notes a put; whether it is time to give way.
     #[inline]
-    pub(crate) fn note_put(&mut self, now: Instant) -> bool {
+    pub(crate) const fn note_put(&mut self, now: Instant) {
         if self.puts == 0 {
             self.begin = now;
         }
         self.puts += 1;
-        if self.puts < PUTS_MIN || now.since(self.begin) < TURN {
-            return false;
+    }
+
+    /// Whether it is time to give way; then another turn begins.
+    pub(crate) fn end_if_over(&mut self, now: Instant) -> bool {
+        let is_over = self.puts >= PUTS_MIN && now.since(self.begin) >= TURN;
+        if is_over {
+            self.end();
         }
-        self.end();
-        true
+        is_over
     }
 
     /// Others have theirs.
