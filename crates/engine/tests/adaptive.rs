@@ -136,3 +136,21 @@ fn an_answer_that_is_mixed_teaches_too() {
     story.drain();
     assert!(rates(&story)[0] > learned, "{:?}", rates(&story));
 }
+
+/// It takes both, time and entries, until a shard that has calmed down is trusted faster.
+#[test]
+fn a_long_silence_alone_doubles_no_step() {
+    let rises = [2_000, 60_000].map(|pause| {
+        let mut story = throttled(Story::on(1, adaptive()));
+        story.later(pause);
+        let again = story.batch();
+        let learned = rates(&story)[0];
+        let one = [again.entries.len() - 1];
+        let others: Vec<usize> = (0..one[0]).collect();
+        story.fail_at(&again, &others, &ErrorCode::InternalFailure);
+        story.drain();
+        rates(&story)[0] - learned
+    });
+    assert!(rises[0] > 0, "one entry was stored");
+    assert_eq!(rises[0], rises[1]);
+}

@@ -143,6 +143,18 @@ fn a_stream_at_fault_costs_twice_the_depth() {
     assert_eq!(ended.batches.len(), 20, "the depth of 500 is ten");
 }
 
+/// The halves are as large as they are, not cut for their bytes once more.
+#[test]
+fn large_records_need_no_more_requests_than_small_ones() {
+    let mut story = Story::of(plain().collection_max_size(300_000));
+    (0..8).for_each(|token| story.add(token, 30_000));
+    story.later(100);
+    let ended = serve(&mut story, |token| token == 3);
+    assert_eq!(ended.given_up(), [3]);
+    let sizes: Vec<usize> = ended.batches.iter().map(|(_, packed)| packed.len()).collect();
+    assert_eq!(sizes, [8, 4, 2, 2, 1, 1, 4]);
+}
+
 #[test]
 fn codes_that_blame_the_stream_are_final_at_once() {
     use ErrorCode::*;

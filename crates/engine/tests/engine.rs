@@ -5,9 +5,7 @@ mod story;
 use core::time::Duration;
 
 use headwaters_engine::wire::ErrorCode;
-use headwaters_engine::{
-    Action, Bounds, Event, FlushId, Outcome, RefusedReason, RetryPolicy, Sent, Timing,
-};
+use headwaters_engine::{Action, Bounds, Event, Outcome, RefusedReason, RetryPolicy, Sent, Timing};
 use story::{Story, names, plain, sent};
 
 #[test]
@@ -23,26 +21,6 @@ fn a_request_leaves_when_its_entries_or_its_bytes_are_full() {
     assert_eq!(story.batch().entries.len(), 1, "the bytes are, and the second does not fit");
     story.later(100);
     assert_eq!(story.batch().entries.len(), 1);
-}
-
-#[test]
-fn a_flush_hurries_what_is_new_and_leaves_retries_their_deadlines() {
-    let mut story = Story::of(plain().retry(RetryPolicy::Kpl));
-    story.add(1, 10);
-    story.later(100);
-    let first = story.batch();
-    story.throttle(&first);
-    story.handle(Event::FlushRequested { flush: FlushId(1), deadline: None });
-    story.add(2, 10);
-    assert_eq!(names(&story.drain()), ["requeue"], "the new one came after the flush");
-    story.handle(Event::FlushRequested { flush: FlushId(2), deadline: None });
-    assert_eq!(story.batch().entries.len(), 1, "the new one; the retry has its pause");
-    story.later(49);
-    assert!(story.batches().is_empty(), "and its deadline, half of the buffered time");
-    story.later(1);
-    let second = story.batch();
-    story.store(&second);
-    assert_eq!(names(&story.drain()), ["complete", "flush-finished"], "the first flush");
 }
 
 #[test]
