@@ -75,7 +75,7 @@ impl Producer {
         let mut record = Some(record);
         let put = |waker: &Waker| line.put(&mut record, timing, Want::Ticket, waker);
         shared.give_way().await;
-        let token = poll_with(put).await?;
+        let token = poll_with(put).await.map_err(|refused| *refused)?;
         Ok(Ticket::new(Arc::clone(shared), token))
     }
 
@@ -93,7 +93,7 @@ impl Producer {
         let timing = Timing::default();
         let put = |waker: &Waker| line.put(&mut record, timing, Want::Tag(tag), waker);
         self.shared().give_way().await;
-        poll_with(put).await.map(drop)
+        poll_with(put).await.map(drop).map_err(|refused| *refused)
     }
 
     /// Puts a record if there is room.

@@ -154,13 +154,15 @@ impl<'a> InLine<'a> {
     }
 
     /// Puts a record, which is back where it was if there is no room.
+    ///
+    /// The refusal is boxed: nothing as large as a record is moved for those that are accepted.
     pub(crate) fn put(
         &mut self,
         record: &mut Option<UserRecord>,
         timing: Timing,
         want: Want,
         waker: &Waker,
-    ) -> Poll<Result<Token, Refused>> {
+    ) -> Poll<Result<Token, Box<Refused>>> {
         let now = self.shared.now();
         self.poll(waker, |state| {
             let Some(put) = record.take() else { return Attempt::Full };
@@ -177,7 +179,7 @@ impl<'a> InLine<'a> {
                     *record = Some(refused.record);
                     Attempt::ShardFull
                 }
-                _ => Attempt::Done(Err(refused)),
+                _ => Attempt::Done(Err(Box::new(refused))),
             }
         })
     }

@@ -227,6 +227,23 @@ mod tests {
         assert_eq!("".parse::<HashKey>(), Err(HashKeyError::Empty));
     }
 
+    /// As the service divides a stream of three shards.
+    #[test]
+    fn even_shards_divide_all_hash_keys() {
+        let bounds = |index, count: u32| {
+            let range = HashKeyRange::of_even_shard(index, NonZeroU32::new(count)?)?;
+            Some((range.start().value(), range.end().value()))
+        };
+        let third = 113_427_455_640_312_821_154_458_202_477_256_070_485;
+        assert_eq!(bounds(0, 3), Some((0, third - 1)));
+        assert_eq!(bounds(1, 3), Some((third, 2 * third - 1)));
+        assert_eq!(bounds(2, 3), Some((2 * third, u128::MAX)), "and what is left over");
+        assert_eq!(bounds(3, 3), None);
+        assert_eq!(bounds(0, 1), Some((0, u128::MAX)));
+        assert_eq!(bounds(0, 2), Some((0, u128::MAX / 2)));
+        assert_eq!(bounds(1, 2), Some((u128::MAX / 2 + 1, u128::MAX)));
+    }
+
     #[test]
     fn ranges_include_both_ends() {
         let range = HashKeyRange::new(HashKey::new(5), HashKey::new(9)).expect("5 is below 9");
