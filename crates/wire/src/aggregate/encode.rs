@@ -498,6 +498,50 @@ mod tests {
         assert_eq!(encoder.try_append(large, three), Ok(()));
     }
 
+    /// What two have in common is written once, and counted once before they are.
+    #[test]
+    fn what_two_records_share_counts_once() {
+        for (keys, hash_keys) in [
+            (["a", "a"], [Some(77), Some(77)]),
+            (["a", "b"], [Some(77), Some(77)]),
+            (["a", "a"], [Some(77), Some(78)]),
+            (["a", "b"], [None, Some(77)]),
+        ] {
+            let mut encoder = Encoder::default();
+            let [first, second] = [0, 1].map(|at| entry(keys[at], hash_keys[at], b"data"));
+            let foreseen = encoder.size_of_two(Record::from(&first), Record::from(&second));
+            encoder.append(Record::from(&first));
+            encoder.append(Record::from(&second));
+            let third = Record::from(&second);
+            let three = encoder.size_with(third);
+            assert_eq!(encoder.try_append(third, three - 1), Err(Full { size: three }));
+            let data = encoder.finish().expect("two records").seal().data;
+            assert_eq!(data.len(), foreseen, "{keys:?} {hash_keys:?}");
+        }
+    }
+
+    /// One that was finished early does not keep the room for a full one, nor does its encoder forget its own.
+    #[test]
+    fn memory_is_told_and_what_is_not_needed_is_given_back() {
+        let mut encoder = Encoder::new(100_000, OuterKey::Kpl);
+        let data = [7; 1_000];
+        for (records, round) in [(90, 0), (2, 1)] {
+            let all: Vec<Entry> =
+                (0..records).map(|n| entry(&format!("key-{n}"), None, &data)).collect();
+            all.iter().for_each(|one| encoder.append(Record::from(one)));
+            let tables = records * "key-00".len();
+            assert!(encoder.memory() >= encoder.size() + tables, "round {round}");
+            let unsealed = encoder.finish().expect("records");
+            let sealed = unsealed.body().map_or(0, <[u8]>::len);
+            assert!(unsealed.memory() >= sealed);
+            let kept = Vec::from(unsealed.seal().data).capacity();
+            // What is left in front is as long as the tables of the one before.
+            assert!(kept <= sealed + sealed / 16 + 1_000, "{kept} for {sealed}");
+        }
+        encoder.append(Record::from(&entry("key", None, &data)));
+        assert_eq!(encoder.finish().map(|plain| plain.memory()), Some(1_003));
+    }
+
     #[test]
     fn hash_keys_are_written_as_they_print() {
         let powers = (0..39).map(|exponent| 10_u128.pow(exponent));
