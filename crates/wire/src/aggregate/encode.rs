@@ -540,6 +540,14 @@ mod tests {
         }
         encoder.append(Record::from(&entry("key", None, &data)));
         assert_eq!(encoder.finish().map(|plain| plain.memory()), Some(1_003));
+        let tables = |encoder: &Encoder| encoder.keys.memory() + encoder.hash_keys.memory();
+        for number in 0..10_000 {
+            let key = format!("key-{number}");
+            encoder.append(Record::from(&entry(&key, Some(number), b"")));
+        }
+        let (tables, records) =
+            (tables(&encoder), 10_000 * b"\x1a\x06\x08\x01\x10\x01\x1a\x00".len());
+        assert!(encoder.memory() >= tables + records, "both tables and the records");
     }
 
     #[test]

@@ -238,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_behind_it_is_that_of_its_three_parts() {
+        let mut table = KeyTable::new(0x0A);
+        assert_eq!(table.memory(), 0);
+        for number in 0..1_000 {
+            index_of(&mut table, &format!("key-{number:03}"));
+        }
+        let least = 1_000 * (9 + size_of::<TableEntry>() + size_of::<u32>());
+        assert!((least..3 * least).contains(&table.memory()), "{} of {least}", table.memory());
+    }
+
+    #[test]
     fn every_byte_of_a_key_counts() {
         for length in 1..100 {
             let key: Vec<u8> = (1..=length).collect();
