@@ -285,9 +285,7 @@ impl Aggregator {
         spare: &mut Encoders,
         generation: u32,
     ) -> Option<KinesisRecord> {
-        let limits =
-            Limits { count: usize::MAX, size: usize::MAX, linger: Duration::ZERO, ..limits };
-        let mut aggregator = Self::new(limits);
+        let mut aggregator = Self::new(Limits { linger: Duration::ZERO, ..limits });
         for held in records {
             aggregator.pack(held, usize::MAX, spare);
         }

@@ -5,7 +5,10 @@ mod story;
 use core::time::Duration;
 
 use headwaters_engine::wire::ErrorCode;
-use headwaters_engine::{Action, Bounds, Event, Outcome, RefusedReason, RetryPolicy, Sent, Timing};
+use headwaters_engine::{
+    Action, Bounds, Event, Outcome, RateLimit, RefusedReason, RetryPolicy, Sent, ShardPrediction,
+    Timing,
+};
 use story::{Story, names, plain, sent};
 
 #[test]
@@ -21,6 +24,25 @@ fn a_request_leaves_when_its_entries_or_its_bytes_are_full() {
     assert_eq!(story.batch().entries.len(), 1, "the bytes are, and the second does not fit");
     story.later(100);
     assert_eq!(story.batch().entries.len(), 1);
+}
+
+/// More lanes than a request has entries: those that are asked first turn out to be held back by their limiters.
+#[test]
+fn lanes_that_are_held_back_leave_the_request_to_others() {
+    let limited = plain().rate_limit(RateLimit::Fixed { percent: 100 }).collection_max_count(2);
+    let settings = limited.shard_prediction(ShardPrediction::On).record_ttl(None);
+    let mut story = Story::on(4, settings);
+    for place in [0, 1] {
+        (0..2).for_each(|token| story.add_to(token, place, 600_000));
+    }
+    story.later(100);
+    let first: usize = story.batches().iter().map(|batch| batch.entries.len()).sum();
+    assert_eq!(first, 2, "there is no room for the others of their shards");
+    for place in [2, 3] {
+        story.add_to(place as u64, place, 10);
+    }
+    story.later(100);
+    assert_eq!(sent(&story.batch()), [2, 3]);
 }
 
 #[test]

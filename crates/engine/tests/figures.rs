@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use headwaters_engine::wire::{Entry, ErrorCode};
 use headwaters_engine::{
-    Config, ConfigBuilder, Cuts, Event, RateLimit, RetryPolicy, Sent, ShardStats, Times,
+    Bounds, Config, ConfigBuilder, Cuts, Event, RateLimit, RetryPolicy, Sent, ShardStats, Times,
 };
 
 use story::{Story, millis};
@@ -53,12 +53,26 @@ fn each_shard_has_figures_of_its_own() {
     let [first, second] = &shards(&story)[..2] else { panic!("two shards") };
     assert_eq!((first.stored, first.throttled, first.failed), (2, 1, 0));
     assert_eq!((second.stored, second.throttled, second.failed), (1, 0, 0));
+    let entry = batch.entries[0].size() as u64;
+    assert_eq!((first.bytes_sent, second.bytes_sent), (3 * entry, entry));
     assert_eq!(times(first.request_time), (1, millis(30), millis(30)));
     assert!(first.bytes_waiting > 0, "it waits for its retry");
     let stats = story.engine.stats();
+    assert_eq!(stats.throttled, 1);
     assert_eq!(times(stats.request_time), (1, millis(30), millis(30)));
     assert_eq!(times(stats.dwell), (2, millis(100), millis(160)));
     assert_eq!(stats.dwell.mean(), millis(80));
+}
+
+/// What is being packed waits as well.
+#[test]
+fn what_waits_for_a_shard_takes_its_room() {
+    let mut story = Story::on(1, settings());
+    let record = (100 + "k".len() + Bounds::RECORD_OVERHEAD) as u64;
+    story.add(0, 100);
+    assert_eq!(shards(&story)[0].bytes_waiting, record);
+    story.add(1, 100);
+    assert_eq!(shards(&story)[0].bytes_waiting, 2 * record);
 }
 
 #[test]

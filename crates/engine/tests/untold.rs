@@ -3,9 +3,11 @@
 mod story;
 
 use bytes::Bytes;
-use headwaters_engine::{RateLimit, ShardPrediction, Timing, UserRecord};
+use headwaters_engine::{
+    Config, Event, RateLimit, ShardPrediction, Timing, UserRecord, WakeupReason,
+};
 
-use story::{Story, buffered, fates, millis, plain, sent};
+use story::{Story, at, buffered, fates, millis, plain, sent};
 
 fn put_data(story: &mut Story, token: u64, data: Bytes) {
     let record = UserRecord::new("key", data).expect("a valid record");
@@ -62,4 +64,34 @@ fn what_finds_no_request_expires_on_the_dot() {
     assert!(story.outcomes().is_empty(), "a millisecond is left");
     story.later(1);
     assert_eq!(fates(&story.outcomes()).len(), 2);
+}
+
+/// Packed with one that lives for ever it has its own time all the same.
+#[test]
+fn what_is_packed_expires_on_the_dot() {
+    let settings = Config::builder().max_requests_in_flight(1).record_ttl(None);
+    let mut story = Story::on(1, settings);
+    story.add_timed(9, 10, buffered(millis(0)));
+    story.later(20);
+    assert_eq!(sent(&story.batch()), [9], "on its way for longer than the others live");
+    story.add_timed(0, 10, buffered(millis(100)));
+    let brief = Timing { ttl: Some(Some(millis(1_000))), ..buffered(millis(5_000)) };
+    story.add_timed(1, 10, brief);
+    story.later(999);
+    assert!(story.outcomes().is_empty(), "a millisecond is left");
+    story.later(1);
+    assert_eq!(fates(&story.outcomes()), [(1, "not stored", 0)]);
+}
+
+/// Who only asks when to come again is told of what is there to be taken now.
+#[test]
+fn what_waits_to_be_told_is_due_now() {
+    let mut story = Story::of(plain());
+    story.add(0, 10);
+    assert_eq!(story.engine.wakeup().at, Some(at(100)));
+    story.handle(Event::PurgeRequested);
+    let wakeup = story.engine.wakeup();
+    assert_eq!((wakeup.at, wakeup.reason), (Some(story.now), WakeupReason::Actions));
+    story.drain();
+    assert_eq!(story.engine.wakeup().at, None);
 }
