@@ -148,7 +148,7 @@ fn result(entry: &Document) -> Option<EntryResult> {
             _ => unusable,
         },
         (None, _, Some(code)) => Err(AttemptError::with_message(
-            ErrorCode::parse(code),
+            ErrorCode::parse_of_server(code),
             Message::new(message.unwrap_or_default()),
         )),
         _ => unusable,

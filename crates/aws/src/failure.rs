@@ -19,7 +19,10 @@ where
     let code = match failure {
         SdkError::ServiceError(answered) => {
             let (error, answer) = (answered.err(), answered.raw());
-            let code = error.code().or_else(|| answer.headers().get(ERROR_TYPE));
+            // The header of an answer that says it is none means nothing.
+            let header = Some(answer).filter(|answer| !answer.status().is_success());
+            let header = header.and_then(|answer| answer.headers().get(ERROR_TYPE));
+            let code = error.code().or(header);
             let message = error.message().unwrap_or_default();
             let mut failure = refusal(code, answer.status().as_u16(), message);
             failure.retry_after = watch.retry_after();

@@ -37,7 +37,7 @@ fn result(entry: PutRecordsResultEntry) -> Result<Placement, AttemptError> {
             .ok_or_else(|| unusable("a sequence number or a shard id breaks the rules")),
         (None, _, Some(code)) => {
             let message = Message::new(entry.error_message.as_deref().unwrap_or_default());
-            Err(AttemptError::with_message(ErrorCode::parse(&code), message))
+            Err(AttemptError::with_message(ErrorCode::parse_of_server(&code), message))
         }
         (Some(_), _, Some(_)) => Err(unusable("a sequence number and an error for one entry")),
         (None, _, None) | (Some(_), None, None) => {

@@ -181,7 +181,10 @@ impl HttpBuilder {
         let region = self.checked_region()?;
         let credentials = self.credentials.take().ok_or(BuildError::CredentialsMissing)?;
         let data = self.endpoint_for(&region, Plane::Data)?;
-        if data.scheme() == Scheme::Http && !data.is_loopback() && !self.allow_plain_http {
+        // Through a proxy elsewhere it would leave this machine, whatever the endpoint is called.
+        let is_here = data.is_loopback()
+            && !matches!(&self.proxy, ProxyChoice::Fixed(proxy) if !proxy.endpoint().is_loopback());
+        if data.scheme() == Scheme::Http && !is_here && !self.allow_plain_http {
             return Err(BuildError::PlainHttp);
         }
         let control = self.endpoint_for(&region, Plane::Control)?;
@@ -273,7 +276,7 @@ pub enum BuildError {
     CredentialsMissing,
     /// The name of the service's endpoint in the region is no host name.
     Endpoint(EndpointError),
-    /// The endpoint is `http://` and not on this machine.
+    /// The endpoint is `http://` and not on this machine, or the proxy to it is not.
     PlainHttp,
     /// The proxy of the environment.
     Proxy(EndpointError),
@@ -291,7 +294,7 @@ impl fmt::Display for BuildError {
             Self::CredentialsMissing => f.write_str("the transport has no credentials"),
             Self::Endpoint(error) => error.fmt(f),
             Self::PlainHttp => f.write_str(
-                "the endpoint is http:// and not on this machine: use https://, or allow plain HTTP",
+                "the endpoint is http:// and it, or the proxy to it, is not on this machine: use https://, or allow plain HTTP",
             ),
             Self::Proxy(error) => write!(f, "the proxy of the environment: {error}"),
             Self::RegionMissing => f.write_str(

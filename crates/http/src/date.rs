@@ -66,11 +66,14 @@ impl Date {
         (parts.next().is_none() && date.is_real()).then(|| date.to_unix())
     }
 
-    /// The form of credentials: `2026-01-31T23:59:59Z`, or with an offset `+00:00`, with or without parts of
+    /// The form of credentials: `2026-01-31T23:59:59Z`, or with an offset such as `+02:00`, with or without parts of
     /// a second.
     pub(crate) fn parse_iso(text: &str) -> Option<i64> {
         let (date, time) = text.split_once('T')?;
-        let time = time.strip_suffix('Z').or_else(|| time.strip_suffix("+00:00"))?;
+        let (time, offset) = match time.strip_suffix('Z') {
+            Some(time) => (time, 0),
+            None => split_offset(time)?,
+        };
         let time = time.split_once('.').map_or(time, |(whole, _)| whole);
         let mut parts = date.split('-');
         let date = Self {
@@ -79,7 +82,7 @@ impl Date {
             day: number(parts.next()?, 2)?,
             seconds: time_of_day(time)?,
         };
-        (parts.next().is_none() && date.is_real()).then(|| date.to_unix())
+        (parts.next().is_none() && date.is_real()).then(|| date.to_unix() - offset)
     }
 
     /// The form of SigV4: `20150830T123600Z`.
@@ -116,6 +119,16 @@ impl fmt::Display for Date {
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         write!(f, "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
     }
+}
+
+/// A time with an offset such as `+02:00`: the time, and by how many seconds it is ahead of UTC.
+fn split_offset(text: &str) -> Option<(&str, i64)> {
+    let (time, offset) = text.split_at(text.rfind(['+', '-'])?);
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let hours = number(hours, 2).filter(|hours| *hours < 24)?;
+    let minutes = number(minutes, 2).filter(|minutes| *minutes < 60)?;
+    let ahead = (hours * 60 + minutes) * 60;
+    Some((time, if offset.starts_with('-') { -ahead } else { ahead }))
 }
 
 fn time_of_day(text: &str) -> Option<i64> {
@@ -179,12 +192,25 @@ mod tests {
 
     #[test]
     fn expirations_are_read() {
-        for text in
-            ["2015-08-30T12:36:00Z", "2015-08-30T12:36:00+00:00", "2015-08-30T12:36:00.123Z"]
-        {
+        for text in [
+            "2015-08-30T12:36:00Z",
+            "2015-08-30T12:36:00+00:00",
+            "2015-08-30T12:36:00.123Z",
+            "2015-08-30T14:36:00+02:00",
+            "2015-08-30T07:06:00.5-05:30",
+            "2015-08-31T00:36:00+12:00",
+        ] {
             assert_eq!(Date::parse_iso(text), Some(1_440_938_160), "{text}");
         }
-        for wrong in ["2015-08-30", "2015-08-30T12:36:00", "2015-13-30T12:36:00Z", "never"] {
+        for wrong in [
+            "2015-08-30",
+            "2015-08-30T12:36:00",
+            "2015-13-30T12:36:00Z",
+            "2015-08-30T12:36:00+0200",
+            "2015-08-30T12:36:00+24:00",
+            "2015-08-30T12:36:00\u{e9}2:00",
+            "never",
+        ] {
             assert_eq!(Date::parse_iso(wrong), None, "{wrong}");
         }
     }

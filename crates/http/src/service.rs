@@ -90,7 +90,7 @@ impl Service {
         destination: &Destination,
         call: &Call<'_>,
     ) -> Result<Success, AttemptError> {
-        let credentials = self.credentials.get(self.time.local()).await.map_err(|why| {
+        let credentials = self.credentials.get(self.time.clock()).await.map_err(|why| {
             error(ErrorCode::MissingAuthenticationToken, &format!("no credentials: {why}"))
         })?;
         let (mut connection, mut is_fresh) = match destination.pool.take().await {
@@ -99,12 +99,12 @@ impl Service {
         };
         let body = (call.body)();
         loop {
-            let request = self.request(destination, call, &credentials, body.clone())?;
+            let (request, added) = self.request(destination, call, &credentials, body.clone())?;
             let departure = call.departure.clone();
             match connection.exchange(request, departure, call.limit).await {
                 Ok(answer) => {
                     destination.pool.put(connection).await;
-                    return self.read(answer, call.protocol, &credentials);
+                    return self.read(answer, call.protocol, (&credentials, added));
                 }
                 // The server had closed a connection that was kept. Nothing has left, so nothing is sent twice.
                 Err(ExchangeError::Gone) if !is_fresh => {
@@ -122,8 +122,8 @@ impl Service {
         call: &Call<'_>,
         credentials: &Credentials,
         body: Bytes,
-    ) -> Result<Request<Bytes>, AttemptError> {
-        let date = self.time.date();
+    ) -> Result<(Request<Bytes>, i64), AttemptError> {
+        let (date, added) = self.time.date();
         let (host, date_text) = (destination.connector.endpoint.authority(), date.to_string());
         let target = format!("Kinesis_20131202.{}", call.operation);
         // In the order in which they are signed.
@@ -155,15 +155,16 @@ impl Service {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_static("/");
         *request.headers_mut() = map;
-        Ok(request)
+        Ok((request, added))
     }
 
-    /// What a success says, or the error that the service told.
+    /// What a success says, or the error that the service told of a request that was signed with these credentials and so
+    /// many seconds added to this machine's time.
     fn read(
         &self,
         answer: Answer,
         asked: Protocol,
-        credentials: &Credentials,
+        (credentials, added): (&Credentials, i64),
     ) -> Result<Success, AttemptError> {
         let Answer { body, headers, status } = answer;
         if headers.contains_key(CONTENT_ENCODING) {
@@ -180,7 +181,7 @@ impl Service {
         failure.retry_after = retry_after.map(Duration::from_millis);
         if failure.code.class() == Class::Credentials {
             // With the right time, or with new credentials, the next attempt may succeed.
-            if self.time.learn(header(DATE)) {
+            if self.time.learn(added, header(DATE)) {
                 let text = format!("{} (this machine's clock is off)", failure.message);
                 failure.message = Message::new(&text);
             } else {

@@ -25,14 +25,20 @@ impl ServerTime {
         Self { clock, offset: AtomicI64::new(0), seen: AtomicI64::new(UNSEEN) }
     }
 
+    /// This machine's clock.
+    pub(crate) const fn clock(&self) -> &WallClock {
+        &self.clock
+    }
+
     /// What this machine's clock says.
-    pub(crate) fn local(&self) -> SystemTime {
+    fn local(&self) -> SystemTime {
         (self.clock)()
     }
 
-    /// What a signature should say.
-    pub(crate) fn date(&self) -> Date {
-        Date::from_unix(unix_seconds(self.local()) + self.offset.load(Ordering::Relaxed))
+    /// What a signature should say, and how many seconds were added for it.
+    pub(crate) fn date(&self) -> (Date, i64) {
+        let offset = self.offset.load(Ordering::Relaxed);
+        (Date::from_unix(unix_seconds(self.local()) + offset), offset)
     }
 
     /// An answer said what time it is.
@@ -47,13 +53,12 @@ impl ServerTime {
         Some(self.seen.load(Ordering::Relaxed)).filter(|seen| *seen != UNSEEN)
     }
 
-    /// The service refused a signature and said what time it is: from now on its time is taken, if ours
-    /// was too far from it. Whether it was.
-    pub(crate) fn learn(&self, date: Option<&str>) -> bool {
+    /// The service refused a signature for which so many seconds were `added`, and said what time it is: from now on its time
+    /// is taken, if what was signed was too far from it. Whether it was. Another request may have learned the same meanwhile.
+    pub(crate) fn learn(&self, added: i64, date: Option<&str>) -> bool {
         let Some(server) = date.and_then(Date::parse_http) else { return false };
         let offset = server - unix_seconds(self.local());
-        let last = self.offset.load(Ordering::Relaxed);
-        let is_off = offset.abs_diff(last) > TOLERANCE.as_secs();
+        let is_off = offset.abs_diff(added) > TOLERANCE.as_secs();
         if is_off {
             self.offset.store(offset, Ordering::Relaxed);
         }
@@ -77,20 +82,23 @@ mod tests {
     fn a_clock_that_is_off_is_put_right() {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let time = ServerTime::new(Arc::new(move || start));
-        let learn = |date: &str| time.learn(Some(date));
+        let learn = |date: &str| time.learn(time.date().1, Some(date));
+        let signed = || time.date().0.to_string();
         assert_eq!(time.seen(), None);
         time.see(Some("Sun, 06 Nov 1994 08:49:27 GMT"));
         time.see(Some("nonsense"));
         assert_eq!(time.seen(), Some(-10));
         assert!(!learn("Sun, 06 Nov 1994 08:53:37 GMT"), "four minutes do no harm");
-        assert_eq!(time.date().to_string(), "19941106T084937Z");
+        assert_eq!(signed(), "19941106T084937Z");
         assert!(learn("Sun, 06 Nov 1994 09:49:37 GMT"));
-        assert_eq!(time.date().to_string(), "19941106T094937Z");
+        assert_eq!(signed(), "19941106T094937Z");
         assert!(!learn("Sun, 06 Nov 1994 09:49:38 GMT"), "it is right now");
+        let late = time.learn(0, Some("Sun, 06 Nov 1994 09:49:38 GMT"));
+        assert!(late, "another request was signed before it was put right");
         // This machine's clock was put right meanwhile.
         assert!(learn("Sun, 06 Nov 1994 08:49:37 GMT"));
-        assert_eq!(time.date().to_string(), "19941106T084937Z");
+        assert_eq!(signed(), "19941106T084937Z");
         assert!(!learn("nonsense"));
-        assert!(!time.learn(None));
+        assert!(!time.learn(0, None));
     }
 }

@@ -37,3 +37,12 @@ impl Deadline {
         tokio::time::timeout_at(self.0, future).await.ok()
     }
 }
+
+/// Waits for so long.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sockets are tokio's, and so is what waits beside them"
+)]
+pub(crate) async fn nap(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -64,7 +64,7 @@ impl HttpTransport {
     /// Dropping the future stops the waiting.
     pub async fn check_credentials(&self) -> Result<(), crate::CredentialsError> {
         let service = &self.inner.service;
-        service.credentials.get(service.time.local()).await.map(drop)
+        service.credentials.get(service.time.clock()).await.map(drop)
     }
 
     /// Asks for any operation of the service's API, by its name and the JSON of its request, and brings the JSON of

@@ -120,6 +120,12 @@ async fn plain_http_stays_on_this_machine() {
     assert_eq!(endpoint("http://10.0.0.1").build().map(drop), Err(BuildError::PlainHttp));
     assert!(endpoint("http://10.0.0.1").allow_plain_http().build().is_ok());
     assert!(endpoint("http://localhost:4567").build().is_ok());
+    let through = |proxy| {
+        let proxy = headwaters_http::Proxy::new(proxy).expect("valid");
+        endpoint("http://localhost:4567").proxy(proxy).build().map(drop)
+    };
+    assert_eq!(through("http://proxy.example:3128"), Err(BuildError::PlainHttp));
+    assert_eq!(through("http://127.0.0.1:3128"), Ok(()));
 }
 
 #[tokio::test]

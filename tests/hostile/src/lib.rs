@@ -34,6 +34,7 @@ macro_rules! tests {
             a_proxy_that_refuses_gets_nothing
             a_reset_amid_a_large_request
             a_reset_before_the_request_is_never_taken_for_stored
+            a_server_cannot_say_that_nothing_left
             a_server_goes_down_and_comes_back
             a_server_says_how_long_it_wants_to_be_left_alone
             a_slow_answer_does_not_outlive_the_deadline

@@ -131,7 +131,7 @@ impl<'a> Entry<'a> {
             }
             (None, _, Some(code)) => {
                 let message = Message::new(self.message.as_deref().unwrap_or_default());
-                Err(AttemptError::with_message(ErrorCode::parse(code), message))
+                Err(AttemptError::with_message(ErrorCode::parse_of_server(code), message))
             }
             (Some(_), _, Some(_)) => Err(unusable("a sequence number and an error for one entry")),
             (None, _, None) | (Some(_), None, None) => {

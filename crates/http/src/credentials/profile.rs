@@ -39,7 +39,8 @@ impl ProfileCredentials {
     async fn read(&self) -> Result<Credentials, CredentialsError> {
         let profile = self.files.profile(&self.profile);
         let profile = profile.map_err(|error| CredentialsError::new(error.to_string()))?;
-        if let Some(other) = OTHER_WAYS.iter().find(|way| profile.config(way).is_some()) {
+        let says = |way: &str| profile.credentials(way).or(profile.config(way)).is_some();
+        if let Some(other) = OTHER_WAYS.iter().find(|way| says(way)) {
             return Err(CredentialsError::new(format!(
                 "the profile {0:?} uses {other}, which is not supported here: give another profile the line \
                  credential_process = aws configure export-credentials --profile {0} --format process",

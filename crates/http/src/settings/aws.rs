@@ -354,8 +354,20 @@ mod tests {
             error.to_string().contains("role_arn")
                 && error.to_string().contains("export-credentials")
         );
+        // The command line takes a role of either file, and the keys beside it for those of another.
+        let deploy = "[deploy]\naws_access_key_id = no\naws_secret_access_key = no\nrole_arn = arn:aws:iam::1:role/x\n";
+        let other = Home::new("deploy", "", deploy);
+        let settings = other.load(Some("deploy"), &[]).expect("it exists");
+        let error = credentials(&settings).await.expect_err("nor are these");
+        assert!(error.to_string().contains("role_arn"), "{error}");
         let settings = home.load(Some("inline"), &[]).expect("it exists");
         assert_eq!(credentials(&settings).await, Credentials::new("INLINE", "s"));
+
+        // A home that is none says nothing; a file that somebody named must be there to be read.
+        let nowhere = [KEYS[0], KEYS[1], ("HOME", "/dev/null")];
+        assert!(home.load(None, &nowhere).is_ok());
+        let named = [nowhere[2], ("AWS_CONFIG_FILE", "/dev/null/config")];
+        assert!(matches!(home.load(None, &named), Err(SettingsError::File { .. })));
 
         let empty = Home::new("empty", "", "");
         let settings = empty.load(None, &[]).expect("nothing is wrong");

@@ -10,8 +10,15 @@ use super::ini::Ini;
 /// The two files of the AWS command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
-    config: Option<PathBuf>,
-    credentials: Option<PathBuf>,
+    config: Option<Place>,
+    credentials: Option<Place>,
+}
+
+/// Where a file is, and whether somebody said so.
+#[derive(Clone, Debug)]
+struct Place {
+    is_named: bool,
+    path: PathBuf,
 }
 
 /// What the files say of one profile.
@@ -28,8 +35,10 @@ impl Files {
         let home = environment.variable("HOME").or_else(|| environment.variable("USERPROFILE"));
         let home = home.map(PathBuf::from);
         let path = |variable: &str, name: &str| match environment.variable(variable) {
-            Some(path) => Some(expand(&path, home.as_deref())),
-            None => home.as_ref().map(|home| home.join(".aws").join(name)),
+            Some(path) => Some(Place { is_named: true, path: expand(&path, home.as_deref()) }),
+            None => home
+                .as_ref()
+                .map(|home| Place { is_named: false, path: home.join(".aws").join(name) }),
         };
         Self {
             config: path("AWS_CONFIG_FILE", "config"),
@@ -37,10 +46,10 @@ impl Files {
         }
     }
 
-    /// Reads them as they are now. A file that is not there says nothing.
+    /// Reads them as they are now. A file that is not there says nothing, nor does one in a home directory that may not be
+    /// looked into.
     pub(crate) fn profile(&self, name: &str) -> Result<Profile, SettingsError> {
-        let (config, credentials) =
-            (read(self.config.as_deref())?, read(self.credentials.as_deref())?);
+        let (config, credentials) = (read(self.config.as_ref())?, read(self.credentials.as_ref())?);
         Ok(Profile { config, credentials, name: name.to_owned() })
     }
 }
@@ -76,12 +85,16 @@ impl Profile {
     }
 }
 
-fn read(path: Option<&Path>) -> Result<Ini, SettingsError> {
-    let Some(path) = path else { return Ok(Ini::default()) };
+fn read(place: Option<&Place>) -> Result<Ini, SettingsError> {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    let Some(Place { is_named, path }) = place else { return Ok(Ini::default()) };
     match fs::read_to_string(path) {
         Ok(text) => Ok(Ini::parse(&Zeroizing::new(text))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ini::default()),
-        Err(error) => Err(SettingsError::File { path: path.to_owned(), why: error.to_string() }),
+        Err(error) if error.kind() == NotFound => Ok(Ini::default()),
+        Err(error) if !is_named && matches!(error.kind(), NotADirectory | PermissionDenied) => {
+            Ok(Ini::default())
+        }
+        Err(error) => Err(SettingsError::File { path: path.clone(), why: error.to_string() }),
     }
 }
 

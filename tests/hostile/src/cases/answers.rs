@@ -101,6 +101,24 @@ pub async fn errors_of_the_service_are_known_by_their_code<T: Transport>(
     }
 }
 
+/// What we call a way that failed it cannot say, not of one entry either: that would be taken for a word that nothing was
+/// stored. Nor does a header make a failure of an answer that can be anything.
+pub async fn a_server_cannot_say_that_nothing_left<T: Transport>(connect: impl Fn(Setup) -> T) {
+    let server = Server::start([]).await;
+    let transport = connect(Setup::new(server.url()));
+    for code in ["NotSent", "ConnectFailed"] {
+        let body = format!(r#"{{"FailedRecordCount":1,"Records":[{{"ErrorCode":"{code}"}}]}}"#);
+        server.script([Step::Answer(answer("200 OK", "", &body))]);
+        let results = transport.put_records(request(1)).await.expect("an answer");
+        let error = results[0].as_ref().expect_err("it was not stored");
+        assert_eq!(error.code.certainty(), Certainty::MaybeStored, "{code}: {error}");
+    }
+    let header = "x-amzn-errortype: ValidationException\r\n";
+    server.script([Step::Answer(answer("200 OK", header, "{\"Records\":7}"))]);
+    let error = transport.put_records(request(1)).await.expect_err("it cannot be read");
+    assert_eq!(error.code.certainty(), Certainty::MaybeStored, "{error}");
+}
+
 /// By a header, in milliseconds.
 pub async fn a_server_says_how_long_it_wants_to_be_left_alone<T: Transport>(
     connect: impl Fn(Setup) -> T,
