@@ -27,6 +27,11 @@ impl Bounds {
     /// turn, or in that of the hash keys.
     pub const ORDER_OVERHEAD: usize = 96;
 
+    /// What a record takes that was not tried yet, of `size` bytes of data and partition key together, in this order.
+    pub const fn of_record(size: usize, order: Order) -> Self {
+        Self { bytes: size + Self::RECORD_OVERHEAD + Self::overhead_of(order), records: 1 }
+    }
+
     /// What each record takes beside [`RECORD_OVERHEAD`](Self::RECORD_OVERHEAD).
     pub(crate) const fn overhead_of(order: Order) -> usize {
         match order {

@@ -54,6 +54,9 @@ impl UserRecord {
     /// # Ok::<(), headwaters_engine::RecordError>(())
     /// ```
     ///
+    /// Bytes with an owner ([`Bytes::from_owner`]) are given back as soon as they are packed or copied, and that may be while the
+    /// producer that holds them is locked: what the owner does then must not call the producer, nor wait for who does.
+    ///
     /// # Errors
     /// [`RecordError`] when the key is not a [`PartitionKey`], or data and key together are larger than
     /// 10 MiB, which is more than any stream takes.

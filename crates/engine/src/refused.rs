@@ -63,8 +63,8 @@ impl Refused {
         Self { reason, record }
     }
 
-    /// The refusal as an outcome.
-    pub(crate) fn into_completion(self, token: Token) -> Completion {
+    /// The refusal as an outcome, for whoever has promised one.
+    pub fn into_completion(self, token: Token) -> Completion {
         let cause = match self.reason {
             RefusedReason::Closed => Cause::Closed,
             RefusedReason::Full => Cause::RefusedFull,

@@ -206,7 +206,7 @@ impl<T: Transport, C: Clock> Drive<T, C> {
 impl<T, C> Drive<T, C> {
     /// Tells those who wait, and calls back for those who do not.
     fn tell(&mut self, todo: &mut Todo) {
-        todo.wake();
+        todo.waiting.wake();
         let Some(on_outcome) = &mut self.on_outcome else { return todo.tagged.clear() };
         for (tag, delivery) in todo.tagged.drain(..) {
             // A panic of the callback is no reason to lose records.
@@ -234,13 +234,13 @@ impl<T, C> Drop for Drive<T, C> {
     fn drop(&mut self) {
         let now = self.shared.now();
         let mut state = self.shared.lock();
-        if state.report.is_some() {
-            return;
-        }
         let stats = state.engine.stats();
         let left = stats.buffered + stats.in_flight;
-        state.engine.handle(Event::CloseRequested { deadline: Some(now) }, now);
-        while !state.drain(now) {}
+        // Where it was closed already somebody else may have found that it is, and left it to the driver to say so.
+        if state.report.is_none() {
+            state.engine.handle(Event::CloseRequested { deadline: Some(now) }, now);
+            while !state.drain(now) {}
+        }
         let mut todo = state.take_todo();
         drop(state);
         if std::thread::panicking() {

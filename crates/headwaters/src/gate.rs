@@ -111,8 +111,12 @@ impl Waiting {
                     None
                 }
             };
+            // Whose turn it is may not have known: who was first when there was room is not any more.
+            let next = state.first().filter(|first| Some(first.place) != self.place);
+            let next = next.map(|request| request.waker.clone());
             drop(state);
             drop(spare);
+            next.into_iter().for_each(Waker::wake);
             return Poll::Pending;
         }
         state.free -= 1;
@@ -157,6 +161,7 @@ impl Drop for Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::sync::atomic::AtomicBool;
 
     #[test]
     fn producers_go_in_turn_and_who_has_many_through_leaves_some() {
@@ -192,5 +197,30 @@ mod tests {
         assert!(!is_next(&mut other[1]) && is_next(&mut busy[1]));
         drop((busy, other));
         assert!(lock(&gate.state).waiting.is_empty());
+    }
+
+    /// Who was woken for a place need not be first any more when it comes to take it: who is then has come meanwhile, has seen
+    /// the other before it, and would not look again by itself.
+    #[test]
+    fn a_turn_that_has_passed_to_another_is_told_to_it() {
+        struct Told(AtomicBool);
+        impl std::task::Wake for Told {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let gate = Arc::new(Gate::new(1));
+        let [one, other] = [(); 2].map(|()| Seat::new(Arc::clone(&gate)));
+        let request = |seat: &Arc<Seat>| Waiting { place: None, seat: Arc::clone(seat) };
+        let Poll::Ready(pass) = request(&one).poll(Waker::noop()) else { panic!("it is free") };
+        let mut second = request(&one);
+        assert!(second.poll(Waker::noop()).is_pending());
+        drop(pass);
+        let told = Arc::new(Told(AtomicBool::new(false)));
+        let (mut first, waker) = (request(&other), Waker::from(Arc::clone(&told)));
+        assert!(first.poll(&waker).is_pending(), "the other was there before");
+        assert!(second.poll(Waker::noop()).is_pending(), "and has had a turn before");
+        assert!(told.0.load(Ordering::Relaxed), "somebody goes");
+        assert!(first.poll(&waker).is_ready());
     }
 }

@@ -49,6 +49,7 @@ pub mod blocking;
 mod boot_clock;
 mod budget;
 mod builder;
+mod charge;
 mod client;
 #[cfg(feature = "tokio")]
 mod clock;

@@ -8,7 +8,7 @@ use headwaters_engine::{Event, Instant, Refused, RefusedReason, Timing, Token, U
 
 use crate::budget::Budget;
 use crate::slots::Want;
-use crate::state::State;
+use crate::state::{State, Waiting};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::trace::Traced;
 use crate::turns::give_way;
@@ -16,7 +16,8 @@ use crate::waiters::{Left, Place};
 
 /// What the handles, the tickets and the driver share: a state behind one short lock.
 ///
-/// Nothing is woken, called back, sent, or dropped that could run foreign code while it is locked.
+/// Nothing is woken, called back or sent that could run foreign code while it is locked. Payloads are dropped: whoever gives
+/// them drop code of their own is told what it must not do ([`UserRecord::new`]).
 pub(crate) struct Shared {
     /// Whether whoever puts next is to give way first.
     crowded: AtomicBool,
@@ -62,9 +63,10 @@ impl Shared {
     ) -> Result<Token, Refused> {
         let now = self.now();
         let mut state = self.lock();
-        let token = state.add(record, timing, want, now)?;
+        let added = state.add(record, timing, want, now);
+        // A refusal, too, may have told the time, and given something back.
         unlock(state);
-        Ok(token)
+        added
     }
 
     /// Tells the engine something, unless it has nothing to do any more.
@@ -72,7 +74,7 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         if state.report.is_none() {
-            state.engine.handle(event, now);
+            state.tell(event, now);
             unlock(state);
         }
     }
@@ -86,13 +88,16 @@ impl Shared {
     }
 }
 
-/// Unlocks the state, and then wakes the driver if the engine wants it sooner than it would come by itself.
+/// Unlocks the state, and then wakes the driver if the engine wants it sooner than it would come by itself. Where the driver
+/// has ended, those whom it would wake are woken here.
 pub(crate) fn unlock(mut state: MutexGuard<'_, State>) {
     let driver = state.call_driver();
+    let mut left = if state.report.is_some() { state.take_waiting() } else { Waiting::default() };
     drop(state);
     if let Some(driver) = driver {
         driver.wake();
     }
+    left.wake();
 }
 
 /// Somebody who may have to wait for room. Those who wait are served in the order in which they came; dropping

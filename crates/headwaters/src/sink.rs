@@ -1,27 +1,31 @@
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker, ready};
 
 use futures_sink::Sink;
-use headwaters_engine::{Refused, UserRecord};
+use headwaters_engine::{Outcome, Refused, RefusedReason, UserRecord};
 
-use crate::permit::Permit;
 use crate::producer::Producer;
+use crate::ticket::Ticket;
 
 /// A producer as a [`Sink`] of records.
 ///
-/// It takes a record when there is room for one of any size. A sink cannot say what became of each record:
+/// It puts each record, as [`Producer::put`] does: where there is no room, for all or for its shard, it takes the next one
+/// when this one has found some. A sink cannot say what became of each record:
 /// `flush` ends when all records before it have their outcomes, and fails if one of those that this sink took was not
 /// stored. Use [`Producer::put`] to know which.
 ///
 /// Closing the sink flushes it and leaves the producer open, for others may have it, too.
+///
+/// A record that waits for room has a place in the line of all that do, and those behind it wait for it: poll the sink to the
+/// end of what it does (`ready`, `send`, `flush`), or drop it, which gives up the place and that record.
 #[must_use = "a sink does nothing unless something is sent into it"]
 pub struct RecordSink {
     flush: Option<Work<()>>,
-    permit: Option<Permit>,
     producer: Producer,
-    reserve: Option<Work<Permit>>,
-    tickets: Vec<crate::Ticket>,
+    /// The last record, if it waits for room.
+    put: Option<Work<Result<Ticket, Refused>>>,
+    tickets: Vec<Ticket>,
     unstored: u64,
 }
 
@@ -31,7 +35,8 @@ type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SinkError {
-    /// A record was sent without asking whether there is room (`poll_ready`), and there is none.
+    /// The producer did not accept this record: it is closed, or the record is larger than the stream takes. With
+    /// [`RefusedReason::Full`] it was sent without asking (`poll_ready`) while another waited for room.
     Refused(Refused),
     /// So many records, of those that the sink took since its last flush, are not known to be stored.
     Undelivered(u64),
@@ -42,9 +47,8 @@ impl Producer {
     pub fn sink(&self) -> RecordSink {
         RecordSink {
             flush: None,
-            permit: None,
             producer: self.clone(),
-            reserve: None,
+            put: None,
             tickets: Vec::new(),
             unstored: 0,
         }
@@ -55,15 +59,31 @@ impl Producer {
 const SWEEP: usize = 1_024;
 
 impl RecordSink {
+    /// Waits until the last record has found room.
+    fn poll_put(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SinkError>> {
+        if let Some(put) = &mut self.put {
+            let result = ready!(put.as_mut().poll(context));
+            self.put = None;
+            self.keep(result.map_err(SinkError::Refused)?);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn keep(&mut self, ticket: Ticket) {
+        // A flush that has begun does not cover it.
+        self.flush = None;
+        self.tickets.push(ticket);
+        if self.tickets.len().is_multiple_of(SWEEP) {
+            self.sweep(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
     /// Counts what was not stored of what has its outcome.
     fn sweep(&mut self, context: &mut Context<'_>) {
         let mut unstored = 0;
         self.tickets.retain_mut(|ticket| match Pin::new(ticket).poll(context) {
             Poll::Ready(delivery) => {
-                unstored += u64::from(!matches!(
-                    delivery.outcome,
-                    headwaters_engine::Outcome::Stored { .. }
-                ));
+                unstored += u64::from(!matches!(delivery.outcome, Outcome::Stored { .. }));
                 false
             }
             Poll::Pending => true,
@@ -79,41 +99,31 @@ impl Sink<UserRecord> for RecordSink {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SinkError>> {
-        if self.permit.is_some() {
-            return Poll::Ready(Ok(()));
-        }
-        let producer = self.producer.clone();
-        let reserve =
-            self.reserve.get_or_insert_with(|| Box::pin(async move { producer.reserve().await }));
-        reserve.as_mut().poll(context).map(|permit| {
-            self.reserve = None;
-            self.permit = Some(permit);
-            Ok(())
-        })
+        self.poll_put(context)
     }
 
     fn start_send(mut self: Pin<&mut Self>, record: UserRecord) -> Result<(), SinkError> {
-        let ticket = match self.permit.take() {
-            Some(permit) => permit.put(record),
-            None => self.producer.try_put(record).map_err(SinkError::Refused)?,
-        };
-        self.tickets.push(ticket);
-        if self.tickets.len().is_multiple_of(SWEEP) {
-            self.sweep(&mut Context::from_waker(core::task::Waker::noop()));
+        if self.put.is_some() {
+            return Err(SinkError::Refused(Refused::new(RefusedReason::Full, record)));
         }
-        Ok(())
+        let producer = self.producer.clone();
+        self.put = Some(Box::pin(async move { producer.put(record).await }));
+        // Mostly there is room; where there is none the next poll waits for it.
+        match self.poll_put(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
     }
 
     fn poll_flush(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SinkError>> {
+        ready!(self.poll_put(context))?;
         let producer = self.producer.clone();
         let flush =
             self.flush.get_or_insert_with(|| Box::pin(async move { producer.flush().await }));
-        if flush.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
+        ready!(flush.as_mut().poll(context));
         self.flush = None;
         // All have their outcomes now.
         self.sweep(context);

@@ -9,7 +9,8 @@ use headwaters_engine::{
 };
 
 use crate::alarms::Alarms;
-use crate::budget::{Budget, NoBudget};
+use crate::budget::Budget;
+use crate::charge::Charge;
 use crate::close::{CloseReport, Undelivered};
 use crate::flushes::Flushes;
 use crate::groups::Groups;
@@ -66,13 +67,6 @@ struct Seat {
     waker: Option<Waker>,
 }
 
-/// What this producer has of a budget.
-#[derive(Debug)]
-struct Charge {
-    budget: Arc<Budget>,
-    charged: Bounds,
-}
-
 /// Outcomes on their way to those who wait for them.
 #[derive(Debug, Default)]
 struct Landing {
@@ -88,28 +82,33 @@ pub(crate) struct Todo {
     pub(crate) closed: bool,
     pub(crate) listing: Option<ListShards>,
     pub(crate) requeues: Vec<Requeue>,
-    /// Producers that share a budget and wait for what was given back.
-    pub(crate) others: Vec<Arc<Shared>>,
     /// What is to be dropped.
     pub(crate) stored: Vec<Stored>,
     pub(crate) tagged: Vec<(u64, Delivery)>,
     #[cfg(feature = "metrics")]
     pub(crate) tally: crate::metrics::Tally,
-    pub(crate) wakers: Vec<Waker>,
+    pub(crate) waiting: Waiting,
+}
+
+/// Those who wait for something that is there now.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    /// Producers that share a budget and wait for what was given back.
+    others: Vec<Arc<Shared>>,
+    wakers: Vec<Waker>,
 }
 
 /// Outcomes, and requests, after which the lock is given back: it is never held for long.
 const TURN_OUTCOMES: usize = 256;
 const TURN_BATCHES: usize = 1;
 
-const NOTHING: Bounds = Bounds { bytes: 0, records: 0 };
+pub(crate) const NOTHING: Bounds = Bounds { bytes: 0, records: 0 };
 
 impl State {
     pub(crate) fn new(engine: Traced, budget: Option<Arc<Budget>>, this: Weak<Shared>) -> Self {
-        let charge = |budget| Charge { budget, charged: NOTHING };
         Self {
             alarms: Alarms::default(),
-            budget: budget.map(charge),
+            budget: budget.map(Charge::new),
             close_finished: false,
             closers: Waiters::default(),
             driver: Seat { awake: true, ..Seat::default() },
@@ -141,7 +140,7 @@ impl State {
         want: Want,
         now: Instant,
     ) -> Result<Token, Refused> {
-        let need = room_of(record.size());
+        let need = self.room_of(record.size());
         let open = !self.engine.is_closing();
         if let Some(charge) = self.budget.as_mut().filter(|_| open)
             && let Err(none) = charge.take(need, &self.this)
@@ -157,7 +156,7 @@ impl State {
             }
             Err(mut refused) => {
                 if let Some(charge) = self.budget.as_mut().filter(|_| open) {
-                    charge.give_back(need, &self.this, &mut self.todo.others);
+                    charge.give_back(need, &self.this, &mut self.todo.waiting.others);
                 }
                 // It may fit when what is kept for permits is free again.
                 if matches!(refused.reason, RefusedReason::TooLarge { .. })
@@ -174,13 +173,33 @@ impl State {
     /// Whether a record of this size fits when nothing else is held.
     fn fits(&self, size: usize) -> bool {
         let config = self.engine.config();
-        size <= config.max_user_record_size() && room_of(size).bytes <= config.bounds().bytes
+        size <= config.max_user_record_size() && self.room_of(size).bytes <= config.bounds().bytes
     }
 
-    /// Keeps room for a record of this size; `None` if there is none now. A closed producer keeps it, too: the put
-    /// will say what is wrong.
+    /// What the engine takes for a record of this size.
+    fn room_of(&self, size: usize) -> Bounds {
+        Bounds::of_record(size, self.engine.config().order())
+    }
+
+    /// Tells the engine something.
+    pub(crate) fn tell(&mut self, event: Event, now: Instant) {
+        self.engine.handle(event, now);
+        if self.engine.is_closing() {
+            // Nobody need wait for room any more: the answer is there.
+            self.todo.waiting.wakers.extend(self.room.first());
+            self.todo.waiting.wakers.extend(self.shard_room.take_all());
+        }
+    }
+
+    /// Keeps room for a record of this size, or as much as there can be; `None` if there is none now. A closed producer keeps
+    /// none, and needs none: the put will say what is wrong.
     pub(crate) fn reserve(&mut self, size: usize, now: Instant) -> Option<Bounds> {
-        let (need, held, bounds) = (room_of(size), self.held(), self.engine.config().bounds());
+        let (mut need, held) = (self.room_of(size), self.held());
+        let bounds = self.engine.config().bounds();
+        // What several producers may hold together may be less than that.
+        if let Some(charge) = &self.budget {
+            need.bytes = need.bytes.min(charge.most());
+        }
         if self.engine.is_closing() {
             return Some(NOTHING);
         }
@@ -206,22 +225,41 @@ impl State {
         want: Want,
         now: Instant,
     ) -> Token {
+        let more = self.charge_more(&record, kept);
         self.keep(NOTHING, kept, now);
         let token = self.slots.next(want);
         self.slots.fill(want);
-        self.turn.note_put(now);
-        self.engine.handle(Event::RecordAdded { token, record, timing }, now);
-        // Where the driver has ended the refusal is all that there is to drain.
-        while self.report.is_some() && !self.drain(now) {}
+        let added = match more {
+            Ok(()) => self.engine.add_timed(token, record, timing, now),
+            Err(reason) => Err(Refused::new(reason, record)),
+        };
+        match added {
+            Ok(()) => self.turn.note_put(now),
+            Err(refused) => self.fail(refused.into_completion(token)),
+        }
         self.settle_budget();
+        // What was kept too much is there for others.
+        self.todo.waiting.wakers.extend(self.room.first());
         token
+    }
+
+    /// Takes from what several producers may hold together the room that a record takes beyond what was kept for it.
+    fn charge_more(&mut self, record: &UserRecord, kept: Bounds) -> Result<(), RefusedReason> {
+        let need = self.room_of(record.size());
+        let more = Bounds {
+            bytes: need.bytes.saturating_sub(kept.bytes),
+            records: need.records.saturating_sub(kept.records),
+        };
+        let open = !self.engine.is_closing() && more != NOTHING;
+        let Some(charge) = self.budget.as_mut().filter(|_| open) else { return Ok(()) };
+        charge.take(more, &self.this).map_err(|none| charge.reason(none))
     }
 
     /// Gives back what was kept for a record that does not come.
     pub(crate) fn release(&mut self, kept: Bounds, now: Instant) {
         self.keep(NOTHING, kept, now);
         self.settle_budget();
-        self.todo.wakers.extend(self.room.first());
+        self.todo.waiting.wakers.extend(self.room.first());
     }
 
     fn keep(&mut self, more: Bounds, less: Bounds, now: Instant) {
@@ -262,7 +300,7 @@ impl State {
     fn settle_budget(&mut self) {
         let held = self.held();
         if let Some(charge) = &mut self.budget {
-            charge.settle(held, &self.this, &mut self.todo.others);
+            charge.settle(held, &self.this, &mut self.todo.waiting.others);
         }
     }
 
@@ -342,10 +380,10 @@ impl State {
         self.land();
         self.settle_budget();
         if outcomes > 0 {
-            self.todo.wakers.extend(self.room.first());
+            self.todo.waiting.wakers.extend(self.room.first());
         }
         let rung = self.alarms.ring(now);
-        self.todo.wakers.extend(rung);
+        self.todo.waiting.wakers.extend(rung);
         if waits && self.close_finished && self.report.is_none() {
             self.finish();
         }
@@ -357,7 +395,7 @@ impl State {
             Action::CancelBatch(batch) => self.todo.cancels.push(batch),
             Action::CloseFinished { .. } => self.close_finished = true,
             Action::FlushFinished { flush, pending } => {
-                self.todo.wakers.extend(self.flushes.finish(flush, pending));
+                self.todo.waiting.wakers.extend(self.flushes.finish(flush, pending));
             }
             // A later one means that the engine waits for the one before no more.
             Action::ListShards(listing) => self.todo.listing = Some(listing),
@@ -368,8 +406,8 @@ impl State {
                 self.todo.requeues.push(requeue);
             }
             Action::RoomAvailable => {
-                self.todo.wakers.extend(self.room.first());
-                self.todo.wakers.extend(self.shard_room.take_all());
+                self.todo.waiting.wakers.extend(self.room.first());
+                self.todo.waiting.wakers.extend(self.shard_room.take_all());
             }
             Action::Complete(_) | Action::SendBatch(_) | Action::Stored(_) | Action::Wait(_) => {}
         }
@@ -382,20 +420,12 @@ impl State {
         self.todo.tally.note(&account, tokens.len() as u64);
         let Outcome::Stored { maybe_duplicate, .. } = &account.outcome else {
             self.note_undelivered(&account);
-            // A record that comes back is not kept alive by a neighbour.
-            let accounts: Arc<[Account]> = [account].into();
-            let landing = self.slots.land(Arc::clone(&accounts));
-            for token in tokens {
-                self.resolve(token, landing, &accounts, 0);
-            }
-            // What nobody wants is dropped with `accounts`: a record runs no foreign code.
-            drop(self.slots.landed(landing));
-            return;
+            return self.land_alone(account, tokens);
         };
         // Of these nothing is kept but that they were stored.
         tokens.retain(|token| {
             let Some((group, index)) = member(*token) else { return true };
-            self.todo.wakers.extend(self.groups.stored(group, index, *maybe_duplicate));
+            self.todo.waiting.wakers.extend(self.groups.stored(group, index, *maybe_duplicate));
             false
         });
         if tokens.is_empty() {
@@ -409,13 +439,33 @@ impl State {
         }
     }
 
+    /// Hands over that a record was not accepted, where an outcome was promised.
+    fn fail(&mut self, completion: Completion) {
+        let Completion { attempts, outcome, tokens, .. } = completion;
+        let account = Account { attempts, outcome };
+        #[cfg(feature = "metrics")]
+        self.todo.tally.note(&account, tokens.len() as u64);
+        self.land_alone(account, tokens);
+    }
+
+    /// Hands over an outcome with which a record comes back: it is not kept alive by a neighbour.
+    fn land_alone(&mut self, account: Account, tokens: impl IntoIterator<Item = Token>) {
+        let accounts: Arc<[Account]> = [account].into();
+        let landing = self.slots.land(Arc::clone(&accounts));
+        for token in tokens {
+            self.resolve(token, landing, &accounts, 0);
+        }
+        // What nobody wants is dropped with `accounts`.
+        drop(self.slots.landed(landing));
+    }
+
     /// Hands over what was stored at once.
     fn stored(&mut self, stored: Stored) {
         if stored.tokens().iter().any(|token| member(*token).is_none()) {
             return stored.into_completions().for_each(|completion| self.complete(completion));
         }
         for (group, index) in stored.tokens().iter().copied().filter_map(member) {
-            self.todo.wakers.extend(self.groups.stored(group, index, false));
+            self.todo.waiting.wakers.extend(self.groups.stored(group, index, false));
         }
         #[cfg(feature = "metrics")]
         self.todo.tally.stored(&stored);
@@ -458,12 +508,12 @@ impl State {
     fn resolve(&mut self, token: Token, landing: u32, accounts: &Arc<[Account]>, index: u32) {
         let delivery = || Delivery::new(Arc::clone(accounts), index);
         if let Some((group, index)) = member(token) {
-            return self.todo.wakers.extend(self.groups.failed(group, index, delivery()));
+            return self.todo.waiting.wakers.extend(self.groups.failed(group, index, delivery()));
         }
         match self.slots.resolve(token, landing, index) {
             Told::Nobody => {}
             Told::Tag(tag) => self.todo.tagged.push((tag, delivery())),
-            Told::Waiter(waker) => self.todo.wakers.push(waker),
+            Told::Waiter(waker) => self.todo.waiting.wakers.push(waker),
         }
     }
 
@@ -474,7 +524,7 @@ impl State {
         let undelivered = mem::take(&mut self.undelivered);
         let last_error = self.engine.last_failure().cloned();
         self.report = Some(CloseReport { last_error, stats: self.stats(), undelivered });
-        let wakers = &mut self.todo.wakers;
+        let wakers = &mut self.todo.waiting.wakers;
         wakers.extend(self.flushes.finish_all());
         wakers.extend(self.closers.take_all());
         wakers.extend(self.room.first());
@@ -493,6 +543,11 @@ impl State {
     /// What the log is to be told of an outage.
     pub(crate) fn outage_news(&mut self) -> Option<News> {
         self.outage.news(&self.engine)
+    }
+
+    /// Those who wait, to be told without the lock.
+    pub(crate) fn take_waiting(&mut self) -> Waiting {
+        mem::take(&mut self.todo.waiting)
     }
 
     /// What is to be done without the lock.
@@ -518,59 +573,23 @@ impl State {
 
 impl Todo {
     fn is_empty(&self) -> bool {
-        let Self { batches, cancels, closed, listing, requeues, others, tagged, wakers, .. } = self;
+        let Self { batches, cancels, closed, listing, requeues, tagged, waiting, .. } = self;
         batches.is_empty()
             && cancels.is_empty()
             && !closed
             && listing.is_none()
             && requeues.is_empty()
-            && others.is_empty()
             && tagged.is_empty()
-            && wakers.is_empty()
+            && waiting.others.is_empty()
+            && waiting.wakers.is_empty()
     }
+}
 
-    /// Tells those who wait.
+impl Waiting {
+    /// Tells them, without the lock.
     pub(crate) fn wake(&mut self) {
         // The others first, or who gives back would take it again each time.
         self.others.drain(..).for_each(|other| other.announce_room());
         self.wakers.drain(..).for_each(Waker::wake);
     }
-}
-
-impl Charge {
-    fn take(&mut self, need: Bounds, who: &Weak<Shared>) -> Result<(), NoBudget> {
-        self.budget.take(need, self.charged, who)?;
-        self.charged.bytes += need.bytes;
-        self.charged.records += need.records;
-        Ok(())
-    }
-
-    /// What was taken for a record that was refused then.
-    fn give_back(&mut self, need: Bounds, who: &Weak<Shared>, others: &mut Vec<Arc<Shared>>) {
-        let less = Bounds {
-            bytes: self.charged.bytes - need.bytes,
-            records: self.charged.records - need.records,
-        };
-        self.settle(less, who, others);
-    }
-
-    fn settle(&mut self, held: Bounds, who: &Weak<Shared>, others: &mut Vec<Arc<Shared>>) {
-        let before = mem::replace(&mut self.charged, held);
-        others.extend(self.budget.settle(before, held, who));
-    }
-
-    fn reason(&self, none: NoBudget) -> RefusedReason {
-        match none {
-            NoBudget::Full => RefusedReason::Full,
-            NoBudget::Never => {
-                let limit = self.budget.bounds().bytes.saturating_sub(Bounds::RECORD_OVERHEAD);
-                RefusedReason::TooLarge { limit }
-            }
-        }
-    }
-}
-
-/// What the engine takes for a record.
-const fn room_of(size: usize) -> Bounds {
-    Bounds { bytes: size + Bounds::RECORD_OVERHEAD, records: 1 }
 }

@@ -3,13 +3,11 @@
 mod common;
 
 use core::fmt::{Debug, Write};
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use common::{MS, STREAM, build, builder, is_stored, mock, plain, record, start, texts};
+use common::{MS, STREAM, build, builder, is_stored, mock, plain, record, start};
 use headwaters::mock::{EntryFault, Fault};
 use headwaters::wire::{AttemptError, ErrorCode, HashKey, Message};
 use headwaters::{Config, Producer, RetryPolicy, Stats, TokioClock, UserRecord};
@@ -303,25 +301,4 @@ fn no_payload_key_or_secret_is_ever_said() {
         said.iter().all(|line| line.contains("Delivery") || line.contains("Report")),
         "{said:?}"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_sink_takes_records_and_says_whether_all_were_stored() {
-    use futures_sink::Sink;
-    let mock = mock(MS);
-    let config = plain().retry(RetryPolicy::Linear { max_attempts: 1, step: MS });
-    let producer = start(&mock, build(config));
-    let mut sink = pin!(producer.sink());
-    for text in ["a", "b"] {
-        core::future::poll_fn(|context| sink.as_mut().poll_ready(context)).await.expect("room");
-        sink.as_mut().start_send(record(text)).expect("there is room");
-    }
-    core::future::poll_fn(|context| sink.as_mut().poll_flush(context)).await.expect("stored");
-    assert_eq!(texts(&mock), ["a", "b"]);
-    mock.script([Fault::FailRequest(AttemptError::new(ErrorCode::ServiceUnavailable))]);
-    sink.as_mut().start_send(record("c")).expect("there is room");
-    let closed = core::future::poll_fn(|context| sink.as_mut().poll_close(context)).await;
-    assert_eq!(closed.expect_err("not stored").to_string(), "1 records are not known to be stored");
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(matches!(sink.as_mut().poll_ready(&mut context), Poll::Ready(Ok(()))), "it is open");
 }

@@ -3,6 +3,8 @@
 mod common;
 
 use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Waker};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
@@ -345,6 +347,43 @@ fn a_runtime_that_stops_leaves_no_ticket_without_an_outcome() {
         producer.flush().await;
         assert_eq!(producer.close(None).await.undelivered.len(), 2);
     });
+}
+
+/// Another thread's call may be the one that finds that all is over, while the driver's runtime does not run: it leaves the
+/// rest to the driver, which is then gone.
+#[test]
+fn a_close_that_ends_beside_a_runtime_that_stops_is_told() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let (tagged, told) = std::sync::mpsc::channel();
+    let producer = runtime.block_on(async {
+        let builder = Producer::builder().stream(STREAM).transport(mock(Duration::ZERO));
+        let builder = builder.config(build(plain())).on_outcome(move |tag, _| {
+            let _ = tagged.send(tag);
+        });
+        let producer = builder.start().expect("a runtime and a valid name");
+        tokio::task::yield_now().await;
+        producer
+    });
+    producer.try_put_tagged(record("a"), 7).expect("room");
+    let mut close = Box::pin(producer.close(None));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(close.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(producer.purge().len(), 1);
+    drop(runtime);
+    assert!(woken.0.load(Ordering::Relaxed), "who closes it is told");
+    assert!(close.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(told.try_recv(), Ok(7), "and so is who gave it a callback");
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 struct Panics;

@@ -9,8 +9,8 @@ use common::{MS, build, is_stored, mock, plain, record, texts, tokio_now};
 use headwaters::mock::{Fault, Mock};
 use headwaters::wire::{AttemptError, ErrorCode};
 use headwaters::{
-    Bounds, Client, ListShards, ListShardsResult, Outcome, Producer, PutRecords, PutRecordsResult,
-    RefusedReason, RetryPolicy, TokioClock, Transport, UserRecord,
+    Bounds, Cause, Client, ListShards, ListShardsResult, Outcome, Producer, PutRecords,
+    PutRecordsResult, RefusedReason, RetryPolicy, TokioClock, Transport, UserRecord,
 };
 
 fn client(mock: &Mock<TokioClock>, records: usize) -> Client<AllStreams> {
@@ -84,6 +84,59 @@ async fn a_closed_producer_does_not_wait_for_a_budget() {
     assert_eq!(client.held().map(|held| held.records), Some(1));
     drop(permit);
     assert_eq!(client.held(), Some(Bounds { bytes: 0, records: 0 }));
+}
+
+/// What is more than was kept for it comes out of what all share, or says that it is not there.
+#[tokio::test(start_paused = true)]
+async fn permits_hold_no_more_than_all_may() {
+    let mock = mock(MS);
+    mock.on_request(|_, _| Fault::NeverAnswer);
+    let bounds = Bounds { bytes: 2 << 20, records: 1_000 };
+    let client = Client::new(AllStreams(mock.clone())).bounds(bounds);
+    let producer = start(&client, "one");
+    let mut permits = Vec::new();
+    for _ in 0..20 {
+        permits.push(producer.reserve_for(1).await);
+    }
+    let large = || UserRecord::new("k", vec![0; 500_000]).expect("the service takes it");
+    let tickets: Vec<_> = permits.into_iter().map(|permit| permit.put(large())).collect();
+    let held = client.held().expect("it has bounds");
+    assert!(held.bytes <= bounds.bytes, "{held:?}");
+    assert!(held.records >= 2, "some found room: {held:?}");
+    for ticket in tickets.into_iter().skip(held.records) {
+        let delivery = ticket.await;
+        let Outcome::NotStored { cause, .. } = &delivery.outcome else { panic!("{delivery}") };
+        assert_eq!(cause, &Cause::RefusedFull);
+    }
+}
+
+/// The largest record that the stream takes is more than all of it; who waits for that would wait for ever, and so would
+/// all behind.
+#[tokio::test(start_paused = true)]
+async fn a_permit_is_no_larger_than_what_there_can_be() {
+    let bounds = Bounds { bytes: 1 << 20, records: 1_000 };
+    let client = Client::new(AllStreams(mock(MS))).bounds(bounds);
+    let producer = start(&client, "one");
+    let permit = producer.reserve().await;
+    assert!(is_stored(&permit.put(record("a")).await));
+    assert!(is_stored(&producer.put(record("b")).await.expect("room").await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_permit_of_a_closed_producer_gives_back_is_told_to_the_others() {
+    let mock = mock(MS);
+    let client = client(&mock, 1);
+    let [one, other] = ["one", "other"].map(|stream| start(&client, stream));
+    let permit = one.reserve().await;
+    one.close(None).await;
+    let waiting = tokio::spawn(async move {
+        let ticket = other.put(record("b")).await.expect("room, in the end");
+        ticket.await
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    drop(permit);
+    assert!(is_stored(&waiting.await.expect("no panic")));
 }
 
 #[tokio::test(start_paused = true)]
