@@ -10,7 +10,8 @@
 //! The one that is to blame goes on apart.
 //!
 //! - Requests apart take at most half of the places that there are, and each lane one of them; some, if it is answered,
-//!   only too late. So the others always find a place, however many are silent.
+//!   only too late. So the others always find a place, however many are silent. With one place nobody is in doubt.
+//! - Where places are short, they and the others take turns, and so do they among themselves.
 //! - The lane of records whose shard is not known is never in doubt, nor is the only shard of a stream: there is nobody
 //!   whom it could delay.
 //! - A failure says nothing, be it fast or slow: only results for each entry show that all shards have answered.
@@ -57,7 +58,9 @@ pub(crate) struct Doubts {
 
 impl Doubts {
     pub(crate) const fn new(config: &Config) -> Self {
-        Self { is_on: matches!(config.outage, OutagePolicy::Probe), usual: USUAL_MIN }
+        // With one place nothing can be apart.
+        let has_places = config.max_requests_in_flight > 1;
+        Self { is_on: has_places && matches!(config.outage, OutagePolicy::Probe), usual: USUAL_MIN }
     }
 
     /// When a request that leaves now is late.
@@ -164,6 +167,6 @@ impl Engine {
     /// The lane that is to leave apart next, and when, if it finds a place.
     pub(crate) fn next_apart(&self) -> Option<(Instant, u32)> {
         let most = (self.window.allowed() / 2).max(1);
-        self.lanes.first_apart().filter(|_| self.in_flight.apart() < most)
+        self.lanes.first_apart(self.now).filter(|_| self.in_flight.apart() < most)
     }
 }

@@ -439,14 +439,9 @@ impl Engine {
                 || self.next_apart().is_some_and(|(due, _)| due <= self.now))
     }
 
-    /// The lane whose turn it is to leave apart: it is due, and no other was before.
-    fn take_turn_apart(&mut self) -> Option<(Instant, u32)> {
-        let (due, at) = self.next_apart().filter(|&(due, _)| due <= self.now)?;
-        let is_first = self.lanes.first_queued(self.now).is_none_or(|first| (due, at) < first);
-        is_first.then(|| {
-            self.lanes.ripen(at, self.now);
-            (due, at)
-        })
+    /// The lane that could leave apart now.
+    fn due_apart(&self) -> Option<(Instant, u32)> {
+        self.next_apart().filter(|&(due, _)| due <= self.now)
     }
 
     /// Makes a batch of what leaves next; `None` if the limiters let nothing pass.
@@ -454,7 +449,11 @@ impl Engine {
         self.lanes.elapse(self.now);
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
-        let apart = self.take_turn_apart();
+        let due_apart = self.due_apart();
+        let apart = due_apart.filter(|&lane| self.lanes.is_turn_apart(lane, self.now));
+        if let Some((_, at)) = apart {
+            self.lanes.ripen(at, self.now);
+        }
         let cut = if apart.is_some() {
             self.lanes.why_due(apart)
         } else {
@@ -465,6 +464,11 @@ impl Engine {
             )
         };
         let mut load = collector.collect(apart.map(|(_, at)| at), &mut self.lanes, self.now)?;
+        match apart {
+            Some(first) => self.lanes.note_turn_apart(first),
+            None if due_apart.is_some() => self.lanes.pass_over(),
+            None => {}
+        }
         if seals {
             load.seal();
         }

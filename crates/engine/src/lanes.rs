@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use headwaters_wire::{HashKey, ListedShard, ShardId};
 
-use self::turns::Turn;
+use self::turns::Turns;
 use crate::aggregator::{Aggregator, Encoders, Joined, Limits};
 use crate::config::Config;
 use crate::doubts::Doubt;
@@ -40,7 +40,7 @@ pub(crate) struct Lanes {
     /// Lanes that may send something, by when it is due.
     queued: BTreeSet<(Instant, u32)>,
     /// Which of those comes first next.
-    turn: Turn,
+    turns: Turns,
     /// Lanes that are packing something and may send it, by when it is due.
     filling: BTreeSet<(Instant, u32)>,
     /// Lanes in doubt that may send something, by when it is due.
@@ -127,7 +127,7 @@ impl Lanes {
             members: IntoIter::default(),
             generation: 0,
             queued: BTreeSet::new(),
-            turn: Turn::FIRST,
+            turns: Turns::FIRST,
             filling: BTreeSet::new(),
             apart: BTreeSet::new(),
             blocked: BTreeSet::new(),

@@ -220,6 +220,8 @@ impl Lanes {
             lane.hasten(deadline);
         }
         self.mark(at);
+        // It may be on its way to that lane.
+        self.gone.iter_mut().for_each(|lane| lane.hasten(deadline));
     }
 }
 

@@ -112,7 +112,9 @@ impl Lanes {
         let mut full = Vec::new();
         for (at, shard) in shards.into_iter().enumerate() {
             let mut next = self.settings.lane(shard, 1);
-            core::mem::swap(&mut next.limiter, &mut self.lanes[at].limiter);
+            let lane = &mut self.lanes[at];
+            core::mem::swap(&mut next.limiter, &mut lane.limiter);
+            core::mem::swap(&mut next.figures, &mut lane.figures);
             full.push(core::mem::replace(&mut self.lanes[at], next));
         }
         self.leave(full);
@@ -125,9 +127,14 @@ impl Lanes {
     }
 }
 
-/// The limiters of the lanes that had some of these hash keys.
+/// The limiters of the lanes that had some of these hash keys. Lanes of shards are in the order of their hash keys, and no two
+/// have the same: so they are found, and not looked for one by one, or a map of thousands of new shards would take seconds.
 fn parents(gone: &[Lane], range: HashKeyRange) -> impl Iterator<Item = &Limiter> + Clone {
-    gone.iter().filter_map(move |lane| {
-        lane.shard.as_ref()?.hash_keys.overlaps(&range).then_some(&lane.limiter)
-    })
+    let hash_keys = |lane: &Lane| lane.shard.as_ref().map(|shard| shard.hash_keys);
+    let first = gone.partition_point(|lane| {
+        hash_keys(lane).is_some_and(|hash_keys| hash_keys.end() < range.start())
+    });
+    let some = gone[first..].iter();
+    some.take_while(move |lane| hash_keys(lane).is_some_and(|hash_keys| hash_keys.overlaps(&range)))
+        .map(|lane| &lane.limiter)
 }

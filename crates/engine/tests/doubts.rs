@@ -2,6 +2,8 @@
 
 mod story;
 
+use std::collections::VecDeque;
+
 use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
     Action, Batch, Config, ConfigBuilder, Event, OutagePolicy, RateLimit, Sent, WakeupReason,
@@ -169,4 +171,73 @@ fn nobody_is_doubted_where_there_is_nobody_to_delay_or_it_is_not_wanted() {
         story.drain();
         assert_eq!(apart(&story), 0);
     }
+}
+
+/// Beside one that always has enough to fill its requests.
+#[test]
+fn who_is_doubted_has_its_turn_where_places_are_short() {
+    let settings = Config::builder().aggregation_enabled(false).rate_limit(RateLimit::Off);
+    let settings = settings.collection_max_shard_size(1_000).max_requests_in_flight(2);
+    let mut story = Story::on(3, settings);
+    let late = round(&mut story, 0, &[2]);
+    story.later(500);
+    assert!(story.drain().is_empty());
+    story.store(&late[0]);
+    assert_eq!((story.outcomes().len(), apart(&story)), (1, 1), "what is late ends no doubt");
+    story.add_to(3, 2, 10);
+    let mut flying = VecDeque::new();
+    for token in 10..12 {
+        story.add_to(token, 0, 1_000);
+        flying.push_back(story.batch());
+    }
+    for token in 12.. {
+        assert!(token < 20, "it leaves within some requests of the others");
+        story.add_to(token, 0, 1_000);
+        story.later(50);
+        let first = flying.pop_front().expect("two are out");
+        story.store(&first);
+        let batches = story.drain().into_iter().filter_map(|action| match action {
+            Action::SendBatch(batch) => Some(batch),
+            _ => None,
+        });
+        flying.extend(batches);
+        if flying.iter().any(|batch| sent(batch) == [3]) {
+            break;
+        }
+    }
+}
+
+/// Two that are in doubt, of which the first always has enough at once.
+#[test]
+fn those_in_doubt_take_turns() {
+    let settings = open().collection_max_shard_size(1_000).max_requests_in_flight(2);
+    let (mut story, late) = in_doubt(settings);
+    story.store(&late);
+    assert_eq!((story.outcomes().len(), apart(&story)), (3, 3));
+    let mut seen = Vec::new();
+    for token in 0..8 {
+        story.add_to(100 + token, 0, 1_000);
+        story.add_to(200 + token, 1, 10);
+        // Late again, each time.
+        story.later(2_000);
+        for action in story.drain() {
+            if let Action::SendBatch(batch) = action {
+                seen.push(sent(&batch)[0] / 100);
+                story.later(2_000);
+                story.store(&batch);
+            }
+        }
+    }
+    assert!(seen.starts_with(&[1, 2, 1]) || seen.starts_with(&[2, 1, 2]), "{seen:?}");
+}
+
+/// There is no place for a request apart beside the others.
+#[test]
+fn with_one_place_nobody_is_in_doubt() {
+    let mut story = Story::on(3, open().max_requests_in_flight(1));
+    let late = round(&mut story, 0, &[0, 1, 2]);
+    story.later(2_000);
+    assert_eq!(apart(&story), 0);
+    story.store(&late[0]);
+    assert_eq!(story.outcomes().len(), 3);
 }

@@ -75,6 +75,21 @@ fn what_waits_for_a_shard_takes_its_room() {
     assert_eq!(shards(&story)[0].bytes_waiting, 2 * record);
 }
 
+/// They go on from where they were.
+#[test]
+fn a_purge_keeps_the_figures_of_its_shards() {
+    let mut story = Story::on(1, settings());
+    story.add(0, 100);
+    story.later(200);
+    let batch = story.batch();
+    story.store(&batch);
+    story.drain();
+    let before = shards(&story);
+    story.handle(Event::PurgeRequested);
+    story.drain();
+    assert_eq!((before[0].stored, before == shards(&story)), (1, true));
+}
+
 #[test]
 fn a_retry_has_dwelt_since_it_was_accepted() {
     let mut story = Story::on(1, settings());

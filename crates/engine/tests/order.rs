@@ -316,3 +316,23 @@ fn strays_that_go_astray_again_go_one_by_one() {
     assert_eq!(sent[2..], [[1], [2], [3], [4]]);
     assert_eq!(stored, [1, 2, 3, 4]);
 }
+
+/// Between two pieces of a reshard that is being moved: the aggregate stays whole, and is where nobody else has come yet.
+#[test]
+fn who_is_in_a_hurry_hastens_what_is_being_moved() {
+    let settings = ordered().record_max_buffered_time(millis(60_000)).record_ttl(None);
+    let mut story = Story::on(1, settings);
+    let at = |token, key: u128| story::record(token, 10).with_explicit_hash_key(key.into());
+    story.put(9, at(9, UPPER), buffered(millis(0)));
+    story.later(50);
+    let first = story.batch();
+    story.put(1, at(1, 7), Timing::default());
+    story.put(2, at(2, 8), Timing::default());
+    story.stream.split(0);
+    story.store(&first);
+    let Some(Action::ListShards(request)) = story.drain().pop() else { panic!("a listing") };
+    story.list(&request);
+    story.put(3, at(3, 7), buffered(millis(10)));
+    story.later(60);
+    assert_eq!(packed(&story.batch()), [[1, 2]]);
+}
