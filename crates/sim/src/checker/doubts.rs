@@ -52,7 +52,8 @@ const SLOW_MAX: u32 = 4;
 
 impl Doubts {
     pub(super) fn new(config: &Config) -> Self {
-        let is_on = config.outage() == OutagePolicy::Probe;
+        let has_places = config.max_requests_in_flight() > 1;
+        let is_on = has_places && config.outage() == OutagePolicy::Probe;
         Self { is_on, usual: USUAL_MIN, flying: BTreeMap::new(), slots: Vec::new() }
     }
 
