@@ -241,3 +241,20 @@ fn with_one_place_nobody_is_in_doubt() {
     story.store(&late[0]);
     assert_eq!(story.outcomes().len(), 3);
 }
+
+/// What is being packed for it leaves when it is ripe, as from any other.
+#[test]
+fn who_is_doubted_leaves_with_what_is_packed() {
+    let settings = Config::builder().rate_limit(RateLimit::Off).record_ttl(None);
+    let mut story = Story::on(3, settings);
+    (0..3).for_each(|place| story.add_to(place as u64, place, 10));
+    story.later(120);
+    assert_eq!(tokens(&story.batches()), [[0, 1, 2]]);
+    story.later(500);
+    assert!(story.drain().is_empty());
+    assert_eq!(apart(&story), 3);
+    story.add_to(10, 0, 10);
+    story.add_to(11, 0, 10);
+    story.later(120);
+    assert_eq!(tokens(&story.batches()), [[10, 11]]);
+}

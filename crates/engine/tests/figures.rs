@@ -121,6 +121,14 @@ fn aggregates_say_why_they_were_ended() {
     assert_eq!(cuts(story.engine.stats().aggregates_cut), [1, 1, 0, 1, 1]);
 }
 
+/// Two are enough: the second is packed in another way than those after it.
+#[test]
+fn an_aggregate_of_two_is_ended_by_its_count() {
+    let mut story = Story::on(1, settings().aggregation_max_count(2));
+    (0..4).for_each(|token| story.add(token, 10));
+    assert_eq!(cuts(story.engine.stats().aggregates_cut), [2, 0, 0, 0, 0]);
+}
+
 #[test]
 fn requests_say_why_they_were_made() {
     let settings = settings().aggregation_enabled(false).collection_max_count(10);

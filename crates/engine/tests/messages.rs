@@ -220,3 +220,21 @@ fn a_completion_says_what_is_not_stored_and_what_may_be() {
         ]
     );
 }
+
+#[test]
+fn names_and_times_print_what_they_are() {
+    let time = Instant::ZERO.after(Duration::from_nanos(12_000_000_345));
+    assert_eq!(time.to_string(), "12.000000345s");
+    let mut story = Story::unlisted(1, plain().shard_prediction(ShardPrediction::On));
+    let request = story.list_request();
+    let number: u64 = request.id.to_string().parse().expect("a number");
+    story.fail_list(&request, ErrorCode::InternalFailure);
+    story.add(0, 10);
+    story.later(10_000);
+    let later = story.drain().into_iter().find_map(|action| match action {
+        Action::ListShards(request) => Some(request.id.to_string()),
+        _ => None,
+    });
+    assert_ne!(later, Some(number.to_string()), "each has its own");
+    assert!(later.is_some());
+}

@@ -3,8 +3,10 @@
 mod story;
 
 use bytes::Bytes;
+use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
-    Config, Event, RateLimit, ShardPrediction, Timing, UserRecord, WakeupReason,
+    Action, Config, Event, FlushId, RateLimit, RetryPolicy, ShardPrediction, Timing, UserRecord,
+    WakeupReason,
 };
 
 use story::{Story, at, buffered, fates, millis, plain, sent};
@@ -94,4 +96,85 @@ fn what_waits_to_be_told_is_due_now() {
     assert_eq!((wakeup.at, wakeup.reason), (Some(story.now), WakeupReason::Actions));
     story.drain();
     assert_eq!(story.engine.wakeup().at, None);
+}
+
+/// Somebody waits for room: is something held that will make some?
+#[test]
+fn what_makes_room_is_known() {
+    let limited = plain().rate_limit(RateLimit::Fixed { percent: 100 }).record_ttl(None);
+    let retry = RetryPolicy::Linear { max_attempts: 3, step: millis(1_000) };
+    let mut story = Story::on(1, limited.shard_prediction(ShardPrediction::On).retry(retry));
+    let makes_room = |story: &Story| story.engine.makes_room();
+    story.add(0, 600_000);
+    story.add(1, 600_000);
+    assert!(!makes_room(&story), "both wait for company");
+    story.later(100);
+    let first = story.batch();
+    assert_eq!(story.engine.stats().requests_in_flight, 1);
+    assert!(makes_room(&story), "one is on its way");
+    story.store(&first);
+    story.drain();
+    assert!(makes_room(&story), "the limiter lets the other leave");
+    story.later(1_000);
+    let second = story.batch();
+    story.fail(&second, ErrorCode::InternalFailure);
+    story.drain();
+    assert!(makes_room(&story), "it waits for its retry");
+    story.later(2_000);
+    let again = story.batch();
+    story.store(&again);
+    story.drain();
+    story.add(2, 10);
+    assert!(!makes_room(&story) && !story.engine.is_probing() && !story.engine.is_closing());
+    story.handle(Event::FlushRequested { flush: FlushId(1), deadline: None });
+    assert!(makes_room(&story), "it was told to leave");
+    story.close();
+    assert!(story.engine.is_closing());
+}
+
+/// What was told of a shard goes on beside a reshard of another.
+#[test]
+fn a_shard_that_stays_keeps_its_figures() {
+    let mut story = Story::on(2, plain().shard_prediction(ShardPrediction::On).record_ttl(None));
+    story.add_to(0, 0, 10);
+    story.add_to(1, 1, 10);
+    story.later(100);
+    let batch = story.batch();
+    story.stream.split(1);
+    // Who holds nothing asks for no list.
+    story.add_timed(2, 10, buffered(millis(20_000)));
+    story.store(&batch);
+    let request = story.drain().into_iter().find_map(|action| match action {
+        Action::ListShards(request) => Some(request),
+        _ => None,
+    });
+    story.list(&request.expect("a listing"));
+    let stored: Vec<u64> = story.engine.shard_stats().map(|shard| shard.stored).collect();
+    assert_eq!(stored[..3], [1, 0, 0], "and its children begin anew");
+}
+
+/// Where requests are full, those that always have enough take turns, and what is due has its own.
+#[test]
+fn who_always_has_enough_keeps_nobody_else_waiting() {
+    let settings = plain().shard_prediction(ShardPrediction::On).collection_max_count(2);
+    let settings = settings.collection_max_shard_size(20).max_requests_in_flight(1);
+    let mut story = Story::on(3, settings.record_ttl(None));
+    let mut seen = Vec::new();
+    story.add_to(200, 2, 10);
+    for token in 0..8 {
+        for place in [0, 1] {
+            (0..2)
+                .for_each(|more| story.add_to(100 * place + 2 * token + more, place as usize, 10));
+        }
+        story.later(200);
+        for action in story.drain() {
+            if let Action::SendBatch(batch) = action {
+                seen.extend(sent(&batch).into_iter().map(|token| token / 100));
+                story.store(&batch);
+            }
+        }
+    }
+    for shard in 0..3 {
+        assert!(seen[..8].contains(&shard), "{seen:?}");
+    }
 }
