@@ -285,6 +285,12 @@ impl Checker {
             u64::from(has_limit && record.size > (1 << 20));
     }
 
+    /// What is left of refused requests, and waits to leave.
+    pub(super) fn suspects(&self) -> impl Iterator<Item = usize> {
+        let cases = if self.suspects_waiting == 0 { &[][..] } else { &self.cases[..] };
+        cases.iter().flat_map(|case| case.waiting.values().copied())
+    }
+
     /// A request that was refused, and of which a part should leave.
     pub(super) fn idle_case(&self) -> Option<&Case> {
         if self.suspects_waiting == 0 {

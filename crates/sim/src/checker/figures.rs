@@ -105,7 +105,11 @@ impl Checker {
             // Those behind others are not known to wait.
             return usize::MAX;
         }
-        let sizes = self.waiting.of_slot(slot).map(|number| self.records[number].size);
+        // What is left of a refused request goes first, and waits apart from the others.
+        let is_here = |&number: &usize| self.map.slot(self.records[number].hash_key) == slot;
+        let suspects = self.suspects().filter(is_here);
+        let numbers = self.waiting.of_slot(slot).chain(suspects);
+        let sizes = numbers.map(|number| self.records[number].size);
         let most = if self.config.aggregation_enabled() {
             2 * sizes.sum::<u64>() + 64
         } else {
