@@ -565,3 +565,25 @@ fn taken_apart(settings: ConfigBuilder) -> Vec<Vec<Vec<u64>>> {
     assert_eq!(fates(&outcomes), all(0..8, "stored", 2));
     requests
 }
+
+/// An answer was lost before, so that both may be there; what one of them is refused for now does not take that back.
+#[test]
+fn what_may_have_been_stored_before_is_not_forgotten_by_halving() {
+    let retry = RetryPolicy::Linear { max_attempts: 9, step: millis(100) };
+    let mut story = Story::on(1, kpl().rate_limit(RateLimit::Off).retry(retry));
+    (0..2).for_each(|token| story.add(token, 10));
+    story.later(200);
+    let first = story.batch();
+    assert_eq!(packed(&first), [[0, 1]]);
+    story.fail(&first, ErrorCode::ConnectionLost);
+    story.drain();
+    story.later(200);
+    let again = story.batch();
+    assert_eq!(packed(&again), [[0, 1]]);
+    story.fail(&again, ErrorCode::ValidationException);
+    let ended = serve(&mut story, |_| true);
+    assert_eq!(
+        fates(&ended.outcomes).iter().map(|fate| fate.1).collect::<Vec<_>>(),
+        ["maybe stored"; 2]
+    );
+}

@@ -26,23 +26,33 @@ fn a_request_leaves_when_its_entries_or_its_bytes_are_full() {
     assert_eq!(story.batch().entries.len(), 1);
 }
 
-/// More lanes than a request has entries: those that are asked first turn out to be held back by their limiters.
+/// More lanes than a request has entries: of those that are asked first one turns out to be held back by its limiter.
 #[test]
-fn lanes_that_are_held_back_leave_the_request_to_others() {
+fn a_lane_that_is_held_back_leaves_its_entry_to_another() {
     let limited = plain().rate_limit(RateLimit::Fixed { percent: 100 }).collection_max_count(2);
     let settings = limited.shard_prediction(ShardPrediction::On).record_ttl(None);
     let mut story = Story::on(4, settings);
-    for place in [0, 1] {
-        (0..2).for_each(|token| story.add_to(token, place, 600_000));
+    story.add_to(0, 1, 600_000);
+    story.later(100);
+    assert_eq!(sent(&story.batch()), [0]);
+    for place in 0..3 {
+        story.add_to(place as u64, place, if place == 1 { 600_000 } else { 10 });
     }
     story.later(100);
-    let first: usize = story.batches().iter().map(|batch| batch.entries.len()).sum();
-    assert_eq!(first, 2, "there is no room for the others of their shards");
-    for place in [2, 3] {
-        story.add_to(place as u64, place, 10);
+    assert_eq!(sent(&story.batch()), [0, 2]);
+}
+
+/// However small its records are, one of two shards does not take a whole request.
+#[test]
+fn small_records_have_their_share_of_the_entries() {
+    let mut story = Story::on(2, plain().shard_prediction(ShardPrediction::On));
+    for place in 0..2 {
+        (0..600).for_each(|token| story.add_to(1_000 * place + token, place as usize, 10));
     }
     story.later(100);
-    assert_eq!(sent(&story.batch()), [2, 3]);
+    let batches = story.batches();
+    let of_second = sent(&batches[0]).iter().filter(|token| **token >= 1_000).count();
+    assert!((150..350).contains(&of_second), "{of_second} of {}", batches[0].entries.len());
 }
 
 #[test]

@@ -98,38 +98,51 @@ fn what_waits_to_be_told_is_due_now() {
     assert_eq!(story.engine.wakeup().at, None);
 }
 
-/// Somebody waits for room: is something held that will make some?
+/// Somebody waits for room: is something held that will make some? Each by itself.
 #[test]
 fn what_makes_room_is_known() {
-    let limited = plain().rate_limit(RateLimit::Fixed { percent: 100 }).record_ttl(None);
     let retry = RetryPolicy::Linear { max_attempts: 3, step: millis(1_000) };
-    let mut story = Story::on(1, limited.shard_prediction(ShardPrediction::On).retry(retry));
+    let settings = plain().record_ttl(None).retry(retry);
+    let mut story = Story::of(settings.clone());
     let makes_room = |story: &Story| story.engine.makes_room();
-    story.add(0, 600_000);
-    story.add(1, 600_000);
-    assert!(!makes_room(&story), "both wait for company");
+    story.add(0, 10);
+    assert!(!makes_room(&story), "it waits for company");
     story.later(100);
-    let first = story.batch();
+    let batch = story.batch();
     assert_eq!(story.engine.stats().requests_in_flight, 1);
-    assert!(makes_room(&story), "one is on its way");
-    story.store(&first);
-    story.drain();
-    assert!(makes_room(&story), "the limiter lets the other leave");
-    story.later(1_000);
-    let second = story.batch();
-    story.fail(&second, ErrorCode::InternalFailure);
+    assert!(makes_room(&story), "it is on its way");
+    story.fail(&batch, ErrorCode::InternalFailure);
     story.drain();
     assert!(makes_room(&story), "it waits for its retry");
     story.later(2_000);
-    let again = story.batch();
-    story.store(&again);
+    let batch = story.batch();
+    story.store(&batch);
     story.drain();
-    story.add(2, 10);
+    story.add(1, 10);
     assert!(!makes_room(&story) && !story.engine.is_probing() && !story.engine.is_closing());
-    story.handle(Event::FlushRequested { flush: FlushId(1), deadline: None });
+    story.flush(1);
     assert!(makes_room(&story), "it was told to leave");
     story.close();
     assert!(story.engine.is_closing());
+
+    let mut limited = Story::on(
+        1,
+        settings
+            .clone()
+            .shard_prediction(ShardPrediction::On)
+            .rate_limit(RateLimit::Fixed { percent: 100 }),
+    );
+    (0..2).for_each(|token| limited.add(token, 600_000));
+    limited.later(100);
+    let batch = limited.batch();
+    limited.store(&batch);
+    limited.drain();
+    assert!(makes_room(&limited), "its limiter lets it leave");
+
+    let mut unlisted = Story::unlisted(1, settings.shard_prediction(ShardPrediction::On));
+    unlisted.list_request();
+    unlisted.add(0, 10);
+    assert!(makes_room(&unlisted), "the first list lets it leave");
 }
 
 /// What was told of a shard goes on beside a reshard of another.

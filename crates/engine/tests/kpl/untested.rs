@@ -2,7 +2,8 @@
 
 use headwaters_engine::wire::{Entry, ErrorCode};
 use headwaters_engine::{
-    Action, Bounds, Cause, Event, Outcome, RateLimit, RefusedReason, Timing, WakeupReason,
+    Action, Bounds, Cause, Config, Event, OutagePolicy, Outcome, RateLimit, RefusedReason,
+    RetryBudget, RetryPolicy, ShardShare, Timing, WakeupReason,
 };
 
 use crate::story::{
@@ -469,4 +470,15 @@ fn a_retry_expires() {
     };
     assert!(outcome.attempts.count() > 15, "one each 50 ms and more towards the end");
     assert!(story.now <= start.after(millis(1_000)));
+}
+
+/// What `Config::kpl()` says it is.
+#[test]
+fn the_kpls_own_settings() {
+    let config = Config::kpl();
+    assert_eq!(config.rate_limit(), RateLimit::Fixed { percent: 150 });
+    assert_eq!(config.retry(), RetryPolicy::Kpl);
+    assert_eq!(config.outage(), OutagePolicy::Off);
+    assert_eq!(config.retry_budget(), RetryBudget::Off);
+    assert_eq!(config.shard_share(), ShardShare::Off);
 }
