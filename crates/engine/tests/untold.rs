@@ -5,7 +5,7 @@ mod story;
 use bytes::Bytes;
 use headwaters_engine::wire::ErrorCode;
 use headwaters_engine::{
-    Action, Config, Event, FlushId, RateLimit, RetryPolicy, ShardPrediction, Timing, UserRecord,
+    Action, Config, Event, RateLimit, RetryPolicy, ShardPrediction, Timing, UserRecord,
     WakeupReason,
 };
 
