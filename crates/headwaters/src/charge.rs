@@ -55,11 +55,12 @@ impl Charge {
         others.extend(self.budget.settle(before, held, who));
     }
 
-    pub(crate) fn reason(&self, none: NoBudget) -> RefusedReason {
+    /// Why a record is refused, beside whose size so much is taken for it.
+    pub(crate) fn reason(&self, none: NoBudget, overhead: usize) -> RefusedReason {
         match none {
             NoBudget::Full => RefusedReason::Full,
             NoBudget::Never => {
-                let limit = self.most().saturating_sub(Bounds::RECORD_OVERHEAD);
+                let limit = self.most().saturating_sub(overhead);
                 RefusedReason::TooLarge { limit }
             }
         }

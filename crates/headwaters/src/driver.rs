@@ -237,13 +237,14 @@ impl<T, C> Drop for Drive<T, C> {
         let stats = state.engine.stats();
         let left = stats.buffered + stats.in_flight;
         // Where it was closed already somebody else may have found that it is, and left it to the driver to say so.
-        if state.report.is_none() {
+        let was_open = state.report.is_none();
+        if was_open {
             state.engine.handle(Event::CloseRequested { deadline: Some(now) }, now);
             while !state.drain(now) {}
         }
         let mut todo = state.take_todo();
         drop(state);
-        if std::thread::panicking() {
+        if was_open && std::thread::panicking() {
             tracing::error!(stream = %self.shared.stream, records = left, "the driver of the producer panicked");
         } else if left > 0 {
             tracing::warn!(

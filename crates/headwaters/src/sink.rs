@@ -106,13 +106,18 @@ impl Sink<UserRecord> for RecordSink {
         if self.put.is_some() {
             return Err(SinkError::Refused(Refused::new(RefusedReason::Full, record)));
         }
-        let producer = self.producer.clone();
-        self.put = Some(Box::pin(async move { producer.put(record).await }));
-        // Mostly there is room; where there is none the next poll waits for it.
-        match self.poll_put(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Ok(()),
+        match self.producer.try_put(record) {
+            Ok(ticket) => self.keep(ticket),
+            // The next poll waits for room: as long as nobody polls it has no place in the line, and keeps nobody up.
+            Err(refused) => match refused.reason {
+                RefusedReason::Full | RefusedReason::ShardFull => {
+                    let producer = self.producer.clone();
+                    self.put = Some(Box::pin(async move { producer.put(refused.record).await }));
+                }
+                _ => return Err(SinkError::Refused(refused)),
+            },
         }
+        Ok(())
     }
 
     fn poll_flush(

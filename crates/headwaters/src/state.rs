@@ -9,7 +9,7 @@ use headwaters_engine::{
 };
 
 use crate::alarms::Alarms;
-use crate::budget::Budget;
+use crate::budget::{Budget, NoBudget};
 use crate::charge::Charge;
 use crate::close::{CloseReport, Undelivered};
 use crate::flushes::Flushes;
@@ -140,12 +140,12 @@ impl State {
         want: Want,
         now: Instant,
     ) -> Result<Token, Refused> {
-        let need = self.room_of(record.size());
+        let (need, overhead) = (self.room_of(record.size()), self.room_of(0).bytes);
         let open = !self.engine.is_closing();
         if let Some(charge) = self.budget.as_mut().filter(|_| open)
             && let Err(none) = charge.take(need, &self.this)
         {
-            return Err(Refused::new(charge.reason(none), record));
+            return Err(Refused::new(charge.reason(none, overhead), record));
         }
         let token = self.slots.next(want);
         match self.engine.add_timed(token, record, timing, now) {
@@ -245,14 +245,19 @@ impl State {
 
     /// Takes from what several producers may hold together the room that a record takes beyond what was kept for it.
     fn charge_more(&mut self, record: &UserRecord, kept: Bounds) -> Result<(), RefusedReason> {
-        let need = self.room_of(record.size());
+        let (need, overhead) = (self.room_of(record.size()), self.room_of(0).bytes);
         let more = Bounds {
             bytes: need.bytes.saturating_sub(kept.bytes),
             records: need.records.saturating_sub(kept.records),
         };
         let open = !self.engine.is_closing() && more != NOTHING;
         let Some(charge) = self.budget.as_mut().filter(|_| open) else { return Ok(()) };
-        charge.take(more, &self.this).map_err(|none| charge.reason(none))
+        let taken = if need.bytes > charge.most() {
+            Err(NoBudget::Never)
+        } else {
+            charge.take(more, &self.this)
+        };
+        taken.map_err(|none| charge.reason(none, overhead))
     }
 
     /// Gives back what was kept for a record that does not come.

@@ -60,6 +60,10 @@ impl CachedCredentials {
         if let Some(answer) = self.inner.lock().since(asked, now) {
             return answer;
         }
+        if valid.is_some() {
+            // Nobody hears of it if the provider panics, and nobody need ask it at once again.
+            self.inner.lock().pause_until = Some(now + REFRESH_PAUSE);
+        }
         let (inner, clock) = (Arc::clone(&self.inner), Arc::clone(clock));
         // A task of its own: a request that is given up must not make a slow provider begin anew.
         let answer = tokio::spawn(async move {
