@@ -450,7 +450,7 @@ impl Engine {
         let collector =
             Collector::new(self.config.collection_max_count, self.config.collection_max_size);
         let due_apart = self.due_apart();
-        let apart = due_apart.filter(|_| self.lanes.is_turn_apart(self.now));
+        let apart = due_apart.filter(|&lane| self.lanes.is_turn_apart(lane, self.now));
         if let Some((_, at)) = apart {
             self.lanes.ripen(at, self.now);
         }

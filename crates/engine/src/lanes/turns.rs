@@ -70,10 +70,10 @@ impl Lanes {
         self.turns.apart.order(&self.apart, now).next()
     }
 
-    /// Whether what could leave apart is to leave before what others share: none of that is due, or it was first when both
-    /// could the last time. Where there is one place a lane that never answers would take it for ever.
-    pub(crate) fn is_turn_apart(&self, now: Instant) -> bool {
-        self.turns.passed_over || self.first_queued(now).is_none_or(|(due, _)| due > now)
+    /// Whether this lane, which could leave apart, is to leave before what others share: its time came before theirs, or
+    /// they were first when it could the last time.
+    pub(crate) fn is_turn_apart(&self, apart: (Instant, u32), now: Instant) -> bool {
+        self.turns.passed_over || self.first_queued(now).is_none_or(|first| apart < first)
     }
 
     /// This lane has left apart.
